@@ -1,0 +1,1 @@
+"""Generators: a latent in, an image and everything known about it out."""

@@ -1,0 +1,204 @@
+"""A generator ready to use: architecture, weights, mean latent and noise."""
+
+import dataclasses
+import json
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import features, files, rng
+from dgan_jax.generators import stylegan1
+
+NOISE_MODES = ('const', 'random', 'none')
+DTYPES = ('float32', 'bfloat16')
+
+
+@flax.struct.dataclass
+class Generator:
+  """latent -> ws -> (image, features).
+
+  Attributes:
+    architecture: what the weights belong to; static under jit.
+    params: the weights, nested dict of float32 arrays.
+    w_avg: mean w, [num_ws, latent_size]; rows may differ.
+    noise: constant noise maps [1, r, r, 1], two per resolution, or None if
+      the generator has none of its own.
+  """
+
+  architecture: stylegan1.StyleGAN1 = flax.struct.field(pytree_node=False)
+  params: Any
+  w_avg: chex.Array
+  noise: tuple[chex.Array, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+  """How images are drawn from a generator.
+
+  Attributes:
+    truncation_psi: 1 draws from all of the distribution, 0 the mean image.
+    truncation_layers: rows of ws that truncation acts on.
+    noise: 'const' (the generator's own maps: images are functions of the
+      latent), 'random' (from the sample's key) or 'none'.
+    rows: (first, end) of the image rows kept, for domains that aren't square
+      (512 px cars: (64, 448)); None keeps all.
+    dtype: 'float32' or, on accelerators, 'bfloat16'.
+  """
+
+  truncation_psi: float = 0.7
+  truncation_layers: int = 8
+  noise: str = 'const'
+  rows: tuple[int, int] | None = None
+  dtype: str = 'float32'
+
+  def __post_init__(self) -> None:
+    if self.noise not in NOISE_MODES:
+      raise ValueError(f'Noise {self.noise!r} is none of {NOISE_MODES}.')
+    if self.dtype not in DTYPES:
+      raise ValueError(f'Type {self.dtype!r} is none of {DTYPES}.')
+
+  def canvas(self, architecture: stylegan1.StyleGAN1) -> features.Canvas:
+    """The frame that images and labels live in."""
+    return features.Canvas.of(architecture.resolution, self.rows)
+
+
+def checksum(generator: Generator) -> str:
+  """sha256 of architecture and arrays: what a dataset names as its source."""
+  header = json.dumps(
+    dataclasses.asdict(generator.architecture), sort_keys=True
+  )
+  arrays = {
+    'params': generator.params,
+    'w_avg': generator.w_avg,
+    'noise': generator.noise,
+  }
+  parts: list[str | np.ndarray] = [header]
+  for path, leaf in jax.tree_util.tree_leaves_with_path(arrays):
+    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
+  return files.sha256(*parts)
+
+
+def truncate(
+  w: chex.Array, w_avg: chex.Array, psi: float, num_layers: int
+) -> chex.Array:
+  """Pulls w towards the mean.
+
+  Args:
+    w: [batch, latent_size].
+    w_avg: [rows, latent_size].
+    psi: w_avg + psi (w - w_avg).
+    num_layers: the rows it acts on are those before this one.
+
+  Returns:
+    ws [batch, rows, latent_size].
+  """
+  chex.assert_rank([w, w_avg], 2)
+  scale = jnp.where(jnp.arange(w_avg.shape[0]) < num_layers, psi, 1.0)
+  return w_avg + scale[:, None] * (w[:, None] - w_avg)
+
+
+def mean_w(
+  architecture: stylegan1.StyleGAN1,
+  params: Any,
+  *,
+  key: chex.PRNGKey,
+  num_samples: int = 8000,
+) -> chex.Array:
+  """w_avg [num_ws, latent_size] as the mean of mapped latents."""
+  z = jax.random.normal(key, (num_samples, architecture.latent_size))
+  mean = architecture.map(params, z).mean(0)
+  return jnp.broadcast_to(mean, (architecture.num_ws, mean.shape[-1]))
+
+
+def styles(
+  generator: Generator, latents: chex.Array, sampling: Sampling, space: str
+) -> chex.Array:
+  """Latents to ws [batch, rows, latent_size].
+
+  Args:
+    generator: of the latents.
+    latents: z [batch, latent_size]; or w, [batch, latent_size] or
+      [batch, rows, latent_size], which is used as it is, untruncated.
+    sampling: the truncation.
+    space: 'z' or 'w'.
+  """
+  if space == 'z':
+    w = generator.architecture.map(generator.params, latents)
+    return truncate(
+      w,
+      generator.w_avg,
+      sampling.truncation_psi,
+      sampling.truncation_layers,
+    )
+  if latents.ndim == 3:
+    return latents
+  rows = generator.architecture.num_ws
+  return jnp.broadcast_to(
+    latents[:, None], (latents.shape[0], rows, latents.shape[1])
+  )
+
+
+def sample_latents(
+  generator: Generator,
+  latents: chex.Array,
+  keys: chex.PRNGKey | None,
+  sampling: Sampling,
+  space: str = 'z',
+) -> tuple[chex.Array, features.FeaturePyramid]:
+  """Images of given latents.
+
+  Args:
+    generator: latent -> image.
+    latents: see `styles`.
+    keys: [batch], where the noise comes from if `sampling.noise` is 'random'.
+    sampling: truncation, noise, crop and type.
+    space: 'z' or 'w'.
+
+  Returns:
+    images uint8 [batch, height, width, 3] and the features.
+
+  Raises:
+    ValueError: constant noise from a generator that has none, or random
+      noise without keys.
+  """
+  architecture = generator.architecture
+  noise = None
+  if sampling.noise == 'const':
+    noise = generator.noise
+    if noise is None:
+      raise ValueError(
+        "noise='const' needs a generator with noise maps of its own; this "
+        "one has none: use noise='random'."
+      )
+  elif sampling.noise == 'random':
+    if keys is None:
+      raise ValueError("noise='random' needs the keys of the samples.")
+    noise = rng.noise(keys, architecture.noise_resolutions)
+  ws = styles(generator, latents, sampling, space)
+  rgb, pyramid = architecture.synthesize(
+    generator.params, ws, noise, jnp.dtype(sampling.dtype)
+  )
+  image = sampling.canvas(architecture).image(rgb)
+  return features.to_uint8(image), pyramid
+
+
+def sample(
+  generator: Generator, keys: chex.PRNGKey, sampling: Sampling
+) -> tuple[chex.Array, chex.Array, features.FeaturePyramid]:
+  """Draws one sample per key.
+
+  Args:
+    generator: latent -> image.
+    keys: [batch]; a sample is a function of its key and nothing else.
+    sampling: truncation, noise, crop and type.
+
+  Returns:
+    z [batch, latent_size], images uint8 [batch, height, width, 3], features.
+  """
+  z = rng.latents(keys, generator.architecture.latent_size)
+  image, pyramid = sample_latents(generator, z, keys, sampling)
+  return z, image, pyramid

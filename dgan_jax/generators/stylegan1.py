@@ -1,0 +1,256 @@
+"""StyleGAN1 (Karras et al. 2019) as a pure function that shows its features.
+
+Follows the network of DatasetGAN's release, whose interpreters and vectors it
+reproduces; the official TensorFlow code differs from it in one constant,
+`instance_norm_eps`.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dgan_jax import features
+from dgan_jax.generators import layers
+
+MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN1:
+  """The architecture: everything about the network but its weights.
+
+  Attributes:
+    resolution: height and width of the image, a power of two, 8 to 1024.
+    channels: of every resolution from 4x4 up.
+    latent_size: length of z and of w.
+    mapping_layers: dense layers between z and w.
+    instance_norm_eps: 1e-5 in the release, 1e-8 in the official code.
+    fused_from: output resolution from which upsampling and convolution were
+      fused in training. A fused kernel is the spatial mirror of an unfused
+      one.
+  """
+
+  resolution: int
+  channels: tuple[int, ...]
+  latent_size: int = 512
+  mapping_layers: int = 8
+  instance_norm_eps: float = 1e-5
+  fused_from: int = 128
+
+  def __post_init__(self) -> None:
+    stages = int(math.log2(max(self.resolution, 1))) - 1
+    if self.resolution != 2 ** (stages + 1) or not (
+      MIN_RESOLUTION <= self.resolution <= MAX_RESOLUTION
+    ):
+      raise ValueError(
+        f'Resolution {self.resolution} is not a power of two from '
+        f'{MIN_RESOLUTION} to {MAX_RESOLUTION}.'
+      )
+    if len(self.channels) != stages:
+      raise ValueError(
+        f'{len(self.channels)} channel counts {self.channels} for '
+        f'{self.resolution} px; expected {stages}, one per resolution.'
+      )
+
+  @property
+  def resolutions(self) -> tuple[int, ...]:
+    return features.resolutions_up_to(self.resolution)
+
+  @property
+  def num_ws(self) -> int:
+    """Rows of ws: two for every resolution."""
+    return 2 * len(self.channels)
+
+  @property
+  def noise_resolutions(self) -> tuple[int, ...]:
+    """Sizes of the noise maps, two for every resolution."""
+    return tuple(r for r in self.resolutions for _ in range(2))
+
+  @property
+  def feature_channels(self) -> tuple[int, ...]:
+    """Channels of every level of the pyramid."""
+    return tuple(c for c in self.channels for _ in range(2))
+
+  def map(self, params: Any, z: chex.Array) -> chex.Array:
+    """Latents z [batch, latent_size] to w of the same shape."""
+    chex.assert_shape(z, (None, self.latent_size))
+    return Mapping(self).apply({'params': params['mapping']}, z)
+
+  def synthesize(
+    self,
+    params: Any,
+    ws: chex.Array,
+    noise: tuple[chex.Array, ...] | None,
+    dtype: chex.ArrayDType = jnp.float32,
+  ) -> tuple[chex.Array, features.FeaturePyramid]:
+    """Styles to an image and its features.
+
+    Args:
+      params: as `init` lays them out.
+      ws: [batch, rows, latent_size] with rows >= num_ws; more are ignored.
+      noise: [batch or 1, r, r, 1] for r in `noise_resolutions`, or None.
+      dtype: of the computation; statistics and the image stay float32.
+
+    Returns:
+      rgb float32 [batch, resolution, resolution, 3], about [-1, 1], and the
+      pyramid: per resolution the output of the second epilogue, then the
+      second convolution before its noise (spec of the release).
+    """
+    chex.assert_rank(ws, 3)
+    return Synthesis(self, dtype).apply(
+      {'params': params['synthesis']}, ws, noise
+    )
+
+  def init(self, key: chex.PRNGKey) -> Any:
+    """Random parameters: weights standard normal, biases zero."""
+    z = jnp.zeros((1, self.latent_size))
+    ws = jnp.zeros((1, self.num_ws, self.latent_size))
+    mapping_key, synthesis_key = jax.random.split(key)
+    return {
+      'mapping': Mapping(self).init(mapping_key, z)['params'],
+      'synthesis': Synthesis(self).init(synthesis_key, ws, None)['params'],
+    }
+
+
+class EqualizedDense(nn.Module):
+  """Dense layer with an equalised learning rate."""
+
+  size: int
+  gain: float = 1
+  lr: float = 1
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    fan_in = x.shape[-1]
+    kernel = self.param(
+      'kernel', nn.initializers.normal(1 / self.lr), (fan_in, self.size)
+    )
+    bias = self.param('bias', nn.initializers.zeros, (self.size,))
+    kernel = kernel * layers.multiplier(fan_in, self.gain, self.lr)
+    y = layers.dense(x.astype(self.dtype), kernel.astype(self.dtype))
+    return y + (bias * self.lr).astype(self.dtype)
+
+
+class Mapping(nn.Module):
+  """z to w: pixel norm, then dense layers learning at a hundredth the rate."""
+
+  architecture: StyleGAN1
+
+  @nn.compact
+  def __call__(self, z: chex.Array) -> chex.Array:
+    x = layers.pixel_norm(z)
+    for i in range(self.architecture.mapping_layers):
+      dense = EqualizedDense(
+        self.architecture.latent_size, math.sqrt(2), 0.01, name=f'dense_{i}'
+      )
+      x = layers.leaky_relu(dense(x))
+    return x
+
+
+class Convolution(nn.Module):
+  """3x3 convolution and bias, or the same on an image twice the size."""
+
+  size: int
+  upsample: bool = False
+  flip: bool = False
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    shape = (3, 3, x.shape[-1], self.size)
+    kernel = self.param('kernel', nn.initializers.normal(1), shape)
+    bias = self.param('bias', nn.initializers.zeros, (self.size,))
+    kernel = kernel * layers.multiplier(9 * x.shape[-1])
+    kernel = kernel.astype(self.dtype)
+    if self.flip:
+      kernel = kernel[::-1, ::-1]
+    if self.upsample:
+      x = layers.blur(layers.upsample_conv(x, kernel))
+    else:
+      x = layers.conv(x, kernel)
+    return x + bias.astype(self.dtype)
+
+
+class Epilogue(nn.Module):
+  """Noise, leaky ReLU, and the style: AdaIN."""
+
+  instance_norm_eps: float
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: chex.Array, w: chex.Array, noise: chex.Array | None
+  ) -> chex.Array:
+    channels = x.shape[-1]
+    strength = self.param('noise_strength', nn.initializers.zeros, (channels,))
+    if noise is not None:
+      x = x + noise.astype(self.dtype) * strength.astype(self.dtype)
+    x = layers.instance_norm(layers.leaky_relu(x), self.instance_norm_eps)
+    style = EqualizedDense(2 * channels, name='style')(w)[:, None, None]
+    scale, shift = jnp.split(style.astype(self.dtype), 2, axis=-1)
+    return x * (scale + 1) + shift
+
+
+class Block(nn.Module):
+  """All layers of one resolution; the 4x4 block starts from a constant."""
+
+  architecture: StyleGAN1
+  resolution: int
+  size: int
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    x: chex.Array | None,
+    ws: chex.Array,
+    noise: tuple[chex.Array | None, chex.Array | None],
+  ) -> tuple[chex.Array, chex.Array]:
+    """Returns (after the second style, the second convolution)."""
+    eps = self.architecture.instance_norm_eps
+    if x is None:
+      shape = (4, 4, self.size)
+      const = self.param('const', nn.initializers.ones, shape)
+      bias = self.param('bias', nn.initializers.ones, (self.size,))
+      x = jnp.broadcast_to(const + bias, (ws.shape[0], *shape))
+      x = x.astype(self.dtype)
+    else:
+      flip = self.resolution >= self.architecture.fused_from
+      up = Convolution(self.size, True, flip, self.dtype, name='conv_up')
+      x = up(x)
+    x = Epilogue(eps, self.dtype, name='epilogue_1')(x, ws[:, 0], noise[0])
+    raw = Convolution(self.size, dtype=self.dtype, name='conv')(x)
+    x = Epilogue(eps, self.dtype, name='epilogue_2')(raw, ws[:, 1], noise[1])
+    return x, raw
+
+
+class Synthesis(nn.Module):
+  """Styles to image and features."""
+
+  architecture: StyleGAN1
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, ws: chex.Array, noise: tuple[chex.Array, ...] | None
+  ) -> tuple[chex.Array, features.FeaturePyramid]:
+    architecture = self.architecture
+    maps = noise or (None,) * architecture.num_ws
+    x, levels = None, []
+    for i, (resolution, size) in enumerate(
+      zip(architecture.resolutions, architecture.channels, strict=True)
+    ):
+      block = Block(
+        architecture, resolution, size, self.dtype, name=f'block_{resolution}'
+      )
+      rows = slice(2 * i, 2 * i + 2)
+      x, raw = block(x, ws[:, rows], maps[rows])
+      levels += [x, raw]
+    rgb = EqualizedDense(3, name='to_rgb')(x)
+    return rgb, features.FeaturePyramid(tuple(levels))
