@@ -1,0 +1,64 @@
+"""Every field that a config may set, each declared once.
+
+The other configs call `get_config` and override. From a command line:
+`--config=configs/tiny.py --config.factory.num_samples=64`. Tuples are written
+`--config.sampling.rows='(64,448)'`.
+"""
+
+import ml_collections
+
+ConfigDict = ml_collections.ConfigDict
+
+
+def get_config() -> ConfigDict:
+  """The rendered cars that come with the package, in full."""
+  config = ConfigDict()
+
+  # A folder written by launch/convert.py, or 'bundled': the rendered cars.
+  config.generator = 'bundled'
+  # A folder of masks and their manifest (see launch/sample.py), or 'bundled':
+  # 16 rendered cars with a simulated annotator's masks.
+  config.annotations = 'bundled'
+  # A built-in part schema (car_20, face_34, ...) or the path of a .json file.
+  config.schema = 'car_20'
+  # The dataset is a function of this seed, the generator, the interpreter and
+  # the fields below.
+  config.seed = 0
+  # Where the dataset goes, as the data_dir of tfds.load; '': WORKDIR/data.
+  config.data_dir = ''
+
+  config.dataset = dataset = ConfigDict()
+  dataset.name = 'datasetgan_car'
+  dataset.config_name = 'rendered_64'
+
+  config.sampling = sampling = ConfigDict()
+  sampling.truncation_psi = 0.7  # 1: no truncation, 0: the mean image
+  sampling.truncation_layers = 8  # rows of w that truncation acts on
+  # 'const': the generator's own maps; 'random': from each sample's key;
+  # 'none'.
+  sampling.noise = 'const'
+  # (first, end) of the image rows kept; (0, 0): all of them.
+  sampling.rows = (0, 0)
+  sampling.dtype = 'float32'  # or 'bfloat16', on accelerators
+
+  config.interpreter = interpreter = ConfigDict()
+  # 'default': quick; 'release': the published procedure, step by step.
+  interpreter.mode = 'default'
+  interpreter.members = 10
+  # Widths of the two hidden layers; (0, 0): the paper's for the class count.
+  interpreter.hidden = (0, 0)
+  # Labels by the mean softmax instead of a majority vote.
+  interpreter.soft_voting = False
+
+  config.factory = factory = ConfigDict()
+  factory.num_samples = 10_000
+  factory.first_index = 0  # samples first_index, first_index + 1, ...
+  factory.samples_per_shard = 250
+  # Samples that a device computes in one go; part of what the bits depend on.
+  factory.block_size = 4
+  # Samples that leave the devices together; changes no bit.
+  factory.batch_size = 16
+  # The share of samples that goes to the split 'uncertain'.
+  factory.uncertain_fraction = 0.1
+
+  return config

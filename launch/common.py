@@ -1,0 +1,248 @@
+"""What the commands share: flags, plain errors, a progress line."""
+
+import contextlib
+import difflib
+import pathlib
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import ml_collections
+from absl import app, flags
+from ml_collections import config_flags
+
+from dgan_jax import errors, progress
+
+Config = ml_collections.ConfigDict
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_CONFIGS = _ROOT / 'configs'
+_ASSET = _ROOT / 'dgan_jax' / 'assets' / 'rendered_cars_64'
+
+# Between two lines where the output is no terminal.
+_SECONDS_PER_LINE = 10.0
+
+
+def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
+  """Runs a command whose flags are defined; `main` gets what is not a flag.
+
+  What the user can mend (`UserError`, a full or read-only disk, a wrong flag)
+  becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
+  traceback. `--help` prints the docstring of the command.
+  """
+  with _plain_errors():
+    argv = sys.argv
+    if any(arg in ('--help', '-h', '-help') for arg in argv[1:]):
+      _print_help()
+      sys.exit(0)
+    _check_overrides(argv)
+    app.run(main, argv, flags_parser=flags.FLAGS)
+  raise AssertionError('app.run does not return.')
+
+
+def run_config(
+  main: Callable[[Config, pathlib.Path], None],
+  *,
+  config: str = 'rendered_car',
+  workdir: str | None = None,
+) -> NoReturn:
+  """Runs a command that takes `--config` and `--workdir`; see `run`.
+
+  Args:
+    main: called with the locked config and the working folder.
+    config: the shipped config that is used where `--config` is not given.
+    workdir: the folder where `--workdir` is not given; None: it must be.
+  """
+  define_config(config)
+  define_workdir(workdir)
+
+  def call(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      raise errors.UserError(
+        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
+      )
+    main(flags.FLAGS.config, pathlib.Path(flags.FLAGS.workdir))
+
+  run(call)
+
+
+def define_config(default: str | None = None) -> flags.FlagHolder:
+  """Defines `--config`; `default` names a shipped config."""
+  path = str(_CONFIGS / f'{default}.py') if default else None
+  return config_flags.DEFINE_config_file(
+    'config', path, 'A config file; --config.FIELD=VALUE overrides a field.'
+  )
+
+
+def define_workdir(default: str | None = None) -> flags.FlagHolder:
+  """Defines `--workdir`, required where there is no `default`."""
+  return flags.DEFINE_string(
+    'workdir',
+    default,
+    'Folder for everything this command writes.',
+    required=default is None,
+  )
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+  try:
+    yield
+  except KeyboardInterrupt:
+    print(
+      '\nInterrupted. Run the same command again to go on.', file=sys.stderr
+    )
+    sys.exit(130)
+  except (errors.UserError, flags.Error) as error:
+    _fail(str(error))
+  except OSError as error:
+    name = f'{error.filename}: ' if error.filename else ''
+    _fail(f'{name}{error.strerror or error}')
+
+
+def _fail(message: str) -> NoReturn:
+  print(' '.join(message.split()), file=sys.stderr)
+  sys.exit(2)
+
+
+def _print_help() -> None:
+  """The docstring up to its example, the flags, the example."""
+  command = sys.modules['__main__']
+  text, example, tail = (command.__doc__ or '').partition('Example')
+  print(text.strip(), end='\n\n')
+  own = flags.FLAGS.get_key_flags_for_module(command)
+  shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
+  for flag in {flag.name: flag for flag in [*shared, *own]}.values():
+    print(f'  --{flag.name}: {flag.help}')
+    if flag.default is not None:
+      print(f'      default: {flag.default}')
+  print('  --config.FIELD=VALUE: configs/common.py lists the fields')
+  print(f'\n{example}{tail}'.rstrip())
+
+
+def _check_overrides(argv: Sequence[str]) -> None:
+  """Refuses a config file or a field that does not exist, by its name.
+
+  Raises:
+    errors.UserError: with the nearest name that does exist.
+  """
+  if 'config' not in flags.FLAGS:
+    return
+  path = flags.FLAGS['config'].default
+  names = []
+  for index, arg in enumerate(argv):
+    if match := re.fullmatch(r'--?config(?:=(.*))?', arg, re.DOTALL):
+      path = match[1] or next(iter(argv[index + 1 :]), None)
+    if match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
+      names.append(match[1])
+  if path is None:
+    return
+  fields = sorted(_fields(load_config(path)))
+  for name in names:
+    if name not in fields:
+      near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
+      hint = f'did you mean {near[0]!r}?' if near else 'see configs/common.py.'
+      raise errors.UserError(f'{path} has no field {name!r}; {hint}')
+
+
+def load_config(path: str) -> Config:
+  """The config that a file's `get_config()` returns, locked.
+
+  Raises:
+    errors.UserError: no such file, or one that does not give a config.
+  """
+  if not pathlib.Path(path).is_file():
+    shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
+    raise errors.UserError(
+      f'There is no config file {path}; '
+      f'configs/ has {", ".join(shipped)} (as configs/NAME.py).'
+    )
+  try:
+    config = config_flags.ConfigFileFlagParser('checked').parse(path)
+  except Exception as error:
+    reason = str(error).strip().splitlines()[-1:]
+    raise errors.UserError(
+      f'{path} does not load: {type(error).__name__}: {"".join(reason)}'
+    ) from error
+  if not isinstance(config, Config):
+    raise errors.UserError(
+      f'get_config() of {path} returned a {type(config).__name__}; '
+      'expected a ml_collections.ConfigDict.'
+    )
+  return config
+
+
+def _fields(config: Config, prefix: str = '') -> Iterator[str]:
+  for name, value in config.items():
+    yield f'{prefix}{name}'
+    if isinstance(value, Config):
+      yield from _fields(value, f'{prefix}{name}.')
+
+
+@contextlib.contextmanager
+def terminal_progress(
+  unit: str, writer: progress.MetricWriter | None = None
+) -> Iterator[progress.OnProgress]:
+  """Gives an `on_progress` that shows where a library call is.
+
+  On a terminal one line is drawn over and over; elsewhere (a log file) there
+  is a line every ten seconds and one at the end.
+
+  Args:
+    unit: what is counted, a plural.
+    writer: also gets the metrics, with the count as the step.
+  """
+  live = sys.stdout.isatty()
+  line, shown, shown_at = '', '', -float('inf')
+  state: progress.Progress | None = None
+
+  def on_progress(done: int, total: int, metrics: Mapping[str, float]) -> None:
+    nonlocal line, shown, shown_at, state
+    if state is None:
+      state = progress.Progress(total, unit)
+    line = state.update(done, **metrics)
+    if writer is not None and metrics:
+      writer.write(done, metrics)
+    now = time.monotonic()
+    if live:
+      print(f'\r\x1b[K{line}', end='', flush=True)
+    elif now - shown_at >= _SECONDS_PER_LINE:
+      print(line, flush=True)
+      shown, shown_at = line, now
+
+  try:
+    yield on_progress
+  finally:
+    if live and line:
+      print()
+    elif line != shown:
+      print(line, flush=True)
+
+
+def load_generator(config: Config) -> Any:
+  """The generator that the config names: 'bundled', or a saved one's path."""
+  from dgan_jax.checkpoints import store
+
+  bundled = config.generator == 'bundled'
+  return store.load_generator(
+    _ASSET / 'generator' if bundled else config.generator
+  )
+
+
+def load_annotations(config: Config) -> Any:
+  """The annotations that the config names: 'bundled', or a folder."""
+  from dgan_jax import annotations
+
+  bundled = config.annotations == 'bundled'
+  return annotations.load(
+    _ASSET / 'annotated' if bundled else config.annotations
+  )
+
+
+def sampling(config: Config) -> Any:
+  """How the generator is to draw its images."""
+  from dgan_jax.generators import generator
+
+  return generator.Sampling(**config.sampling)
