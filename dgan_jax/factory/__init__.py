@@ -1,0 +1,1 @@
+"""Labelled samples in bulk: sampled, sharded, filtered and written."""
