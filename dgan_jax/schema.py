@@ -1,0 +1,382 @@
+"""Part schemas: what the labels of a mask mean, and how they look.
+
+A schema is a small JSON file or one of `BUILT_IN`, the tasks of the DatasetGAN
+paper (table 2 and appendix).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dgan_jax import errors, files
+
+Color = tuple[int, int, int]
+
+IGNORE_COLOR: Color = (128, 128, 128)
+
+# Labels are uint8, and 255 is left for the pixels without one.
+MAX_CLASSES = 255
+
+_FIELDS = (
+  'name',
+  'classes',
+  'palette',
+  'ignore_label',
+  'keypoints',
+  'merges',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+  """The classes of a mask.
+
+  Attributes:
+    name: e.g. 'car_20'.
+    classes: their names; a class's label is its place in this tuple.
+    palette: RGB in 0..255, one per class.
+    ignore_label: the label of pixels that count neither in training nor in
+      metrics, or None.
+    keypoints: names of the keypoints, if the task has any.
+    merges: for every coarser schema its name and, per class here, the label
+      there.
+
+  Raises:
+    errors.UserError: the fields contradict each other.
+  """
+
+  name: str
+  classes: tuple[str, ...]
+  palette: tuple[Color, ...]
+  ignore_label: int | None = None
+  keypoints: tuple[str, ...] = ()
+  merges: Mapping[str, tuple[int, ...]] = dataclasses.field(
+    default_factory=dict, hash=False
+  )
+
+  def __post_init__(self) -> None:
+    count = len(self.classes)
+    if not 1 <= count <= MAX_CLASSES:
+      self._refuse(f'has {count} classes; expected 1 to {MAX_CLASSES}')
+    for names in (self.classes, self.keypoints):
+      if twice := sorted({name for name in names if names.count(name) > 1}):
+        self._refuse(f'has the name {twice[0]!r} more than once; rename one')
+    if len(self.palette) != count:
+      self._refuse(f'has {len(self.palette)} colours for {count} classes')
+    if any(not 0 <= part <= 255 for color in self.palette for part in color):
+      self._refuse('has a colour with a part outside 0 to 255')
+    if self.ignore_label is not None and not (
+      count <= self.ignore_label <= 255
+    ):
+      self._refuse(
+        f'ignores label {self.ignore_label}; expected one from {count} to '
+        '255, which no class has'
+      )
+    for coarser, labels in self.merges.items():
+      if len(labels) != count:
+        self._refuse(
+          f'merges {len(labels)} classes into {coarser!r}; it has {count}'
+        )
+      if any(not 0 <= label < MAX_CLASSES for label in labels):
+        self._refuse(f'merges into {coarser!r} with a label outside 0 to 254')
+
+  def _refuse(self, problem: str) -> None:
+    raise errors.UserError(f'The schema {self.name!r} {problem}.')
+
+  @property
+  def num_classes(self) -> int:
+    return len(self.classes)
+
+  @property
+  def labels_in_words(self) -> str:
+    """For messages: 'classes 0 to 19, and 255 for ignored pixels'."""
+    ignored = (
+      ''
+      if self.ignore_label is None
+      else f', and {self.ignore_label} for ignored pixels'
+    )
+    return f'classes 0 to {self.num_classes - 1}{ignored}'
+
+  def to_json(self) -> dict[str, Any]:
+    """The content of a schema file."""
+    return {
+      'name': self.name,
+      'classes': list(self.classes),
+      'palette': [list(color) for color in self.palette],
+      'ignore_label': self.ignore_label,
+      'keypoints': list(self.keypoints),
+      'merges': {name: list(labels) for name, labels in self.merges.items()},
+    }
+
+  @classmethod
+  def from_json(
+    cls, value: Mapping[str, Any], source: str = 'A schema'
+  ) -> 'Schema':
+    """A schema from the content of its file.
+
+    Args:
+      value: `name` and `classes` are needed; without a `palette` one is
+        generated.
+      source: what errors call it, e.g. the path.
+
+    Raises:
+      errors.UserError: a field is missing, unknown or of the wrong kind.
+    """
+
+    def refuse(problem: str) -> errors.UserError:
+      return errors.UserError(f'{source} {problem}.')
+
+    if unknown := sorted(set(value) - set(_FIELDS)):
+      raise refuse(
+        f'has the unknown field {unknown[0]!r}; '
+        f'a schema has {", ".join(_FIELDS)}'
+      )
+    if not isinstance(value.get('name'), str) or not value['name']:
+      raise refuse('has no "name"; expected a text such as "car_20"')
+    for field in ('classes', 'keypoints'):
+      names = value.get(field, [])
+      if not isinstance(names, list) or not all(
+        isinstance(name, str) and name for name in names
+      ):
+        raise refuse(f'has a "{field}" that is not a list of names')
+    classes = tuple(value.get('classes', ()))
+    palette = value.get('palette')
+    if palette is None:
+      palette = generated_palette(min(len(classes), MAX_CLASSES))
+    if not isinstance(palette, Sequence) or not all(
+      _is_ints(color) and len(color) == 3 for color in palette
+    ):
+      raise refuse('has a "palette" that is not a list of [red, green, blue]')
+    ignore_label = value.get('ignore_label')
+    if ignore_label is not None and not _is_ints([ignore_label]):
+      raise refuse('has an "ignore_label" that is neither a number nor null')
+    merges = value.get('merges', {})
+    if not isinstance(merges, Mapping) or not all(
+      map(_is_ints, merges.values())
+    ):
+      raise refuse('has "merges" that are not lists of labels by name')
+    try:
+      return cls(
+        name=value['name'],
+        classes=classes,
+        palette=tuple((r, g, b) for r, g, b in palette),
+        ignore_label=ignore_label,
+        keypoints=tuple(value.get('keypoints', ())),
+        merges={name: tuple(labels) for name, labels in merges.items()},
+      )
+    except errors.UserError as error:
+      raise errors.UserError(f'{source}: {error}') from None
+
+
+def _is_ints(values: Any) -> bool:
+  return isinstance(values, list | tuple) and all(
+    isinstance(value, int) and not isinstance(value, bool) for value in values
+  )
+
+
+def get_schema(name_or_path: str) -> Schema:
+  """A built-in schema by its name, or one from a .json file.
+
+  Raises:
+    errors.UserError: there is none of that name, or the file is no schema.
+  """
+  if name_or_path in BUILT_IN:
+    return BUILT_IN[name_or_path]
+  if not str(name_or_path).endswith('.json'):
+    raise errors.UserError(
+      f'There is no schema {str(name_or_path)!r}; built in are '
+      f'{", ".join(BUILT_IN)}; a schema of your own is the path of a '
+      '.json file.'
+    )
+  value = files.read_json(name_or_path)
+  return Schema.from_json(value, source=str(name_or_path))
+
+
+def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
+  """Labels of a coarser schema.
+
+  Args:
+    mask: uint8 [...], labels of `schema`.
+    schema: of the mask.
+    into: name of the coarser schema, e.g. 'car_12'.
+
+  Returns:
+    uint8 [...]; ignored pixels stay what they are.
+
+  Raises:
+    errors.UserError: the schema doesn't merge into that one.
+    ValueError: the mask has a label that the schema does not.
+  """
+  if into not in schema.merges:
+    known = ', '.join(schema.merges) or 'nothing'
+    raise errors.UserError(
+      f'The schema {schema.name!r} does not merge into {into!r}; '
+      f'it merges into {known}.'
+    )
+  table = np.arange(256, dtype=np.uint8)
+  table[: schema.num_classes] = schema.merges[into]
+  return table[_checked(mask, schema)]
+
+
+def colorize(mask: np.ndarray, schema: Schema) -> np.ndarray:
+  """A mask in the colours of its schema; ignored pixels are grey.
+
+  Args:
+    mask: uint8 [..., height, width].
+    schema: of the mask.
+
+  Returns:
+    uint8 [..., height, width, 3].
+
+  Raises:
+    ValueError: the mask has a label that the schema does not.
+  """
+  table = np.full((256, 3), IGNORE_COLOR, np.uint8)
+  table[: schema.num_classes] = schema.palette
+  return table[_checked(mask, schema)]
+
+
+def unknown_labels(mask: np.ndarray, schema: Schema) -> list[int]:
+  """Labels of a mask (integers, any shape) that the schema does not have."""
+  return [
+    int(label)
+    for label in np.unique(mask)
+    if not 0 <= label < schema.num_classes and label != schema.ignore_label
+  ]
+
+
+def _checked(mask: np.ndarray, schema: Schema) -> np.ndarray:
+  mask = np.asarray(mask)
+  if unknown := unknown_labels(mask, schema):
+    raise ValueError(
+      f'A mask has label {unknown[0]}; the schema {schema.name!r} has '
+      f'{schema.labels_in_words}.'
+    )
+  return mask
+
+
+def generated_palette(num_classes: int) -> tuple[Color, ...]:
+  """White for class 0, then colours each as far as can be from all before.
+
+  Distances are the weighted RGB distances of T. Riemersma ("Colour metric"),
+  whole numbers throughout, so that every machine chooses the same colours.
+  """
+  steps = np.array([30, 75, 120, 165, 210, 240], np.int64)
+  grid = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), -1)
+  grid = grid.reshape(-1, 3)
+  # Greys are left to ignored pixels, to the background and to black text.
+  colors = grid[np.ptp(grid, axis=1) >= 80]
+
+  def distance(color: np.ndarray) -> np.ndarray:
+    mean_red = (colors[:, 0] + color[0]) // 2
+    red, green, blue = ((colors - color) ** 2).T
+    return (512 + mean_red) * red + 1024 * green + (767 - mean_red) * blue
+
+  chosen = [np.array([255, 255, 255])]
+  nearest = np.minimum(distance(chosen[0]), distance(np.array(IGNORE_COLOR)))
+  while len(chosen) < num_classes:
+    chosen.append(colors[nearest.argmax()])
+    nearest = np.minimum(nearest, distance(chosen[-1]))
+  return tuple(_color(color) for color in chosen[:num_classes])
+
+
+def _built_in() -> dict[str, Schema]:
+  # Order and colours of the car parts are the release's (utils/data_util.py).
+  car_20 = _names("""background back_bumper bumper car_body car_lights door
+    fender grilles handles hoods licensePlate mirror roof running_boards
+    tailLight tire trunk_lids wheelhub window windshield""")
+  car_colors = _names("""ffffff eee566 000000 7c6322 c17f0f f8d52a dc934d
+    635303 74748a c8e225 e1b8a1 8eacf8 997092 2670fe e51e8d 345354 c2577d
+    e16012 1f66d3 688365""")
+  # ADE-Car-12: in the order of the release's label mapping; its list of names
+  # has another one and does not fit.
+  car_12 = _names("""background car car_lights licensePlate mirror tailLight
+    tire window windshield door handles wheelhub""")
+  # The classes of ADE-Car-5 were never published. These are parts that ADE20K
+  # and PASCAL-Part have in common; a plate counts as the car.
+  car_5 = _names('background car light wheel window')
+  # Names of the release, there as 'head***ear***helix'.
+  face_34 = _names("""background head cheek chin ear ear_helix ear_lobule
+    eye_bottom_lid eye_eyelashes eye_iris eye_pupil eye_sclera eye_tear_duct
+    eye_top_lid eyebrow forehead frown hair hair_sideburns jaw moustache
+    mouth_inferior_lip mouth_oral_commissure mouth_superior_lip mouth_teeth
+    neck nose nose_ala nose_bridge nose_tip nose_nostril philtrum temple
+    wrinkles""")
+  # CelebA-Mask-8 was not in the release. These are the eight classes of
+  # SemanticGAN (Li et al., CVPR 2021); how the 34 fall into them is ours.
+  face_8 = _names('background ear eye eyebrow face hair mouth nose')
+  # Not in the release; listed by Sem2NeRF (data/CatMask), which labelled its
+  # images with the released interpreter.
+  cat_16 = _names("""background limbus back belly chest leg paw head ear eye
+    mouth tongue nose tail whiskers neck""")
+
+  def painted(name: str, classes: tuple[str, ...], **merges: Any) -> Schema:
+    palette = generated_palette(len(classes))
+    return Schema(name, classes, palette, 255, merges=merges)
+
+  def car(name: str, classes: tuple[str, ...], **merges: Any) -> Schema:
+    like = {'car': 'car_body', 'light': 'car_lights', 'wheel': 'tire'}
+    palette = tuple(
+      _color(bytes.fromhex(car_colors[car_20.index(like.get(part, part))]))
+      for part in classes
+    )
+    return Schema(name, classes, palette, 255, merges=merges)
+
+  def numbered(name: str, count: int) -> Schema:
+    """Names that were never published."""
+    parts = (f'part_{index:02}' for index in range(1, count))
+    return painted(name, ('background', *parts))
+
+  def into_5(classes: tuple[str, ...]) -> tuple[int, ...]:
+    groups = {
+      'background': 'background',
+      **dict.fromkeys(('car_lights', 'tailLight'), 'light'),
+      **dict.fromkeys(('tire', 'wheelhub'), 'wheel'),
+      **dict.fromkeys(('window', 'windshield'), 'window'),
+    }
+    return tuple(car_5.index(groups.get(part, 'car')) for part in classes)
+
+  def face_part(part: str) -> str:
+    if part in ('background', 'neck'):
+      return 'background'
+    if part.endswith('_lid'):
+      return 'face'
+    group = part.split('_')[0]
+    return group if group in face_8 else 'face'
+
+  schemas = (
+    car(
+      'car_20',
+      car_20,
+      car_12=tuple(
+        car_12.index(part if part in car_12 else 'car') for part in car_20
+      ),
+      car_5=into_5(car_20),
+    ),
+    car('car_12', car_12, car_5=into_5(car_12)),
+    car('car_5', car_5),
+    painted(
+      'face_34',
+      face_34,
+      face_8=tuple(face_8.index(face_part(part)) for part in face_34),
+    ),
+    painted('face_8', face_8),
+    painted('cat_16', cat_16),
+    numbered('bird_11', 11),
+    numbered('bedroom_19', 19),
+  )
+  return {schema.name: schema for schema in schemas}
+
+
+def _names(text: str) -> tuple[str, ...]:
+  return tuple(text.split())
+
+
+def _color(rgb: Iterable[int]) -> Color:
+  red, green, blue = (int(part) for part in rgb)
+  return red, green, blue
+
+
+BUILT_IN: Mapping[str, Schema] = _built_in()
