@@ -61,4 +61,5 @@ def get_config() -> ConfigDict:
   # The share of samples that goes to the split 'uncertain'.
   factory.uncertain_fraction = 0.1
 
-  return config
+  # Locked here: a config that overrides a field of another name is an error.
+  return config.lock()

@@ -2,8 +2,10 @@
 
 import contextlib
 import difflib
+import os
 import pathlib
 import re
+import runpy
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,23 +27,6 @@ _ASSET = _ROOT / 'dgan_jax' / 'assets' / 'rendered_cars_64'
 _SECONDS_PER_LINE = 10.0
 
 
-def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
-  """Runs a command whose flags are defined; `main` gets what is not a flag.
-
-  What the user can mend (`UserError`, a full or read-only disk, a wrong flag)
-  becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
-  traceback. `--help` prints the docstring of the command.
-  """
-  with _plain_errors():
-    argv = sys.argv
-    if any(arg in ('--help', '-h', '-help') for arg in argv[1:]):
-      _print_help()
-      sys.exit(0)
-    _check_overrides(argv)
-    app.run(main, argv, flags_parser=flags.FLAGS)
-  raise AssertionError('app.run does not return.')
-
-
 def run_config(
   main: Callable[[Config, pathlib.Path], None],
   *,
@@ -52,38 +37,47 @@ def run_config(
 
   Args:
     main: called with the locked config and the working folder.
-    config: the shipped config that is used where `--config` is not given.
-    workdir: the folder where `--workdir` is not given; None: it must be.
+    config: name of the shipped config for when there is no `--config`.
+    workdir: the folder for when there is no `--workdir`; None: it must be
+      given.
   """
-  define_config(config)
-  define_workdir(workdir)
+  path = os.path.relpath(_CONFIGS / f'{config}.py')
+  config_flags.DEFINE_config_file(
+    'config', None, f'A config file. Default: configs/{config}.py'
+  )
+  flags.DEFINE_string(
+    'workdir', workdir, 'Folder for everything this command writes.'
+  )
 
   def call(argv: Sequence[str]) -> None:
     if len(argv) > 1:
       raise errors.UserError(
         f'Unexpected argument {argv[1]!r}; see --help for what there is.'
       )
+    if not flags.FLAGS.workdir:
+      raise errors.UserError('Say where to write: --workdir=FOLDER.')
     main(flags.FLAGS.config, pathlib.Path(flags.FLAGS.workdir))
 
+  # ml_collections would load a default before the fields could be checked.
+  if not any(re.match('--?config(=|$)', arg) for arg in sys.argv):
+    sys.argv.insert(1, f'--config={path}')
   run(call)
 
 
-def define_config(default: str | None = None) -> flags.FlagHolder:
-  """Defines `--config`; `default` names a shipped config."""
-  path = str(_CONFIGS / f'{default}.py') if default else None
-  return config_flags.DEFINE_config_file(
-    'config', path, 'A config file; --config.FIELD=VALUE overrides a field.'
-  )
+def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
+  """Runs a command whose flags are defined; `main` gets what is not a flag.
 
-
-def define_workdir(default: str | None = None) -> flags.FlagHolder:
-  """Defines `--workdir`, required where there is no `default`."""
-  return flags.DEFINE_string(
-    'workdir',
-    default,
-    'Folder for everything this command writes.',
-    required=default is None,
-  )
+  What the user can mend (`UserError`, a full or read-only disk, a wrong flag)
+  becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
+  traceback. `--help` prints the docstring of the command and its flags.
+  """
+  if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
+    _print_help()
+    sys.exit(0)
+  with _plain_errors():
+    _check_config(sys.argv)
+    app.run(main, flags_parser=flags.FLAGS)
+  raise AssertionError('app.run returned.')
 
 
 @contextlib.contextmanager
@@ -108,34 +102,31 @@ def _fail(message: str) -> NoReturn:
 
 
 def _print_help() -> None:
-  """The docstring up to its example, the flags, the example."""
+  """Prints the docstring up to its example, the flags, the example."""
   command = sys.modules['__main__']
   text, example, tail = (command.__doc__ or '').partition('Example')
-  print(text.strip(), end='\n\n')
+  print(f'{text.strip()}\n')
   own = flags.FLAGS.get_key_flags_for_module(command)
   shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
   for flag in {flag.name: flag for flag in [*shared, *own]}.values():
-    print(f'  --{flag.name}: {flag.help}')
-    if flag.default is not None:
-      print(f'      default: {flag.default}')
-  print('  --config.FIELD=VALUE: configs/common.py lists the fields')
+    default = f' Default: {flag.default}' if flag.default is not None else ''
+    print(f'  --{flag.name}: {flag.help}{default}')
+    if flag.name == 'config':
+      print('  --config.FIELD=VALUE: Any field of configs/common.py.')
   print(f'\n{example}{tail}'.rstrip())
 
 
-def _check_overrides(argv: Sequence[str]) -> None:
+def _check_config(argv: Sequence[str]) -> None:
   """Refuses a config file or a field that does not exist, by its name.
 
   Raises:
     errors.UserError: with the nearest name that does exist.
   """
-  if 'config' not in flags.FLAGS:
-    return
-  path = flags.FLAGS['config'].default
-  names = []
-  for index, arg in enumerate(argv):
-    if match := re.fullmatch(r'--?config(?:=(.*))?', arg, re.DOTALL):
-      path = match[1] or next(iter(argv[index + 1 :]), None)
-    if match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
+  path, names = None, []
+  for arg, following in zip(argv, [*argv[1:], None], strict=True):
+    if match := re.fullmatch('--?config(?:=(.*))?', arg):
+      path = match[1] if match[1] is not None else following
+    elif match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
       names.append(match[1])
   if path is None:
     return
@@ -160,25 +151,27 @@ def load_config(path: str) -> Config:
       f'configs/ has {", ".join(shipped)} (as configs/NAME.py).'
     )
   try:
-    config = config_flags.ConfigFileFlagParser('checked').parse(path)
+    config = runpy.run_path(path)['get_config']()
   except Exception as error:
-    reason = str(error).strip().splitlines()[-1:]
+    reason = ' '.join(str(error).split())
     raise errors.UserError(
-      f'{path} does not load: {type(error).__name__}: {"".join(reason)}'
+      f'{path} does not load: {type(error).__name__}: {reason}'
     ) from error
   if not isinstance(config, Config):
     raise errors.UserError(
       f'get_config() of {path} returned a {type(config).__name__}; '
       'expected a ml_collections.ConfigDict.'
     )
-  return config
+  return config.lock()
 
 
-def _fields(config: Config, prefix: str = '') -> Iterator[str]:
+def _fields(config: Config) -> Iterator[str]:
+  """Dotted names of the fields that hold values."""
   for name, value in config.items():
-    yield f'{prefix}{name}'
     if isinstance(value, Config):
-      yield from _fields(value, f'{prefix}{name}.')
+      yield from (f'{name}.{field}' for field in _fields(value))
+    else:
+      yield name
 
 
 @contextlib.contextmanager
@@ -245,4 +238,7 @@ def sampling(config: Config) -> Any:
   """How the generator is to draw its images."""
   from dgan_jax.generators import generator
 
-  return generator.Sampling(**config.sampling)
+  rows = tuple(config.sampling.rows)
+  return generator.Sampling(
+    **{**config.sampling, 'rows': None if rows == (0, 0) else rows}
+  )

@@ -1,0 +1,158 @@
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from dgan_jax import errors, progress
+from launch import common
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+_COMMAND = '''"""Does what it is told.
+
+Example:
+
+  python -m launch.command --workdir=out
+"""
+from absl import flags
+from dgan_jax import errors
+from launch import common
+
+_WHAT = flags.DEFINE_string('what', 'print', 'What to do.')
+
+def main(config, workdir):
+  what = _WHAT.value
+  if what == 'print':
+    print(config.interpreter.members, config.sampling.rows, workdir)
+  elif what == 'mend':
+    raise errors.UserError('A mask is too small.')
+  elif what == 'full':
+    raise OSError(28, 'No space left on device', 'out/shard')
+  elif what == 'interrupt':
+    raise KeyboardInterrupt
+  else:
+    raise ZeroDivisionError('a bug')
+
+common.run_config(main)
+'''
+
+
+@pytest.fixture
+def command(tmp_path):
+  path = tmp_path / 'command.py'
+  path.write_text(_COMMAND)
+
+  def run(*args):
+    return subprocess.run(
+      [sys.executable, path, *args],
+      cwd=_ROOT,
+      env={**os.environ, 'PYTHONPATH': str(_ROOT)},
+      capture_output=True,
+      text=True,
+    )
+
+  return run
+
+
+def test_a_config_and_overrides_reach_the_command(command):
+  done = command(
+    '--config=configs/tiny.py',
+    '--config.interpreter.members=3',
+    '--config.sampling.rows=(8, 56)',
+    '--workdir=out/x',
+  )
+  assert done.stdout == '3 (8, 56) out/x\n'
+  assert done.returncode == 0
+
+
+def test_there_is_a_config_without_being_asked_for(command):
+  done = command('--workdir=out/x', '--config.interpreter.members=4')
+  assert done.stdout == '4 (0, 0) out/x\n'
+
+
+def test_help_says_what_flags_there_are_and_ends_with_an_example(command):
+  done = command('--help')
+  assert done.returncode == 0
+  assert done.stdout.startswith('Does what it is told.')
+  assert '--workdir' in done.stdout
+  assert '--what' in done.stdout
+  assert done.stdout.rstrip().endswith('python -m launch.command --workdir=out')
+
+
+@pytest.mark.parametrize(
+  ('args', 'complaint'),
+  [
+    (['--workdir=x', '--what=mend'], r'A mask is too small\.'),
+    (['--workdir=x', '--what=full'], 'out/shard: No space left on device'),
+    (
+      ['--workdir=x', '--config.interpretr.members=3'],
+      r'.*rendered_car\.py has no field .interpretr\.members.; '
+      r'did you mean .interpreter\.members.\?',
+    ),
+    (['--workdir=x', '--config.seed=abc'], r'.*config\.seed=abc: .*'),
+    (['--workdir=x', '--config=nope.py'], 'There is no config file nope.*'),
+    (['--workdir=x', '--wrokdir=y'], '.*wrokdir.*workdir.*'),
+    (['--workdir=x', 'stray'], 'Unexpected argument .stray.;.*'),
+    ([], r'Say where to write: --workdir=FOLDER\.'),
+  ],
+)
+def test_a_mistake_gets_one_line_and_status_2(command, args, complaint):
+  done = command(*args)
+  assert re.fullmatch(f'{complaint}\n', done.stderr), done.stderr
+  assert done.returncode == 2
+
+
+def test_an_interrupt_says_how_to_go_on(command):
+  done = command('--workdir=x', '--what=interrupt')
+  assert done.stderr.strip() == (
+    'Interrupted. Run the same command again to go on.'
+  )
+  assert done.returncode == 130
+
+
+def test_a_bug_keeps_its_traceback(command):
+  done = command('--workdir=x', '--what=bug')
+  assert 'ZeroDivisionError: a bug' in done.stderr
+  assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+  ('text', 'complaint'),
+  [
+    ('def get_config():\n  return 3', 'returned a int'),
+    ('x = 3', 'does not load: KeyError'),
+    ('def get_config(:', 'does not load: SyntaxError'),
+    (
+      'from configs import common\n'
+      'def get_config():\n'
+      '  config = common.get_config()\n'
+      '  config.interpreter.membrs = 3\n'
+      '  return config\n',
+      'does not load: AttributeError: .*membrs',
+    ),
+  ],
+)
+def test_a_config_file_that_gives_no_config_is_refused(
+  tmp_path, text, complaint
+):
+  path = tmp_path / 'mine.py'
+  path.write_text(text)
+  with pytest.raises(errors.UserError, match=complaint) as caught:
+    common.load_config(str(path))
+  assert 'mine.py' in str(caught.value)
+
+
+def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
+  with (
+    progress.MetricWriter(tmp_path) as writer,
+    common.terminal_progress('steps', writer) as on_progress,
+  ):
+    for done in range(3):
+      on_progress(done, 2, {'loss': 0.5})
+  first, last = capsys.readouterr().out.splitlines()
+  assert first.startswith('0/2 steps')
+  assert last.startswith('2/2 steps')
+  assert len((tmp_path / 'metrics.jsonl').read_text().splitlines()) == 3

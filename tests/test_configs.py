@@ -1,0 +1,70 @@
+import pathlib
+import re
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import common as fields
+from dgan_jax import schema
+from dgan_jax.generators import generator
+from launch import common
+
+_SHIPPED = sorted(pathlib.Path(fields.__file__).parent.glob('[!_]*.py'))
+
+
+def _flatten(config, prefix=''):
+  for name, value in config.items():
+    if isinstance(value, ConfigDict):
+      yield from _flatten(value, f'{prefix}{name}.')
+    else:
+      yield f'{prefix}{name}', value
+
+
+@pytest.fixture(params=_SHIPPED, ids=lambda path: path.stem)
+def config(request):
+  return common.load_config(str(request.param))
+
+
+def test_all_promised_configs_are_there():
+  names = {path.stem for path in _SHIPPED}
+  assert names == {
+    *('common', 'rendered_car', 'tiny'),
+    *('car_20', 'face_34', 'cat_16', 'bird_11', 'bedroom_19'),
+  }
+
+
+def test_a_config_sets_no_field_that_common_does_not_declare(config):
+  declared = dict(_flatten(fields.get_config()))
+  assert {name for name, _ in _flatten(config)} == set(declared)
+  for name, value in _flatten(config):
+    assert type(value) is type(declared[name]), name
+
+
+def test_a_config_is_locked(config):
+  with pytest.raises(AttributeError):
+    config.interpretr = 1
+
+
+def test_no_field_is_a_list_because_command_lines_cannot_set_those(config):
+  for name, value in _flatten(config):
+    assert isinstance(value, (str, int, float, bool, tuple)), name
+
+
+def test_a_config_names_a_built_in_schema(config):
+  assert schema.get_schema(config.schema).name == config.schema
+
+
+def test_a_config_gives_the_library_its_sampling_options(config):
+  options = common.sampling(config)
+  assert isinstance(options, generator.Sampling)
+  assert options.rows == (
+    (64, 448)
+    if config.schema == 'car_20' and config.generator != 'bundled'
+    else None
+  )
+
+
+@pytest.mark.parametrize('path', _SHIPPED, ids=lambda path: path.stem)
+def test_a_config_says_how_to_run_it(path):
+  docstring = path.read_text().split('"""')[1]
+  assert re.search(r'--(config=configs|workdir=out)/\w+', docstring)
