@@ -5,9 +5,7 @@ The other configs call `get_config` and override. From a command line:
 `--config.sampling.rows='(64,448)'`.
 """
 
-import ml_collections
-
-ConfigDict = ml_collections.ConfigDict
+from ml_collections.config_dict import ConfigDict
 
 
 def get_config() -> ConfigDict:

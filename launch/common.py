@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-import ml_collections
 from absl import app, flags
 from ml_collections import config_flags
+from ml_collections.config_dict import ConfigDict as Config
 
 from dgan_jax import errors, progress
-
-Config = ml_collections.ConfigDict
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CONFIGS = _ROOT / 'configs'
