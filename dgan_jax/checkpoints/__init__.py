@@ -1,0 +1,1 @@
+"""Files in and out: the published checkpoint formats, and our own."""

@@ -1,0 +1,328 @@
+"""Reads a pickle without running it.
+
+A pickle is a program for a stack machine, and Python's own machine will call
+whatever the program names. The machine here has no such power: the opcodes
+(parsed by `pickletools.genops`) push numbers, strings and plain containers,
+and a global is looked up in a table that the caller wrote. There is no import,
+no attribute access and no `__setstate__`, so what is not in the table cannot
+happen. The table of a format is all that a new format adds.
+
+What a small file can cost is bounded as well: opcodes are counted, integers
+are short, and keys are scalars (hashing a nest of shared tuples takes
+exponential time).
+"""
+
+import dataclasses
+import pickletools
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+# The largest published network takes 50,000.
+MAX_OPCODES = 1_000_000
+# The longest integer in use is the magic number of legacy torch files, 80.
+_MAX_INTEGER_BITS = 128
+
+
+class FormatError(ValueError):
+  """What is wrong with a file; the message reads on from the file's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Global:
+  """A global that the pickle named and the table has.
+
+  Attributes:
+    name: 'module.name', as in the pickle.
+    value: what the table gives for it. If callable, the pickle may call it.
+  """
+
+  name: str
+  value: Any
+
+
+def load(
+  stream: BinaryIO,
+  table: Mapping[str, Any],
+  persistent_load: Callable[[Any], Any] | None = None,
+) -> Any:
+  """Reads one pickle and leaves the stream behind it.
+
+  Args:
+    stream: in memory (`io.BytesIO`), so that a length that lies costs nothing.
+    table: 'module.name' -> a function of ours that takes any plain arguments
+      and refuses unfit ones by `FormatError`, or an inert value.
+    persistent_load: turns a persistent id into a value; None refuses them.
+
+  Returns:
+    Numbers, strings, plain containers, `Global`s of the table and what its
+    functions return. Containers may contain themselves.
+
+  Raises:
+    FormatError: the pickle asks for something else, is damaged or too long.
+  """
+  machine = _Machine(table, persistent_load)
+  try:
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+      if opcode.name == 'STOP':
+        return machine.stack.pop()
+      if count >= MAX_OPCODES:
+        raise FormatError(f'holds a pickle of over {MAX_OPCODES:,} steps.')
+      machine.step(opcode.name, argument)
+  except FormatError:
+    raise
+  except (ValueError, IndexError, KeyError) as error:
+    raise FormatError(
+      f'is no pickle, or a damaged one ({shown(error)}).'
+    ) from None
+  raise FormatError('holds a pickle that breaks off.')
+
+
+def shown(value: object) -> str:
+  """Untrusted text for an error message: short, one line, ASCII."""
+  text = ascii(str(value))[1:-1]
+  return text if len(text) <= 80 else f'{text[:77]}...'
+
+
+class _Machine:
+  """The stack, the memo, and one method per kind of opcode."""
+
+  def __init__(
+    self,
+    table: Mapping[str, Any],
+    persistent_load: Callable[[Any], Any] | None,
+  ) -> None:
+    self.stack: list[Any] = []
+    self._outer: list[list[Any]] = []  # the stacks below the open marks
+    self._memo: dict[int, Any] = {}
+    self._table = table
+    self._persistent_load = persistent_load
+
+  def step(self, opcode: str, argument: Any) -> None:
+    """Executes one opcode."""
+    if opcode in _VALUES:
+      self.stack.append(_short(argument))
+    elif opcode in _CONSTANTS:
+      self.stack.append(_CONSTANTS[opcode])
+    elif opcode in _EMPTY:
+      self.stack.append(_EMPTY[opcode]())
+    elif opcode in _SHORT_TUPLES:
+      items = [self.stack.pop() for _ in range(_SHORT_TUPLES[opcode])]
+      self.stack.append(tuple(reversed(items)))
+    elif opcode in _METHODS:
+      _METHODS[opcode](self, argument)
+    elif opcode not in _NOTHING:
+      raise FormatError(
+        f'uses the pickle opcode {opcode} ({shown(argument)}): refused; '
+        'a checkpoint may hold only arrays and plain containers.'
+      )
+
+  def mark(self, _: Any) -> None:
+    self._outer.append(self.stack)
+    self.stack = []
+
+  def pop(self, _: Any) -> None:
+    if self.stack:
+      self.stack.pop()
+    else:
+      self._since_mark()
+
+  def pop_mark(self, _: Any) -> None:
+    self._since_mark()
+
+  def duplicate(self, _: Any) -> None:
+    self.stack.append(self.stack[-1])
+
+  def make_tuple(self, _: Any) -> None:
+    items = self._since_mark()
+    self.stack.append(tuple(items))
+
+  def make_list(self, _: Any) -> None:
+    items = self._since_mark()
+    self.stack.append(items)
+
+  def make_dict(self, _: Any) -> None:
+    items = self._since_mark()
+    self.stack.append({})
+    self._fill(items)
+
+  def make_frozenset(self, _: Any) -> None:
+    items = self._since_mark()
+    self.stack.append(frozenset(map(hashable, items)))
+
+  def append(self, _: Any) -> None:
+    value = self.stack.pop()
+    self._top(list).append(value)
+
+  def appends(self, _: Any) -> None:
+    items = self._since_mark()
+    self._top(list).extend(items)
+
+  def set_item(self, _: Any) -> None:
+    value, key = self.stack.pop(), self.stack.pop()
+    self._fill([key, value])
+
+  def set_items(self, _: Any) -> None:
+    self._fill(self._since_mark())
+
+  def add_items(self, _: Any) -> None:
+    items = self._since_mark()
+    self._top(set).update(map(hashable, items))
+
+  def put(self, index: int) -> None:
+    self._memo[index] = self.stack[-1]
+
+  def memoize(self, _: Any) -> None:
+    self._memo[len(self._memo)] = self.stack[-1]
+
+  def get(self, index: int) -> None:
+    self.stack.append(self._memo[index])
+
+  def global_name(self, argument: str) -> None:
+    self._find(*argument.split(' ', 1))
+
+  def stack_global(self, _: Any) -> None:
+    name, module = self.stack.pop(), self.stack.pop()
+    if not (isinstance(name, str) and isinstance(module, str)):
+      raise FormatError('holds a damaged pickle (a global without a name).')
+    self._find(module, name)
+
+  def inst(self, argument: str) -> None:
+    # Old-style instances: never needed, but the refusal should say of what.
+    self._find(*argument.split(' ', 1))
+    raise FormatError(f'makes an instance of {shown(argument)}: refused.')
+
+  def reduce(self, _: Any) -> None:
+    arguments, function = self.stack.pop(), self.stack.pop()
+    if not (isinstance(function, Global) and callable(function.value)):
+      raise FormatError('calls something that is no function: refused.')
+    if not isinstance(arguments, tuple):
+      raise FormatError(f'calls {shown(function.name)} without arguments.')
+    try:
+      self.stack.append(function.value(*arguments))
+    except TypeError:  # their number, or a type that the function never meets
+      raise FormatError(
+        f'calls {shown(function.name)} with unfit arguments.'
+      ) from None
+
+  def build(self, _: Any) -> None:
+    # State on top of what an object is. PyTorch hangs version numbers on its
+    # dicts this way; nobody needs them.
+    self.stack.pop()
+    self._top(dict)
+
+  def persistent(self, argument: str) -> None:
+    self._load_persistent(argument)
+
+  def binary_persistent(self, _: Any) -> None:
+    self._load_persistent(self.stack.pop())
+
+  def _load_persistent(self, identifier: Any) -> None:
+    if self._persistent_load is None:
+      raise FormatError('refers to data outside its pickle: refused.')
+    self.stack.append(self._persistent_load(identifier))
+
+  def _find(self, module: str, name: str = '') -> None:
+    full = f'{module}.{name}'
+    if full not in self._table:
+      raise FormatError(
+        f'asks for {shown(full)}: refused; a checkpoint may hold only arrays '
+        'and plain containers.'
+      )
+    self.stack.append(Global(full, self._table[full]))
+
+  def _since_mark(self) -> list[Any]:
+    items, self.stack = self.stack, self._outer.pop()
+    return items
+
+  def _top(self, kind: type) -> Any:
+    if not isinstance(self.stack[-1], kind):
+      raise FormatError(f'holds a damaged pickle (no {kind.__name__} to fill).')
+    return self.stack[-1]
+
+  def _fill(self, items: list[Any]) -> None:
+    if len(items) % 2:
+      raise FormatError('holds a damaged pickle (a key without a value).')
+    target = self._top(dict)
+    for key, value in zip(items[::2], items[1::2], strict=True):
+      target[hashable(key)] = value
+
+
+def hashable(key: Any) -> Any:
+  """The key itself, if hashing it is safe and cheap.
+
+  Raises:
+    FormatError: it is a container or some other object.
+  """
+  if not isinstance(key, str | bytes | int | float | None):
+    raise FormatError(f'uses a {type(key).__name__} as a key: refused.')
+  return key
+
+
+def _short(value: Any) -> Any:
+  if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
+    raise FormatError(f'holds an integer of {value.bit_length():,} bits.')
+  return value
+
+
+_VALUES = frozenset(
+  [
+    'INT',
+    'BININT',
+    'BININT1',
+    'BININT2',
+    'LONG',
+    'LONG1',
+    'LONG4',
+    'FLOAT',
+    'BINFLOAT',
+    'STRING',
+    'BINSTRING',
+    'SHORT_BINSTRING',
+    'BINBYTES',
+    'SHORT_BINBYTES',
+    'BINBYTES8',
+    'BYTEARRAY8',
+    'UNICODE',
+    'BINUNICODE',
+    'SHORT_BINUNICODE',
+    'BINUNICODE8',
+  ]
+)
+_CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
+_EMPTY: Mapping[str, Callable[[], Any]] = {
+  'EMPTY_LIST': list,
+  'EMPTY_DICT': dict,
+  'EMPTY_SET': set,
+  'EMPTY_TUPLE': tuple,
+}
+_SHORT_TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
+_NOTHING = frozenset({'PROTO', 'FRAME'})
+_METHODS: Mapping[str, Callable[[_Machine, Any], None]] = {
+  'MARK': _Machine.mark,
+  'POP': _Machine.pop,
+  'POP_MARK': _Machine.pop_mark,
+  'DUP': _Machine.duplicate,
+  'TUPLE': _Machine.make_tuple,
+  'LIST': _Machine.make_list,
+  'DICT': _Machine.make_dict,
+  'FROZENSET': _Machine.make_frozenset,
+  'APPEND': _Machine.append,
+  'APPENDS': _Machine.appends,
+  'SETITEM': _Machine.set_item,
+  'SETITEMS': _Machine.set_items,
+  'ADDITEMS': _Machine.add_items,
+  'PUT': _Machine.put,
+  'BINPUT': _Machine.put,
+  'LONG_BINPUT': _Machine.put,
+  'MEMOIZE': _Machine.memoize,
+  'GET': _Machine.get,
+  'BINGET': _Machine.get,
+  'LONG_BINGET': _Machine.get,
+  'GLOBAL': _Machine.global_name,
+  'STACK_GLOBAL': _Machine.stack_global,
+  'INST': _Machine.inst,
+  'REDUCE': _Machine.reduce,
+  'BUILD': _Machine.build,
+  'PERSID': _Machine.persistent,
+  'BINPERSID': _Machine.binary_persistent,
+}
