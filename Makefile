@@ -1,7 +1,7 @@
 # make demo     the whole way from 16 painted masks to a dataset, in out/demo
 # make test     the tests
 # make lint     style and types
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV ?= .venv
 DEMO_ARGS ?=
 TEST_ARGS ?=
@@ -25,11 +25,11 @@ clean:
 
 $(VENV)/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check \
+	$(RUN) -m pip install -qq --disable-pip-version-check \
 	  --requirement requirements.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check \
+	$(RUN) -m pip install -qq --disable-pip-version-check \
 	  --requirement requirements-dev.txt
 	touch $@
