@@ -1,0 +1,83 @@
+"""The house rules that a machine can check."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_PACKAGE = _ROOT / 'dgan_jax'
+
+# Ground floor first: a room imports from rooms before it, or its own.
+_ROOMS = (
+  *('errors', 'files', 'progress', 'rng', 'parallel', 'schema', 'features'),
+  *('metrics', 'visualize', 'masks', 'manifest', 'annotations'),
+  *('generators', 'interpreter', 'checkpoints', 'factory', 'datasets'),
+)
+_MODULES = sorted(_PACKAGE.rglob('*.py'))
+
+
+def _room(path):
+  return path.relative_to(_PACKAGE).parts[0].removesuffix('.py')
+
+
+def _imports(path):
+  """Dotted names of all that a module imports, wherever it does."""
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f'{path}: relative import'
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+@pytest.mark.parametrize(
+  'path', _MODULES, ids=lambda path: str(path.relative_to(_PACKAGE))
+)
+def test_a_module_imports_only_from_rooms_above_it(path):
+  if path == _PACKAGE / '__init__.py':
+    assert not list(_imports(path))
+    return
+  allowed = _ROOMS[: _ROOMS.index(_room(path)) + 1]
+  for name in _imports(path):
+    top, *rest = name.split('.')
+    assert top not in ('launch', 'configs', 'tests', 'benchmarks'), name
+    if top == 'dgan_jax':
+      assert rest[0] in allowed, f'{path} imports {name}'
+
+
+def test_only_one_module_knows_about_devices():
+  for path in _MODULES:
+    if _room(path) != 'parallel':
+      for word in (
+        'pmap',
+        'shard_map',
+        'Mesh(',
+        'jax.devices',
+        'local_devices',
+      ):
+        assert word not in path.read_text(), f'{path} has {word}'
+
+
+def test_importing_the_package_starts_no_backend_and_reads_no_flag():
+  names = [
+    '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
+    for path in _MODULES
+    if path.name != '__init__.py'
+  ]
+  code = (
+    'import importlib, sys\n'
+    f'for name in {names}: importlib.import_module(name)\n'
+    'from jax._src import xla_bridge\n'
+    'from absl import flags\n'
+    'assert not xla_bridge._backends, "a backend was started"\n'
+    'assert "tensorflow" not in sys.modules, "TensorFlow was imported"\n'
+    'ours = [m for m in flags.FLAGS.flags_by_module_dict() if "dgan" in m]\n'
+    'assert not ours, ours\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr
