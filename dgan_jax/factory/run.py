@@ -1,0 +1,212 @@
+"""The whole job: from a generator and an interpreter to a TFDS dataset."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from dgan_jax import files, progress, rng
+from dgan_jax.factory import (
+  claims,
+  filling,
+  finishing,
+  records,
+  shards,
+)
+from dgan_jax.factory import sample as sample_lib
+from dgan_jax.generators import generator as generator_lib
+from dgan_jax.interpreter import ensemble
+
+# Raised when the same run would give other bytes than before.
+_FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class FactoryOptions:
+  """How many samples, which ones, and how they are grouped.
+
+  Attributes:
+    num_samples: in both splits together.
+    first_index: global index of the first; a second run that begins where the
+      first ended makes other samples of the same distribution.
+    seed: of the root key.
+    samples_per_shard: what at most is lost when a run is killed.
+    block_size: samples computed as one array; part of the run's identity, as
+      float sums may depend on it.
+    batch_size: samples handed to the devices at once; changes no byte.
+    uncertain_fraction: the share that goes to the split 'uncertain'.
+  """
+
+  num_samples: int = 1000
+  first_index: int = 0
+  seed: int = 0
+  samples_per_shard: int = 64
+  block_size: int = 8
+  batch_size: int = 32
+  uncertain_fraction: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """Everything that the samples follow from."""
+
+  generator: generator_lib.Generator
+  interpreter: ensemble.Interpreter
+  sampling: generator_lib.Sampling
+  options: FactoryOptions
+
+  def layout(self) -> records.Layout:
+    """The shapes and classes of the dataset."""
+    architecture = self.generator.architecture
+    canvas = self.sampling.canvas(architecture)
+    spec = self.interpreter.spec
+    classes = spec.classes or tuple(
+      f'class_{i}' for i in range(spec.num_classes)
+    )
+    return records.Layout(
+      canvas.height, canvas.width, architecture.latent_size, classes
+    )
+
+
+def generate(
+  job: Job,
+  card: records.Card,
+  *,
+  workdir: files.PathLike,
+  data_dir: files.PathLike,
+  on_progress: progress.OnProgress | None = None,
+) -> finishing.Dataset:
+  """Makes a labelled dataset, or goes on with making it.
+
+  Several processes may do this at once with the same arguments, each on its
+  own devices; all return when the dataset is there.
+
+  Args:
+    job: what to make.
+    card: the dataset's name and texts.
+    workdir: the run folder, for the shards; when the dataset is finished it
+      is no longer needed.
+    data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
+    on_progress: see `filling.fill`.
+
+  Raises:
+    errors.UserError: the folders hold something made from something else, or
+      the interpreter belongs to another generator.
+    OSError: the disk is full or read-only. Finished shards stay, and the same
+      call goes on from there.
+  """
+  from dgan_jax.factory import sampling
+
+  generator_checksum = generator_lib.checksum(job.generator)
+  layout = job.layout()
+  identity = {
+    'generator': generator_checksum,
+    'interpreter': ensemble.checksum(job.interpreter),
+    'sampling': dataclasses.asdict(job.sampling),
+    'schema': job.interpreter.spec.schema_name,
+  }
+  label = sampling.labeller(
+    job.generator, job.interpreter, job.sampling, job.options.block_size
+  )
+  return assemble(
+    functools.partial(label, rng.root_key(job.options.seed)),
+    identity,
+    layout,
+    job.options,
+    card,
+    workdir=workdir,
+    data_dir=data_dir,
+    process_index=jax.process_index(),
+    process_count=jax.process_count(),
+    on_progress=on_progress,
+  )
+
+
+def assemble(
+  make_samples: filling.MakeSamples,
+  source: Mapping[str, Any],
+  layout: records.Layout,
+  options: FactoryOptions,
+  card: records.Card,
+  *,
+  workdir: files.PathLike,
+  data_dir: files.PathLike,
+  process_index: int = 0,
+  process_count: int = 1,
+  on_progress: progress.OnProgress | None = None,
+) -> finishing.Dataset:
+  """`generate` for any maker of samples.
+
+  Args:
+    make_samples: global indices -> samples, a pure function of the index.
+    source: names the maker: JSON values that change when its samples do.
+    layout: of the samples.
+    options: which samples.
+    card: the dataset's name and texts.
+    workdir: the run folder.
+    data_dir: TFDS's folder of datasets.
+    process_index: of this process.
+    process_count: of the processes that share the run.
+    on_progress: see `filling.fill`.
+  """
+  identity = _identity(source, layout, options)
+  provenance = {**identity, 'uncertain_fraction': options.uncertain_fraction}
+  # Both before any work is done.
+  finishing.is_finished(card.directory(data_dir), provenance)
+  plan = shards.Plan(
+    options.first_index, options.num_samples, options.samples_per_shard
+  )
+  run = shards.Shards(workdir, plan, identity)
+  with claims.Claims(pathlib.Path(workdir) / 'claims') as claimed:
+    claimed.take(claims.RUN, wait=True)
+    shards.open_run(workdir, identity)
+    claimed.release(claims.RUN)
+    summary = filling.fill(
+      run,
+      claimed,
+      make_samples,
+      functools.partial(_encode, records.Encoder(layout), len(layout.classes)),
+      process_index=process_index,
+      process_count=process_count,
+      on_progress=on_progress,
+    )
+  return finishing.finish(
+    run,
+    summary,
+    card,
+    layout,
+    data_dir=data_dir,
+    provenance=provenance,
+    uncertain_fraction=options.uncertain_fraction,
+  )
+
+
+def _identity(
+  source: Mapping[str, Any], layout: records.Layout, options: FactoryOptions
+) -> dict[str, Any]:
+  """All that the bytes of a run's shards depend on."""
+  return {
+    **source,
+    'format': _FORMAT,
+    'image_size': [layout.height, layout.width],
+    'latent_size': layout.latent_size,
+    'classes': list(layout.classes),
+    'num_samples': options.num_samples,
+    'first_index': options.first_index,
+    'seed': options.seed,
+    'samples_per_shard': options.samples_per_shard,
+    'block_size': options.block_size,
+  }
+
+
+def _encode(
+  encoder: records.Encoder, num_classes: int, sample: sample_lib.LabelledSample
+) -> shards.Record:
+  pixels = np.bincount(sample.mask.ravel(), minlength=num_classes)
+  return shards.Record(
+    encoder(sample), float(sample.score), tuple(pixels.tolist())
+  )

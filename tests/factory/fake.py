@@ -1,0 +1,57 @@
+"""A maker of samples that needs no generator."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from dgan_jax.factory import finishing, records, run
+from dgan_jax.factory import sample as sample_lib
+
+LAYOUT = records.Layout(8, 16, 4, ('background', 'body', 'wheel'))
+CARD = records.Card(
+  'datasetgan_car',
+  'fake',
+  description='Noise.',
+  citation='@misc{fake}',
+  license='None',
+)
+SOURCE = {'maker': 'fake'}
+
+
+def sample(index: int) -> sample_lib.LabelledSample:
+  """Sample `index`, a function of that number alone."""
+  random = np.random.default_rng(index)
+  return sample_lib.LabelledSample(
+    index=index,
+    key=random.integers(0, 2**32, 2, np.uint32),
+    latent=random.standard_normal(4, np.float32),
+    image=random.integers(0, 256, (8, 16, 3), np.uint8),
+    mask=random.integers(0, 3, (8, 16), np.uint8),
+    uncertainty=random.random((8, 16), np.float32).astype(np.float16),
+    score=random.random(dtype=np.float32),
+  )
+
+
+def samples(
+  indices: np.ndarray, seconds: float = 0.0
+) -> Iterator[sample_lib.LabelledSample]:
+  """The samples with these indices, `seconds` apart."""
+  for index in indices.tolist():
+    time.sleep(seconds)
+    yield sample(index)
+
+
+def make(folder, make_samples: Callable = samples, **options) -> finishing.Dataset:
+  """A dataset in `folder/data` by a run in `folder/run`."""
+  settings = {'num_samples': 30, 'samples_per_shard': 4} | options
+  return run.assemble(
+    make_samples,
+    SOURCE,
+    LAYOUT,
+    run.FactoryOptions(**settings),
+    CARD,
+    workdir=folder / 'run',
+    data_dir=folder / 'data',
+  )
