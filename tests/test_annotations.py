@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from PIL import Image
 
 from dgan_jax import annotations, errors, files, manifest, schema
 
+ASSET = pathlib.Path(annotations.__file__).parent / 'assets/rendered_cars_64'
 LATENT = 6
 TOY = schema.Schema.from_json(
   {
@@ -263,3 +265,28 @@ def test_a_bad_manifest_is_refused_by_its_name(folder, changes, message):
 def test_folders_that_are_no_annotations_are_refused(tmp_path):
   assert 'There is no folder' in refusal(tmp_path / 'none', schema=TOY)
   assert 'neither a manifest.json' in refusal(tmp_path, schema=TOY)
+
+
+def test_the_bundled_annotations_fit_together():
+  found = annotations.load(ASSET / 'annotated', size=(64, 64), latent_size=128)
+  assert found.schema == schema.get_schema('car_20')
+  assert found.masks.shape == (16, 64, 64)
+  assert found.sampling['noise'] == 'const'
+  # These do not occur in this domain at this size.
+  assert annotations.missing_classes(found) == (
+    'back_bumper',
+    'handles',
+    'tailLight',
+    'trunk_lids',
+  )
+
+
+def test_the_bundled_evaluation_masks_are_of_other_samples():
+  with np.load(ASSET / 'evaluation.npz') as evaluation:
+    latents, painted = evaluation['latents'], evaluation['masks']
+  assert latents.shape == (256, 128)
+  assert painted.shape == (256, 64, 64)
+  assert not schema.unknown_labels(painted, schema.get_schema('car_20'))
+  annotated = np.load(ASSET / 'annotated' / 'latents.npy')
+  distance = np.abs(latents[:, None] - annotated).max(-1)
+  assert distance.min() > 1
