@@ -1,5 +1,7 @@
 """How good labels and keypoints are. On the host, in numpy, exact counts."""
 
+import dataclasses
+
 import numpy as np
 
 
@@ -130,3 +132,44 @@ def pck(
   error = np.linalg.norm(predictions.astype(np.float64) - keypoints, axis=-1)
   correct = error <= threshold * sizes[:, None]
   return float(100 * correct[visible].mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassCounts:
+  """How often each class occurs; counts of parts add up.
+
+  Attributes:
+    pixels: of each class, int64 [classes].
+    images: that have a pixel of the class, int64 [classes].
+    num_images: counted in all.
+  """
+
+  pixels: np.ndarray
+  images: np.ndarray
+  num_images: int
+
+  @classmethod
+  def of(cls, masks: np.ndarray, num_classes: int) -> 'ClassCounts':
+    """Counts masks [n, height, width]; labels that are no class are left out,
+    such as ignored pixels."""
+    pixels = np.zeros((len(masks), num_classes), np.int64)
+    for row, mask in zip(pixels, masks, strict=True):
+      row[:] = np.bincount(mask.ravel(), minlength=num_classes)[:num_classes]
+    return cls(pixels.sum(0), (pixels > 0).sum(0), len(masks))
+
+  def __add__(self, other: 'ClassCounts') -> 'ClassCounts':
+    return ClassCounts(
+      self.pixels + other.pixels,
+      self.images + other.images,
+      self.num_images + other.num_images,
+    )
+
+  @property
+  def pixel_shares(self) -> np.ndarray:
+    """Share of the counted pixels, float64 [classes]."""
+    return self.pixels / max(int(self.pixels.sum()), 1)
+
+  @property
+  def image_shares(self) -> np.ndarray:
+    """Share of images with the class, float64 [classes]."""
+    return self.images / max(self.num_images, 1)
