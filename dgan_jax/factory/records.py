@@ -8,6 +8,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from tensorflow_datasets.core import (
   example_serializer,
 )
 
+from dgan_jax import errors
 from dgan_jax.factory import sample as sample_lib
 
 # 6, the default, takes twice the time for 15 % fewer bytes.
@@ -103,6 +105,22 @@ class Card:
   citation: str = ''
   license: str = ''
   homepage: str = ''
+
+  def __post_init__(self) -> None:
+    if not re.fullmatch('[a-z][a-z0-9_]*', self.name):
+      raise errors.UserError(
+        f'{self.name!r} cannot name a dataset; expected a small letter, then '
+        'small letters, digits and "_".'
+      )
+    if not re.fullmatch(r'\w[\w.-]*', self.config):
+      raise errors.UserError(
+        f'{self.config!r} cannot name a config; expected letters, digits, '
+        '"_", "-" and ".".'
+      )
+    if not tfds.core.Version.is_valid(self.version):
+      raise errors.UserError(
+        f'{self.version!r} is no version; expected numbers as in 1.0.0.'
+      )
 
   def directory(self, data_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Where TFDS looks for the dataset."""

@@ -41,12 +41,12 @@ class FactoryOptions:
     uncertain_fraction: the share that goes to the split 'uncertain'.
   """
 
-  num_samples: int = 1000
+  num_samples: int
   first_index: int = 0
   seed: int = 0
-  samples_per_shard: int = 64
-  block_size: int = 8
-  batch_size: int = 32
+  samples_per_shard: int = 250
+  block_size: int = 4
+  batch_size: int = 16
   uncertain_fraction: float = 0.1
 
 
@@ -99,7 +99,7 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  from dgan_jax.factory import sampling
+  from dgan_jax.factory import sampling  # type: ignore[attr-defined]
 
   generator_checksum = generator_lib.checksum(job.generator)
   layout = job.layout()

@@ -1,6 +1,5 @@
 """A maker of samples that needs no generator."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -43,7 +42,9 @@ def samples(
     yield sample(index)
 
 
-def make(folder, make_samples: Callable = samples, **options) -> finishing.Dataset:
+def make(
+  folder, make_samples: Callable = samples, **options
+) -> finishing.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
   return run.assemble(

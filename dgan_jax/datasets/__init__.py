@@ -1,0 +1,18 @@
+"""TFDS datasets; importing this package makes them known to `tfds.load`.
+
+Where a dataset is prepared, TFDS reads it without this import.
+"""
+
+from dgan_jax.datasets.datasetgan_bedroom import DatasetganBedroom
+from dgan_jax.datasets.datasetgan_bird import DatasetganBird
+from dgan_jax.datasets.datasetgan_car import DatasetganCar
+from dgan_jax.datasets.datasetgan_cat import DatasetganCat
+from dgan_jax.datasets.datasetgan_face import DatasetganFace
+
+__all__ = [
+  'DatasetganBedroom',
+  'DatasetganBird',
+  'DatasetganCar',
+  'DatasetganCat',
+  'DatasetganFace',
+]

@@ -1,0 +1,44 @@
+"""The generator and the annotations that come with the package."""
+
+import pathlib
+
+from dgan_jax import annotations
+from dgan_jax.checkpoints import store
+from dgan_jax.datasets import base
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble
+
+ASSETS = pathlib.Path(__file__).parents[1] / 'assets' / 'rendered_cars_64'
+GENERATOR = ASSETS / 'generator'
+ANNOTATED = ASSETS / 'annotated'
+
+
+def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:
+  """Samples of the bundled cars.
+
+  The interpreter is trained on the first call, which takes most of a minute
+  on two cores, and kept in `workdir`.
+
+  Raises:
+    errors.UserError: what comes with the package is damaged or missing.
+    OSError: `workdir` cannot be written.
+  """
+  generator = store.load_generator(GENERATOR)
+  annotated = annotations.load(ANNOTATED)
+  folder = workdir / 'interpreter'
+  if folder.exists():
+    interpreter = store.load_interpreter(folder)
+  else:
+    interpreter = _train(generator, annotated)
+    store.save_interpreter(folder, interpreter)
+  return base.Job(
+    generator, interpreter, base.Sampling(**annotated.sampling), options
+  )
+
+
+def _train(
+  generator: generators.Generator, annotated: annotations.Annotations
+) -> ensemble.Interpreter:
+  from dgan_jax.interpreter import training
+
+  raise NotImplementedError(training)

@@ -1,0 +1,34 @@
+"""The dataset `datasetgan_car`."""
+
+import pathlib
+
+from dgan_jax import schema
+from dgan_jax.datasets import base, bundled, official
+
+
+class DatasetganCar(base.LabelledGanBuilder):
+  """Cars in 20 parts, labelled by an interpreter of a car generator."""
+
+  BUILDER_CONFIGS = (
+    base.GanConfig(
+      name='rendered_64',
+      description=(
+        '1,000 samples of the generator that comes with dgan_jax, which was '
+        'trained on rendered cars; the annotator of its 16 masks is simulated.'
+      ),
+      layout=base.Layout(
+        64, 64, latent_size=128, classes=schema.get_schema('car_20').classes
+      ),
+    ),
+    official.config(
+      'car_20',
+      'karras2019stylegan-cars-512x384.for_g_all.pt',
+      height=384,
+      width=512,
+    ),
+  )
+
+  def job(self, workdir: pathlib.Path) -> base.Job:
+    if self.builder_config.name == 'rendered_64':
+      return bundled.job(workdir, base.FactoryOptions(num_samples=1000))
+    return super().job(workdir)
