@@ -1,0 +1,145 @@
+"""A folder of named arrays, written and read by Orbax.
+
+One process does it, without barriers; the others need not take part.
+"""
+
+import contextlib
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+
+from dgan_jax import errors
+
+# Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
+Shapes = Mapping[str, Any]
+
+
+def write(folder: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes arrays into a new folder.
+
+  Raises:
+    errors.UserError: it cannot be written, because the disk is full, say.
+    OSError: the folder cannot be made.
+  """
+  folder = folder.absolute()  # TensorStore knows no others
+  folder.mkdir()
+  # Orbax refuses arrays without values; their shapes say everything.
+  values = {key: array for key, array in arrays.items() if array.size}
+  # As few files as can be.
+  args = ocp.args.PyTreeSave(values, ocdbt_target_data_file_size=0)
+  try:
+    with _orbax() as handler:
+      handler.save(folder, args=args)
+      handler.finalize(folder)
+  except Exception as error:  # TensorStore has no type for a full disk
+    shutil.rmtree(folder, ignore_errors=True)
+    raise errors.UserError(
+      f'{folder} cannot be written: {_first_line(error)}'
+    ) from error
+
+
+def read(
+  folder: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, np.ndarray]:
+  """Reads what `write` wrote.
+
+  Args:
+    folder: of the arrays.
+    shapes: what they must be; Orbax's own record is checked against it before
+      anything is read.
+
+  Raises:
+    errors.UserError: they are something else, or damaged.
+  """
+  folder = folder.absolute()
+  stored = {key: leaf for key, leaf in shapes.items() if leaf.size}
+  args = ocp.args.PyTreeRestore(
+    restore_args={
+      key: ocp.RestoreArgs(restore_type=np.ndarray) for key in stored
+    }
+  )
+  try:
+    with _orbax() as handler:
+      check_shapes(folder, handler.metadata(folder).tree, stored)
+      restored = handler.restore(folder, args=args)
+  except errors.UserError:
+    raise
+  except Exception as error:  # whatever damaged files make of Orbax
+    raise errors.UserError(
+      f'{folder} is damaged: its arrays cannot be read ({_first_line(error)}).'
+    ) from error
+  return {
+    key: np.asarray(restored[key])
+    if leaf.size
+    else np.zeros(leaf.shape, leaf.dtype)
+    for key, leaf in shapes.items()
+  }
+
+
+def check_shapes(
+  directory: pathlib.Path, found: Shapes, expected: Shapes
+) -> None:
+  """Compares the shapes and types of two sets of arrays.
+
+  Raises:
+    errors.UserError: with the first difference.
+  """
+  for key in sorted({*found, *expected}):
+    texts = [
+      describe(shapes[key]) if key in shapes else 'missing'
+      for shapes in (found, expected)
+    ]
+    if texts[0] != texts[1]:
+      raise errors.UserError(
+        f'{directory}: {key} is {texts[0]}; expected {texts[1]}.'
+      )
+
+
+def describe(array: Any) -> str:
+  """Type and shape of an array, as in 'float32[3, 4]'."""
+  return f'{np.dtype(array.dtype).name}{list(array.shape)}'
+
+
+def parse(text: str) -> jax.ShapeDtypeStruct:
+  """The inverse of `describe`.
+
+  Raises:
+    ValueError, TypeError: the text is something else.
+  """
+  match = re.fullmatch(r'([a-z0-9]+)\[([0-9, ]*)\]', text)
+  if match is None:
+    raise ValueError(f'{text!r} is no type and shape')
+  shape = tuple(int(size) for size in match[2].split(',') if size)
+  return jax.ShapeDtypeStruct(shape, jnp.dtype(match[1]))
+
+
+@contextlib.contextmanager
+def _orbax() -> Iterator[ocp.PyTreeCheckpointHandler]:
+  """Orbax for this process alone: no barriers, everything on this host."""
+  process = jax.process_index()
+  level = logging.get_verbosity()
+  # Orbax narrates: a dozen lines per save, at INFO.
+  logging.set_verbosity(min(level, logging.WARNING))
+  handler = ocp.PyTreeCheckpointHandler(
+    use_zarr3=True,
+    multiprocessing_options=ocp.options.MultiprocessingOptions(
+      primary_host=process, active_processes={process}
+    ),
+  )
+  try:
+    yield handler
+  finally:
+    handler.close()
+    logging.set_verbosity(level)
+
+
+def _first_line(error: Exception) -> str:
+  return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,321 @@
+"""DatasetGAN's release: its state dicts to our pytrees, and back.
+
+What the architecture is (resolution, channels, latent size) is read off the
+arrays, then every array is checked against it.
+"""
+
+import glob
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import errors, features, schema
+from dgan_jax.checkpoints import names, torch_format
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from dgan_jax.interpreter import ensemble
+
+# Upsampling's blur, which the release keeps as a buffer of its state dict.
+_BLUR = np.outer((1, 2, 1), (1, 2, 1)).astype(np.float32)[None, None] / 16
+
+
+def architecture_from_state_dict(
+  state_dict: names.StateDict, source: str = 'The state dict'
+) -> stylegan1.StyleGAN1:
+  """Reads resolution, channels and latent size off the arrays.
+
+  Args:
+    state_dict: of the release's generator.
+    source: what to call it in errors, a file name.
+
+  Raises:
+    errors.UserError: it is not of that network.
+  """
+  state_dict = names.without_prefix(state_dict)
+  found = {
+    int(match[1])
+    for key in state_dict
+    if (match := re.match(r'g_synthesis\.blocks\.([0-9]{1,5})x\1\.', key))
+  }
+  if not found or found != {2**k for k in range(2, 2 + len(found))}:
+    raise errors.UserError(
+      f'{source} has synthesis blocks of {names.listed(found)} px; expected '
+      "4, 8, 16, ... as in the StyleGAN1 generator of DatasetGAN's release."
+    )
+  blocks = 'g_synthesis.blocks'
+  channels = tuple(
+    names.num_outputs(
+      state_dict,
+      f'{blocks}.{r}x{r}.{"conv" if r == 4 else "conv1"}.weight',
+      source,
+    )
+    for r in sorted(found)
+  )
+  layers = sum(
+    bool(re.fullmatch(r'g_mapping\.dense[0-9]+\.weight', k)) for k in state_dict
+  )
+  try:
+    return stylegan1.StyleGAN1(
+      resolution=max(found),
+      channels=channels,
+      latent_size=names.num_outputs(
+        state_dict, 'g_mapping.dense0.weight', source
+      ),
+      mapping_layers=layers,
+    )
+  except ValueError as error:
+    raise errors.UserError(f'{source}: {error}') from None
+
+
+def generator_from_release(
+  state_dict: names.StateDict,
+  w_avg: np.ndarray,
+  noise: Mapping[str, np.ndarray] | None = None,
+  *,
+  source: str = 'The state dict',
+) -> generators.Generator:
+  """The release's generator as ours.
+
+  Args:
+    state_dict: of the release's `.for_g_all.pt`.
+    w_avg: mean w, [rows, latent] or [1, rows, latent] with at least as many
+      rows as the network uses (the release stores 18 for all), or [latent] or
+      [1, latent] for all rows.
+    noise: constant noise maps 'noise0', 'noise1', ... [1, 1, r, r], two per
+      resolution; None if there are none.
+    source: what to call the state dict in errors, a file name.
+
+  Raises:
+    errors.UserError: a key is missing or not of this network, or an array
+      has another shape or values that are not finite.
+  """
+  state_dict = names.without_prefix(state_dict)
+  architecture = architecture_from_state_dict(state_dict, source)
+  blurs = {
+    f'g_synthesis.blocks.{r}x{r}.conv0_up.intermediate.kernel'
+    for r in architecture.resolutions[1:]
+  }
+  for key in blurs & set(state_dict):
+    if not np.array_equal(
+      names.checked(state_dict, key, (1, 1, 3, 3), source), _BLUR
+    ):
+      raise errors.UserError(
+        f'{source}: {key} is another blur than [1, 2, 1] x [1, 2, 1] / 16.'
+      )
+  weights = {k: v for k, v in state_dict.items() if k not in blurs}
+  return generators.Generator(
+    architecture=architecture,
+    params=names.to_params(
+      weights, names.generator_entries(architecture), source
+    ),
+    w_avg=jnp.asarray(_w_avg_rows(w_avg, architecture)),
+    noise=None if noise is None else _noise_maps(noise, architecture),
+  )
+
+
+def generator_to_release(
+  generator: generators.Generator,
+) -> dict[str, np.ndarray]:
+  """The state dict that `generator_from_release` makes this generator of;
+  its mean latent and noise are not part of one."""
+  architecture = generator.architecture
+  blurs = {
+    f'g_synthesis.blocks.{r}x{r}.conv0_up.intermediate.kernel': _BLUR
+    for r in architecture.resolutions[1:]
+  }
+  return blurs | names.from_params(
+    generator.params, list(names.generator_entries(architecture))
+  )
+
+
+def interpreter_from_release(
+  state_dicts: Sequence[names.StateDict],
+  *,
+  feature_channels: Sequence[int],
+  sources: Sequence[str] | None = None,
+  **spec: Any,
+) -> ensemble.Interpreter:
+  """The release's pixel classifiers (`model_0.pth`, ...) as one ensemble.
+
+  Args:
+    state_dicts: one per member.
+    feature_channels: of every level of the generator's pyramid.
+    sources: what to call the members in errors, file names.
+    **spec: more fields of `ensemble.InterpreterSpec`: schema, generator.
+
+  Raises:
+    errors.UserError: a member is no such classifier, differs from the first
+      in shape, or takes another number of features.
+  """
+  if not state_dicts:
+    raise errors.UserError('An interpreter needs one member at least.')
+  sources = sources or [f'Member {i}' for i in range(len(state_dicts))]
+  members = [
+    {
+      k: v
+      for k, v in names.without_prefix(member).items()
+      if not k.endswith('.num_batches_tracked')
+    }
+    for member in state_dicts
+  ]
+  first = members[0]
+  sizes = tuple(
+    names.num_outputs(first, f'layers.{i}.weight', sources[0])
+    for i in (0, 3, 6)
+  )
+  entries = list(names.member_entries(sum(feature_channels), sizes))
+  params = [
+    names.to_params(member, entries, source)
+    for member, source in zip(members, sources, strict=True)
+  ]
+  return ensemble.Interpreter(
+    spec=ensemble.InterpreterSpec(
+      feature_channels=tuple(feature_channels),
+      num_classes=sizes[2],
+      hidden=(sizes[0], sizes[1]),
+      members=len(members),
+      **spec,
+    ),
+    params={
+      layer: {
+        name: jnp.stack([member[layer][name] for member in params])
+        for name in params[0][layer]
+      }
+      for layer in params[0]
+    },
+  )
+
+
+def interpreter_for(
+  generator: generators.Generator,
+  labels: schema.Schema,
+  paths: Sequence[str],
+  *,
+  rows: tuple[int, int] | None = None,
+) -> ensemble.Interpreter:
+  """Reads `model_N.pth` files as the interpreter of a generator.
+
+  Args:
+    generator: whose features it reads.
+    labels: the schema of its labels.
+    paths: one file per member.
+    rows: (first, end) of the image rows it labels; None for all.
+
+  Raises:
+    errors.UserError: a file is damaged, or they don't fit together.
+  """
+  architecture = generator.architecture
+  try:
+    features.Canvas.of(architecture.resolution, rows)
+  except ValueError as error:
+    raise errors.UserError(str(error)) from None
+  interpreter = interpreter_from_release(
+    [torch_format.read(path) for path in paths],
+    feature_channels=architecture.feature_channels,
+    sources=paths,
+    schema_name=labels.name,
+    classes=labels.classes,
+    generator_checksum=generators.checksum(generator),
+    resolution=architecture.resolution,
+    rows=rows,
+  )
+  if interpreter.spec.num_classes != labels.num_classes:
+    raise errors.UserError(
+      f'{paths[0]} labels {interpreter.spec.num_classes} classes; the schema '
+      f'{labels.name!r} has {labels.num_classes}.'
+    )
+  return interpreter
+
+
+def member_files(pattern: str) -> list[str]:
+  """The files of an ensemble in the order of their numbers.
+
+  Args:
+    pattern: a folder of `model_0.pth`, `model_1.pth`, ..., or a glob pattern.
+
+  Raises:
+    errors.UserError: there are none.
+  """
+  if pathlib.Path(pattern).is_dir():
+    paths = [
+      str(path)
+      for path in pathlib.Path(pattern).iterdir()
+      if re.fullmatch(r'model_[0-9]+\.pth', path.name)
+    ]
+  else:
+    paths = glob.glob(pattern)
+  if not paths:
+    raise errors.UserError(
+      f'{pattern} has no files; expected model_0.pth, model_1.pth, ...'
+    )
+  # Numbers by value: model_10 comes after model_9.
+  return sorted(
+    paths, key=lambda p: [s.zfill(9) for s in re.split('([0-9]+)', p)]
+  )
+
+
+def interpreter_to_release(
+  interpreter: ensemble.Interpreter,
+) -> list[dict[str, np.ndarray]]:
+  """One state dict per member, as the release saves them."""
+  spec = interpreter.spec
+  entries = list(
+    names.member_entries(spec.num_features, (*spec.hidden, spec.num_classes))
+  )
+  return [
+    {
+      f'module.{key}': value
+      for key, value in names.from_params(
+        {
+          layer: {name: array[member] for name, array in arrays.items()}
+          for layer, arrays in interpreter.params.items()
+        },
+        entries,
+      ).items()
+    }
+    for member in range(spec.members)
+  ]
+
+
+def _w_avg_rows(
+  w_avg: np.ndarray, architecture: stylegan1.StyleGAN1
+) -> np.ndarray:
+  """w_avg [num_ws, latent_size] from any of the release's layouts."""
+  rows, latent = architecture.num_ws, architecture.latent_size
+  value = np.asarray(w_avg)
+  if value.ndim == 3 and value.shape[0] == 1:
+    value = value[0]
+  if value.size == latent:
+    value = np.broadcast_to(value.reshape(1, latent), (rows, latent))
+  if value.ndim != 2 or value.shape[0] < rows or value.shape[1] != latent:
+    raise errors.UserError(
+      f'The mean latent has shape {np.shape(w_avg)}; expected ({rows} or '
+      f'more, {latent}) or ({latent},).'
+    )
+  return names.checked(
+    {'w_avg': value[:rows]}, 'w_avg', (rows, latent), 'The mean latent'
+  )
+
+
+def _noise_maps(
+  noise: Mapping[str, np.ndarray], architecture: stylegan1.StyleGAN1
+) -> tuple[jnp.ndarray, ...]:
+  sizes = architecture.noise_resolutions
+  extra = set(noise) - {f'noise{i}' for i in range(len(sizes))}
+  if extra:
+    raise errors.UserError(
+      f'The noise has maps that are not of a {architecture.resolution} px '
+      f'network: {names.listed(extra)}.'
+    )
+  return tuple(
+    jnp.asarray(
+      names.checked(noise, f'noise{i}', (1, 1, r, r), 'The noise').transpose(
+        0, 2, 3, 1
+      )
+    )
+    for i, r in enumerate(sizes)
+  )

@@ -1,0 +1,305 @@
+"""Our own checkpoints: arrays by Orbax, everything else in one small JSON.
+
+A checkpoint is a folder with `checkpoint.json` (what it is, the shape and type
+of every array, a digest of everything) and one folder of arrays. The JSON is
+written last and names the folder that it belongs to, so a save that is killed
+leaves either what was there before or nothing that loads. Nothing in it is
+executed and no type is looked up by name.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import errors, files
+from dgan_jax.checkpoints import orbax_arrays
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from dgan_jax.interpreter import ensemble
+
+_FILE = 'checkpoint.json'
+_FORMAT = 'dgan_jax checkpoint'
+_VERSION = 1
+# A save writes the one that the current JSON doesn't name.
+_ARRAY_FOLDERS = ('arrays-0', 'arrays-1')
+
+
+def save_generator(
+  directory: files.PathLike, generator: generators.Generator
+) -> None:
+  """Writes a generator; see `save_pytree`."""
+  save_pytree(
+    directory,
+    {
+      'params': generator.params,
+      'w_avg': generator.w_avg,
+      'noise': generator.noise,
+    },
+    {
+      'kind': 'generator',
+      'architecture': dataclasses.asdict(generator.architecture),
+      'noise': generator.noise is not None,
+      'checksum': generators.checksum(generator),
+    },
+  )
+
+
+def load_generator(directory: files.PathLike) -> generators.Generator:
+  """Reads a generator.
+
+  Raises:
+    errors.UserError: there is none, or it is damaged.
+  """
+  metadata = _metadata_of(directory, 'generator')
+  try:
+    fields = dict(metadata['architecture'])
+    fields['channels'] = tuple(fields['channels'])
+    architecture = stylegan1.StyleGAN1(**fields)
+    like = _generator_shapes(architecture, bool(metadata['noise']))
+  except (KeyError, TypeError, ValueError) as error:
+    raise _unfit(directory, error) from None
+  tree = jax.tree.map(jnp.asarray, load_pytree(directory, like))
+  return generators.Generator(architecture=architecture, **tree)
+
+
+def save_interpreter(
+  directory: files.PathLike, interpreter: ensemble.Interpreter
+) -> None:
+  """Writes an interpreter; see `save_pytree`."""
+  save_pytree(
+    directory,
+    interpreter.params,
+    {
+      'kind': 'interpreter',
+      'spec': dataclasses.asdict(interpreter.spec),
+      'checksum': ensemble.checksum(interpreter),
+    },
+  )
+
+
+def load_interpreter(directory: files.PathLike) -> ensemble.Interpreter:
+  """Reads an interpreter.
+
+  Raises:
+    errors.UserError: there is none, or it is damaged.
+  """
+  metadata = _metadata_of(directory, 'interpreter')
+  try:
+    fields: dict[str, Any] = {
+      name: tuple(value) if isinstance(value, list) else value
+      for name, value in metadata['spec'].items()
+    }
+    spec = ensemble.InterpreterSpec(**fields)
+    like = _interpreter_shapes(spec)
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise _unfit(directory, error) from None
+  params = jax.tree.map(jnp.asarray, load_pytree(directory, like))
+  return ensemble.Interpreter(spec=spec, params=params)
+
+
+def save_pytree(
+  directory: files.PathLike,
+  tree: Any,
+  metadata: Mapping[str, Any] | None = None,
+) -> None:
+  """Writes a tree of arrays, in place of the one the folder may hold.
+
+  Killed at any moment, the folder still holds what it held before. To be
+  called by one process; the others need not take part.
+
+  Args:
+    directory: made if it does not exist.
+    tree: any pytree of arrays that numpy can hold (random keys as their
+      `jax.random.key_data`).
+    metadata: what JSON can hold, returned by `load_metadata`.
+
+  Raises:
+    OSError: the folder cannot be made.
+    errors.UserError: it cannot be written, because the disk is full, say.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  leaves = {key: np.asarray(leaf) for key, leaf in _flat(tree).items()}
+  metadata = json.loads(json.dumps(metadata or {}))  # as it will be read
+  current = _current_folder(directory)
+  folder = next(name for name in _ARRAY_FOLDERS if name != current)
+  shutil.rmtree(directory / folder, ignore_errors=True)  # of a killed save
+  orbax_arrays.write(directory / folder, leaves)
+  files.write_json(
+    directory / _FILE,
+    {
+      'format': _FORMAT,
+      'version': _VERSION,
+      'folder': folder,
+      'metadata': metadata,
+      'arrays': {k: orbax_arrays.describe(v) for k, v in leaves.items()},
+      'sha256': _digest(metadata, leaves),
+    },
+  )
+  if current is not None:
+    shutil.rmtree(directory / current, ignore_errors=True)
+
+
+def load_metadata(directory: files.PathLike) -> dict[str, Any]:
+  """What `save_pytree` was given beside the arrays.
+
+  Raises:
+    errors.UserError: there is no checkpoint of ours in the folder.
+  """
+  return _read_header(pathlib.Path(directory)).metadata
+
+
+def load_pytree(directory: files.PathLike, like: Any = None) -> Any:
+  """Reads what `save_pytree` wrote.
+
+  Args:
+    directory: of the checkpoint.
+    like: a tree of arrays or `jax.ShapeDtypeStruct`s whose structure, shapes
+      and types the checkpoint must have.
+
+  Returns:
+    numpy arrays, in the structure of `like`; without it, {'a.b.c': array}.
+
+  Raises:
+    errors.UserError: there is none, it is damaged, or it isn't like `like`.
+  """
+  directory = pathlib.Path(directory)
+  header = _read_header(directory)
+  if like is not None:
+    orbax_arrays.check_shapes(directory, header.shapes, _flat(like))
+  leaves = orbax_arrays.read(directory / header.folder, header.shapes)
+  if _digest(header.metadata, leaves) != header.sha256:
+    raise errors.UserError(
+      f'{directory} is damaged: its content is not what was saved.'
+    )
+  if like is None:
+    return leaves
+  return jax.tree.unflatten(
+    jax.tree.structure(like), [leaves[key] for key in _flat(like)]
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Header:
+  """checkpoint.json: see `save_pytree`."""
+
+  folder: str
+  metadata: dict[str, Any]
+  shapes: dict[str, jax.ShapeDtypeStruct]
+  sha256: str
+
+
+def _generator_shapes(
+  architecture: stylegan1.StyleGAN1, noise: bool
+) -> dict[str, Any]:
+  """The shapes of a generator's arrays, without making them."""
+  shape = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
+  return {
+    'params': jax.eval_shape(architecture.init, jax.random.key(0)),
+    'w_avg': shape((architecture.num_ws, architecture.latent_size)),
+    'noise': tuple(shape((1, r, r, 1)) for r in architecture.noise_resolutions)
+    if noise
+    else None,
+  }
+
+
+def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
+  """The shapes of an interpreter's parameters."""
+
+  def shape(*size: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((spec.members, *size), jnp.float32)
+
+  sizes = (spec.num_features, *spec.hidden, spec.num_classes)
+  tree: dict[str, Any] = {
+    f'dense_{i}': {
+      'kernel': shape(sizes[i], sizes[i + 1]),
+      'bias': shape(sizes[i + 1]),
+    }
+    for i in range(3)
+  }
+  for i, size in enumerate(spec.hidden):
+    tree[f'norm_{i}'] = {
+      name: shape(size) for name in ('scale', 'bias', 'mean', 'var')
+    }
+  return tree
+
+
+def _metadata_of(directory: files.PathLike, kind: str) -> dict[str, Any]:
+  metadata = load_metadata(directory)
+  if metadata.get('kind') != kind:
+    raise errors.UserError(
+      f'{directory} holds a checkpoint of kind {metadata.get("kind")!r}; '
+      f'expected {kind!r}.'
+    )
+  return metadata
+
+
+def _read_header(directory: pathlib.Path) -> _Header:
+  path = directory / _FILE
+  if not path.is_file():
+    raise errors.UserError(
+      f'{directory} holds no checkpoint (no {_FILE}); expected a folder '
+      'written by launch.convert or by training.'
+    )
+  content = files.read_json(path)
+  if (content.get('format'), content.get('version')) != (_FORMAT, _VERSION):
+    raise errors.UserError(
+      f'{path} is of format {content.get("format")!r}, version '
+      f'{content.get("version")!r}; expected {_FORMAT!r}, version {_VERSION}.'
+    )
+  try:
+    if content['folder'] not in _ARRAY_FOLDERS:
+      raise ValueError(f'unknown folder {content["folder"]!r}')
+    return _Header(
+      folder=content['folder'],
+      metadata=dict(content['metadata']),
+      shapes={
+        key: orbax_arrays.parse(text) for key, text in content['arrays'].items()
+      },
+      sha256=content['sha256'],
+    )
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    raise _unfit(directory, error) from None
+
+
+def _unfit(directory: files.PathLike, error: Exception) -> errors.UserError:
+  return errors.UserError(
+    f'{pathlib.Path(directory) / _FILE} does not describe a checkpoint '
+    f'({type(error).__name__}: {error}).'
+  )
+
+
+def _current_folder(directory: pathlib.Path) -> str | None:
+  """The folder of the checkpoint that is there, if any."""
+  try:
+    return _read_header(directory).folder
+  except errors.UserError:
+    return None
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+  """Leaves under dotted paths, in the order of the tree."""
+  leaves = jax.tree_util.tree_leaves_with_path(tree)
+  flat = {
+    jax.tree_util.keystr(path, simple=True, separator='.'): leaf
+    for path, leaf in leaves
+  }
+  assert len(flat) == len(leaves), 'Two leaves have the same dotted path.'
+  return flat
+
+
+def _digest(
+  metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> str:
+  parts: list[str | np.ndarray] = [json.dumps(metadata, sort_keys=True)]
+  for key in sorted(arrays):
+    parts += [key, arrays[key]]
+  return files.sha256(*parts)
