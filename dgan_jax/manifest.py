@@ -43,26 +43,31 @@ class Manifest:
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def write(folder: files.PathLike, manifest: Manifest) -> None:
-  """Writes manifest.json into a folder that exists."""
+def to_json(manifest: Manifest) -> dict[str, Any]:
+  """The content of manifest.json."""
   entries: list[dict[str, Any]] = [{'name': name} for name in manifest.names]
   for place, entry in enumerate(entries):
     if manifest.keys is not None:
       entry['key'] = [int(half) for half in manifest.keys[place]]
     if manifest.indices is not None:
       entry['index'] = int(manifest.indices[place])
-  files.write_json(
-    pathlib.Path(folder) / FILENAME,
-    {
-      'format': FORMAT,
-      'entries': entries,
-      'generator': manifest.generator,
-      'sampling': dict(manifest.sampling),
-      'seed': manifest.seed,
-      'space': manifest.space,
-      'latent_size': manifest.latent_size,
+  return {
+    'format': FORMAT,
+    'entries': entries,
+    'generator': manifest.generator,
+    'sampling': {
+      name: list(value) if isinstance(value, tuple) else value
+      for name, value in manifest.sampling.items()
     },
-  )
+    'seed': manifest.seed,
+    'space': manifest.space,
+    'latent_size': manifest.latent_size,
+  }
+
+
+def write(folder: files.PathLike, manifest: Manifest) -> None:
+  """Writes manifest.json into a folder that exists."""
+  files.write_json(pathlib.Path(folder) / FILENAME, to_json(manifest))
 
 
 def read(folder: files.PathLike) -> Manifest:

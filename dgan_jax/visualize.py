@@ -153,23 +153,23 @@ def contact_sheet(
     raise ValueError('Masks on a contact sheet need their schema.')
   strips = [[image] for image in images]
   heads = ['image']
-  footer = []
   if masks is not None and schema is not None:
     for strip, mask in zip(strips, masks, strict=True):
       strip.append(overlay(strip[0], mask, schema))
     heads.append('labels')
-    footer.append(_legend(schema, np.unique(masks)))
   if uncertainty is not None:
     maximum = maximum or uncertainty_maximum(uncertainty)
     for strip, values in zip(strips, uncertainty, strict=True):
       strip.append(uncertainty_image(values, maximum))
     heads.append('uncertainty')
-    footer.append(_scale(maximum))
   cells = [_cell(strip) for strip in strips]
-  if columns is None:
-    step = cells[0].width + 3 * _GAP
-    columns = max(1, round((1200 - 2 * _MARGIN) / step))
-  columns = min(columns, len(cells))
+  step = cells[0].width + 3 * _GAP
+  columns = min(columns or max(1, round(1150 / step)), len(cells))
+  footer = []
+  if masks is not None and schema is not None:
+    footer.append(_legend(schema, np.unique(masks), columns * step))
+  if uncertainty is not None and maximum is not None:
+    footer.append(_scale(maximum))
   return _arrange(cells, captions, columns, heads, title, footer)
 
 
@@ -243,9 +243,10 @@ def _arrange(
 
 
 def _legend(
-  schema: schema_lib.Schema, present: np.ndarray, width: int = 1100
+  schema: schema_lib.Schema, present: np.ndarray, width: int
 ) -> Image.Image:
-  """A patch and a name per class; classes that don't occur are pale."""
+  """A patch and a name per class, as near to `width` as they come; classes
+  that don't occur are pale."""
   font = _font(13)
   names: list[tuple[str, Color, bool]] = [
     (name, color, label in present)

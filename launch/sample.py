@@ -1,0 +1,118 @@
+"""Writes images to paint, with the manifest that says how each was made.
+
+Image k belongs to entry k of the manifest: its key gives latent and noise, so
+the same command draws the same image again, bit for bit.
+
+Example:
+  python -m launch.sample --config=configs/rendered_car.py --workdir=paint \\
+    --num_samples=16
+"""
+
+import dataclasses
+import pathlib
+
+import jax
+import numpy as np
+from absl import flags
+
+from dgan_jax import errors, files, manifest, rng, schema, visualize
+from dgan_jax.generators import generator as generators
+from launch import common
+
+_NUM_SAMPLES = flags.DEFINE_integer(
+  'num_samples', 16, 'Images to write.', lower_bound=1
+)
+_FIRST_INDEX = flags.DEFINE_integer(
+  'first_index',
+  0,
+  'Index of the first one.',
+  lower_bound=0,
+  upper_bound=2**31,
+)
+
+_README = """\
+{count} images to paint
+
+images/      paint on these as they are, {height} x {width} (height x width)
+masks/       save NAME.png here for images/NAME.png: same size, one 8-bit
+             channel, grey or indexed colours, whose values are the labels
+             below. No anti-aliasing, no resizing, no JPEG. NAME.npy works too.
+schema.json  names and colours of the classes; edit it for classes of your own
+manifest.json says which latent and noise made each image: leave it as it is,
+             but take out the entries of images that you do not paint
+
+{labels}
+
+Then train:
+  python -m launch.train_interpreter --config.annotations={folder}
+"""
+
+
+def main(config: common.Config, workdir: pathlib.Path) -> None:
+  classes = schema.get_schema(config.schema)
+  generator = common.load_generator(config)
+  sampling = common.sampling(config)
+  indices = np.arange(_NUM_SAMPLES.value) + _FIRST_INDEX.value
+  keys = rng.sample_keys(rng.root_key(config.seed), indices)
+  names = tuple(f'{index:03}' for index in indices)
+  listed = manifest.Manifest(
+    names=names,
+    keys=np.asarray(jax.random.key_data(keys)),
+    indices=tuple(int(index) for index in indices),
+    seed=config.seed,
+    latent_size=generator.architecture.latent_size,
+    generator=generators.checksum(generator),
+    sampling=dataclasses.asdict(sampling),
+  )
+  _refuse_other_images(workdir, listed)
+
+  # One at a time: what a batch computes may depend on its size in the last
+  # bit, and these images are to be reproduced.
+  draw = jax.jit(lambda *args: generators.sample(*args, sampling)[1][0])
+  (workdir / 'images').mkdir(parents=True, exist_ok=True)
+  (workdir / 'masks').mkdir(exist_ok=True)
+  images = []
+  with common.terminal_progress('images') as on_progress:
+    for place, name in enumerate(names):
+      images.append(np.asarray(draw(generator, keys[place : place + 1])))
+      path = workdir / 'images' / f'{name}.png'
+      files.write_bytes(path, visualize.png(images[-1]))
+      on_progress(place + 1, len(names), {})
+  sheet = visualize.contact_sheet(np.stack(images), captions=names)
+  files.write_bytes(workdir / 'contact_sheet.png', visualize.png(sheet))
+  readme = _readme(workdir, classes, images[0], len(names))
+  files.write_text(workdir / 'README.txt', readme)
+  files.write_json(workdir / 'schema.json', classes.to_json())
+  manifest.write(workdir, listed)
+  print(f'Paint {workdir / "images"}; {workdir / "README.txt"} says how.')
+
+
+def _refuse_other_images(
+  workdir: pathlib.Path, listed: manifest.Manifest
+) -> None:
+  """Masks may have been painted already; their manifest must survive."""
+  path = workdir / manifest.FILENAME
+  if path.exists() and files.read_json(path) != manifest.to_json(listed):
+    raise errors.UserError(
+      f'{workdir} holds other images (another seed, range, generator or '
+      'sampling); give another --workdir.'
+    )
+
+
+def _readme(
+  workdir: pathlib.Path, classes: schema.Schema, image: np.ndarray, count: int
+) -> str:
+  labels = [f'{label:5}  {name}' for label, name in enumerate(classes.classes)]
+  if classes.ignore_label is not None:
+    labels.append(f'{classes.ignore_label:5}  not sure: ignored in training')
+  return _README.format(
+    count=count,
+    height=image.shape[0],
+    width=image.shape[1],
+    labels='\n'.join(labels),
+    folder=workdir,
+  )
+
+
+if __name__ == '__main__':
+  common.run_config(main)

@@ -1,0 +1,108 @@
+import jax
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from configs import tiny
+from dgan_jax import annotations, errors, files, manifest, rng
+from dgan_jax.checkpoints import store
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from launch import sample
+
+
+@pytest.fixture(scope='module')
+def saved(tmp_path_factory):
+  """A random 8 px generator and the folder that it is saved in."""
+  architecture = stylegan1.StyleGAN1(
+    resolution=8, channels=(8, 4), latent_size=16, mapping_layers=2
+  )
+  params_key, noise_key = jax.random.split(jax.random.key(0))
+  generator = generators.Generator(
+    architecture=architecture,
+    params=architecture.init(params_key),
+    w_avg=np.zeros((architecture.num_ws, 16), np.float32),
+    noise=rng.noise(noise_key[None], architecture.noise_resolutions),
+  )
+  folder = tmp_path_factory.mktemp('generator')
+  store.save_generator(folder, generator)
+  return generator, folder
+
+
+def run(saved, workdir, *, noise='const', **options):
+  config = tiny.get_config()
+  config.generator = str(saved[1])
+  config.sampling.noise = noise
+  flags.FLAGS.mark_as_parsed()
+  with flagsaver.flagsaver(**{'num_samples': 3, **options}):
+    sample.main(config, workdir)
+
+
+def pictures(workdir):
+  return {
+    path.stem: np.asarray(Image.open(path))
+    for path in sorted((workdir / 'images').iterdir())
+  }
+
+
+@pytest.mark.parametrize('noise', ['const', 'random'])
+def test_the_manifest_makes_every_image_again(saved, tmp_path, noise):
+  run(saved, tmp_path, noise=noise, first_index=5)
+  generator, _ = saved
+  listed = manifest.read(tmp_path)
+  assert listed.names == ('005', '006', '007')
+  assert listed.indices == (5, 6, 7)
+  assert listed.generator == generators.checksum(generator)
+  sampling = generators.Sampling(**listed.sampling)
+  assert sampling.noise == noise
+  draw = jax.jit(lambda *args: generators.sample(*args, sampling)[1])
+  for name, key in zip(listed.names, listed.keys, strict=True):
+    again = draw(generator, rng.key_from_data(key[None]))
+    np.testing.assert_array_equal(again[0], pictures(tmp_path)[name])
+
+
+def test_image_k_does_not_depend_on_the_range_it_was_drawn_in(saved, tmp_path):
+  run(saved, tmp_path / 'a', num_samples=4)
+  run(saved, tmp_path / 'b', num_samples=1, first_index=2)
+  np.testing.assert_array_equal(
+    pictures(tmp_path / 'a')['002'], pictures(tmp_path / 'b')['002']
+  )
+
+
+def test_the_folder_is_ready_to_be_painted(saved, tmp_path):
+  run(saved, tmp_path)
+  for name in manifest.read(tmp_path).names:
+    mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % 20
+    Image.fromarray(mask).save(tmp_path / 'masks' / f'{name}.png')
+  found = annotations.load(tmp_path, size=(8, 8), latent_size=16)
+  assert len(found) == 3
+  assert found.schema.name == 'car_20'
+  text = (tmp_path / 'README.txt').read_text()
+  assert '10  licensePlate' in text
+  assert '255  not sure' in text
+  assert '8 x 8' in text
+  with Image.open(tmp_path / 'contact_sheet.png') as sheet:
+    assert sheet.width > 3 * 128
+
+
+def test_running_again_changes_nothing_and_keeps_what_was_painted(
+  saved, tmp_path
+):
+  run(saved, tmp_path)
+  (tmp_path / 'masks' / '000.png').write_bytes(b'painted')
+  before = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+  run(saved, tmp_path)
+  after = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+  assert before == after
+
+
+def test_a_folder_of_other_images_is_refused(saved, tmp_path):
+  run(saved, tmp_path)
+  before = files.read_json(tmp_path / 'manifest.json')
+  with pytest.raises(errors.UserError, match='holds other images'):
+    run(saved, tmp_path, num_samples=2)
+  with pytest.raises(errors.UserError, match='holds other images'):
+    run(saved, tmp_path, noise='none')
+  assert files.read_json(tmp_path / 'manifest.json') == before
