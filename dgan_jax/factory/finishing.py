@@ -131,32 +131,41 @@ def finish(
   dataset = Dataset(
     directory, card, layout, run.plan.first_index, kept, uncertain, summary
   )
-  with claims.Claims(directory.parent / f'.{card.version}.lock') as lock:
-    lock.take(0, wait=True)
+  with _locked(directory.parents[1]) as folder:
     if not is_finished(directory, provenance):
       with _incomplete(directory) as temporary:
         _check_space(temporary, 2 * int(summary.sizes.sum()))
         _write(temporary, run, dataset, provenance)
-    _name_default_config(directory.parents[1], card.config)
+    if not _default_config(folder).exists():
+      _write_default_config(folder, card.config)
   return dataset
 
 
 def set_default_config(data_dir: files.PathLike, card: records.Card) -> None:
   """Makes the card's config the one that `tfds.load(name)` reads where no
   builder class says otherwise."""
-  _name_default_config(
-    card.directory(data_dir).parents[1], card.config, overwrite=True
-  )
+  with _locked(card.directory(data_dir).parents[1]) as folder:
+    _write_default_config(folder, card.config)
 
 
-def _name_default_config(
-  folder: pathlib.Path, config: str, overwrite: bool = False
-) -> None:
-  """TFDS keeps it in `<name>/.config/metadata.json`."""
-  path = folder / '.config' / 'metadata.json'
-  if overwrite or not path.exists():
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, {'default_config_name': config})
+def _default_config(folder: pathlib.Path) -> pathlib.Path:
+  """Where TFDS looks for the config that a bare dataset name means."""
+  return folder / '.config' / 'metadata.json'
+
+
+def _write_default_config(folder: pathlib.Path, config: str) -> None:
+  path = _default_config(folder)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  shards.remove_leftovers(path)
+  files.write_json(path, {'default_config_name': config})
+
+
+@contextlib.contextmanager
+def _locked(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """One process at a time finishes datasets of one name."""
+  with claims.Claims(folder / '.lock') as lock:
+    lock.take(0, wait=True)
+    yield folder
 
 
 @contextlib.contextmanager
@@ -166,7 +175,7 @@ def _incomplete(directory: pathlib.Path) -> Iterator[pathlib.Path]:
   for leftover in directory.parent.glob(f'{prefix}*.incomplete'):
     shutil.rmtree(leftover, ignore_errors=True)
   temporary = directory.with_name(f'{prefix}{os.getpid()}.incomplete')
-  temporary.mkdir()
+  temporary.mkdir(parents=True)
   try:
     yield temporary
     temporary.rename(directory)

@@ -147,9 +147,11 @@ class Encoder:
       'index': sample.index,
       'key': sample.key,
     }
-    return self._serializer.serialize_example(
+    proto = self._serializer.get_tf_example(
       self._features.encode_example(example)
     )
+    # A tf.Example is a map, whose order otherwise changes with the process.
+    return proto.SerializeToString(deterministic=True)
 
 
 def info(

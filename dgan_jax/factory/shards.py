@@ -212,6 +212,8 @@ def _summary(
 def open_run(workdir: files.PathLike, identity: Mapping[str, Any]) -> None:
   """Starts a run in a folder, or makes sure that it is the same run.
 
+  For whoever has claimed `claims.RUN`.
+
   Args:
     workdir: the run folder; made if need be.
     identity: everything that the bytes of the run depend on, as JSON values.
@@ -222,6 +224,7 @@ def open_run(workdir: files.PathLike, identity: Mapping[str, Any]) -> None:
     OSError: the folder cannot be written.
   """
   path = pathlib.Path(workdir) / 'run.json'
+  remove_leftovers(path)
   if not path.exists():
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_json(path, identity)
@@ -232,6 +235,15 @@ def open_run(workdir: files.PathLike, identity: Mapping[str, Any]) -> None:
       f'{differences}. Name another folder, or go on with what it was made '
       'from.'
     )
+
+
+def remove_leftovers(path: pathlib.Path) -> None:
+  """Removes what killed processes left of writing a file with `files`.
+
+  For one process at a time: it would take away what another is writing.
+  """
+  for leftover in path.parent.glob(f'.{path.name}.*.tmp'):
+    leftover.unlink(missing_ok=True)
 
 
 def compare(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -1,11 +1,14 @@
 """A maker of samples that needs no generator."""
 
+import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from dgan_jax.factory import finishing, records, run
+from dgan_jax import progress
+from dgan_jax.factory import filling, finishing, records, run
 from dgan_jax.factory import sample as sample_lib
 
 LAYOUT = records.Layout(8, 16, 4, ('background', 'body', 'wheel'))
@@ -43,7 +46,13 @@ def samples(
 
 
 def make(
-  folder, make_samples: Callable = samples, **options
+  folder: pathlib.Path,
+  make_samples: filling.MakeSamples = samples,
+  *,
+  process_index: int = 0,
+  process_count: int = 1,
+  on_progress: progress.OnProgress | None = None,
+  **options: Any,
 ) -> finishing.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
@@ -55,4 +64,7 @@ def make(
     CARD,
     workdir=folder / 'run',
     data_dir=folder / 'data',
+    process_index=process_index,
+    process_count=process_count,
+    on_progress=on_progress,
   )
