@@ -265,8 +265,10 @@ h2 { margin: 0 0 16px; font-size: 19px }
 section { margin: 20px 0; padding: 24px 28px; background: #fff;
   border-radius: 10px; box-shadow: 0 1px 3px #1d223014; overflow-x: auto }
 figure { margin: 0 }
-img { display: block; max-width: 100%; height: auto }
-figcaption { margin-top: 8px; color: #767c88 }
+/* The pictures have a margin of their own. */
+img { display: block; max-width: calc(100% + 56px); height: auto;
+  margin: -16px -28px }
+figcaption { color: #767c88 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 5px 32px 5px 0; text-align: left;
   border-bottom: 1px solid #eceef1 }

@@ -23,11 +23,7 @@ _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1
 )
 _FIRST_INDEX = flags.DEFINE_integer(
-  'first_index',
-  0,
-  'Index of the first one.',
-  lower_bound=0,
-  upper_bound=2**31,
+  'first_index', 0, 'Index of the first.', lower_bound=0, upper_bound=2**31
 )
 
 _README = """\
@@ -68,15 +64,18 @@ def main(config: common.Config, workdir: pathlib.Path) -> None:
 
   # One at a time: what a batch computes may depend on its size in the last
   # bit, and these images are to be reproduced.
-  draw = jax.jit(lambda *args: generators.sample(*args, sampling)[1][0])
+  def image(generator: generators.Generator, key: jax.Array) -> jax.Array:
+    return generators.sample(generator, key, sampling)[1][0]
+
+  draw = jax.jit(image)
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
   images = []
   with common.terminal_progress('images') as on_progress:
     for place, name in enumerate(names):
       images.append(np.asarray(draw(generator, keys[place : place + 1])))
-      path = workdir / 'images' / f'{name}.png'
-      files.write_bytes(path, visualize.png(images[-1]))
+      png = visualize.png(images[-1])
+      files.write_bytes(workdir / 'images' / f'{name}.png', png)
       on_progress(place + 1, len(names), {})
   sheet = visualize.contact_sheet(np.stack(images), captions=names)
   files.write_bytes(workdir / 'contact_sheet.png', visualize.png(sheet))

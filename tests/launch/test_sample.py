@@ -57,7 +57,8 @@ def test_the_manifest_makes_every_image_again(saved, tmp_path, noise):
   assert listed.generator == generators.checksum(generator)
   sampling = generators.Sampling(**listed.sampling)
   assert sampling.noise == noise
-  draw = jax.jit(lambda *args: generators.sample(*args, sampling)[1])
+  draw = jax.jit(lambda g, key: generators.sample(g, key, sampling)[1])
+  assert listed.keys is not None
   for name, key in zip(listed.names, listed.keys, strict=True):
     again = draw(generator, rng.key_from_data(key[None]))
     np.testing.assert_array_equal(again[0], pictures(tmp_path)[name])
