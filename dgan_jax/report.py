@@ -267,7 +267,7 @@ section { margin: 20px 0; padding: 24px 28px; background: #fff;
 figure { margin: 0 }
 /* The pictures have a margin of their own. */
 img { display: block; max-width: calc(100% + 56px); height: auto;
-  margin: -16px -28px }
+  margin: -16px -28px 0 }
 figcaption { color: #767c88 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: 5px 32px 5px 0; text-align: left;
