@@ -1,0 +1,1 @@
+"""The style interpreter: generator features in, part labels out."""

@@ -1,0 +1,214 @@
+"""The ensemble of pixel classifiers, one parameter tree for all members.
+
+Each member is the perceptron of DatasetGAN's release, dense -> ReLU ->
+batch norm twice and a last dense layer, on the feature vector of one pixel.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+import chex
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import files
+from dgan_jax.generators import layers
+
+BATCH_NORM_EPS = 1e-5
+BATCH_NORM_MOMENTUM = 0.1
+
+
+def hidden_sizes(num_classes: int) -> tuple[int, int]:
+  """The release's widths: (128, 32) below 32 classes, else (256, 128)."""
+  return (128, 32) if num_classes < 32 else (256, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class InterpreterSpec:
+  """What an interpreter was made for; static under jit.
+
+  Attributes:
+    feature_channels: of every level of the generator's pyramid.
+    num_classes: width of the last layer.
+    hidden: widths of the two hidden layers.
+    members: size of the ensemble.
+    schema_name: the part schema its labels belong to.
+    classes: the names of the labels; () if unknown.
+    generator_checksum: the generator it was trained on; '' if unknown.
+    resolution: of that generator's image.
+    rows: the crop its labels live in, None for whole images.
+    soft_voting: labels are the mean softmax's argmax, not a majority vote.
+  """
+
+  feature_channels: tuple[int, ...]
+  num_classes: int
+  hidden: tuple[int, int]
+  members: int
+  schema_name: str = ''
+  classes: tuple[str, ...] = ()
+  generator_checksum: str = ''
+  resolution: int = 0
+  rows: tuple[int, int] | None = None
+  soft_voting: bool = False
+
+  @property
+  def num_features(self) -> int:
+    """Length of a pixel's feature vector."""
+    return sum(self.feature_channels)
+
+
+@flax.struct.dataclass
+class Interpreter:
+  """N pixel classifiers.
+
+  Attributes:
+    spec: what they were made for.
+    params: arrays stacked over the members: dense_0, dense_1, dense_2
+      {kernel [N, in, out], bias [N, out]} and norm_0, norm_1 {scale, bias,
+      mean, var: [N, width]}.
+  """
+
+  spec: InterpreterSpec = flax.struct.field(pytree_node=False)
+  params: Any
+
+
+def checksum(interpreter: Interpreter) -> str:
+  """sha256 of the spec and every array."""
+  header = json.dumps(dataclasses.asdict(interpreter.spec), sort_keys=True)
+  parts: list[str | np.ndarray] = [header]
+  for path, leaf in jax.tree_util.tree_leaves_with_path(interpreter.params):
+    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
+  return files.sha256(*parts)
+
+
+class BatchNorm(nn.Module):
+  """Batch normalisation as PyTorch counts: unbiased running variance.
+
+  The running averages `mean` and `var` live in the collection 'averages'.
+  """
+
+  @nn.compact
+  def __call__(self, x: chex.Array, train: bool) -> chex.Array:
+    size = x.shape[-1]
+    scale = self.param('scale', nn.initializers.ones, (size,))
+    bias = self.param('bias', nn.initializers.zeros, (size,))
+    mean = self.variable('averages', 'mean', jnp.zeros, (size,))
+    var = self.variable('averages', 'var', jnp.ones, (size,))
+    if not train:
+      return normalize(x, mean.value, var.value, scale, bias)
+    batch_mean = x.mean(0)
+    batch_var = jnp.square(x - batch_mean).mean(0)
+    if not self.is_initializing():
+      unbiased = batch_var * (x.shape[0] / max(x.shape[0] - 1, 1))
+      mean.value += BATCH_NORM_MOMENTUM * (batch_mean - mean.value)
+      var.value += BATCH_NORM_MOMENTUM * (unbiased - var.value)
+    return normalize(x, batch_mean, batch_var, scale, bias)
+
+
+def normalize(
+  x: chex.Array,
+  mean: chex.Array,
+  var: chex.Array,
+  scale: chex.Array,
+  bias: chex.Array,
+) -> chex.Array:
+  """Batch norm with given statistics."""
+  return (x - mean) * jax.lax.rsqrt(var + BATCH_NORM_EPS) * scale + bias
+
+
+class PixelClassifier(nn.Module):
+  """One member: feature vectors [n, features] to logits [n, classes].
+
+  Attributes:
+    hidden: widths of the two hidden layers.
+    num_classes: width of the last.
+    dropout: share of hidden units dropped in training.
+  """
+
+  hidden: tuple[int, int]
+  num_classes: int
+  dropout: float = 0
+
+  @nn.compact
+  def __call__(self, x: chex.Array, train: bool = False) -> chex.Array:
+    normal = nn.initializers.normal(0.02)
+    for i, size in enumerate(self.hidden):
+      dense = nn.Dense(
+        size,
+        kernel_init=normal,
+        precision=layers.precision(x.dtype),
+        name=f'dense_{i}',
+      )
+      x = BatchNorm(name=f'norm_{i}')(nn.relu(dense(x)), train)
+      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    return nn.Dense(
+      self.num_classes,
+      kernel_init=normal,
+      precision=layers.precision(x.dtype),
+      name='dense_2',
+    )(x)
+
+
+def merge_averages(params: Any, averages: Any) -> Any:
+  """Flax's two collections as the one tree that `Interpreter` holds."""
+  return {name: {**params[name], **averages.get(name, {})} for name in params}
+
+
+def split_averages(params: Any) -> tuple[Any, Any]:
+  """The inverse of `merge_averages`: (params, averages)."""
+  running = ('mean', 'var')
+  averages = {
+    name: {k: v for k, v in layer.items() if k in running}
+    for name, layer in params.items()
+    if name.startswith('norm')
+  }
+  trained = {
+    name: {k: v for k, v in layer.items() if k not in running}
+    for name, layer in params.items()
+  }
+  return trained, averages
+
+
+def logits(interpreter: Interpreter, x: chex.Array) -> chex.Array:
+  """Logits [members, n, classes] of feature vectors [n, features].
+
+  The slow reference of labelling, and what small sets of pixels use.
+  """
+  spec = interpreter.spec
+  chex.assert_shape(x, (None, spec.num_features))
+  classifier = PixelClassifier(spec.hidden, spec.num_classes)
+  params, averages = split_averages(interpreter.params)
+  return jax.vmap(
+    lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
+  )(params, averages)
+
+
+def folded_heads(params: Any) -> Any:
+  """The layers after the first as two dense layers between ReLUs.
+
+  A batch norm is affine once trained; it is folded into the dense layer that
+  follows it, so labelling never spends a pass over the pixels on it.
+
+  Returns:
+    {'dense_1', 'dense_2'}, each {kernel, bias}, stacked like `params`.
+  """
+
+  def fold(norm: Any, dense: Any) -> Any:
+    scale = norm['scale'] * jax.lax.rsqrt(norm['var'] + BATCH_NORM_EPS)
+    shift = norm['bias'] - norm['mean'] * scale
+    added = jnp.einsum(
+      'nh,nhk->nk', shift, dense['kernel'], precision='highest'
+    )
+    return {
+      'kernel': dense['kernel'] * scale[:, :, None],
+      'bias': dense['bias'] + added,
+    }
+
+  return {
+    'dense_1': fold(params['norm_0'], params['dense_1']),
+    'dense_2': fold(params['norm_1'], params['dense_2']),
+  }

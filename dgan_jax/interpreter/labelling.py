@@ -1,0 +1,301 @@
+"""Labels, uncertainty and score from native-resolution features.
+
+The reference upsamples every feature map to image size, stacks them and runs
+each member on the stack. Upsampling acts on pixels and the first dense layer
+on channels, so they commute: here every level is projected to the hidden width
+where it lives, and the hidden maps are upsampled and added,
+
+  dense(concat(up(f_l))) = sum_l up(dense_l(f_l)).
+
+Levels up to a quarter of the label size meet on one grid that holds every
+kink of their piecewise linear interpolants (the corners between the pixels of
+half the label size), so the sum of all of them is interpolated to the label
+size once, in tiles of rows that stay in the processor's cache.
+"""
+
+import functools
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from dgan_jax import features
+from dgan_jax.generators import layers
+from dgan_jax.interpreter import ensemble
+
+# About what fits in a CPU core's cache with 128 hidden channels. An
+# accelerator wants whole images: pass a larger one.
+TILE_PIXELS = 8192
+
+# torch.finfo(float32).eps: how far the reference keeps probabilities from 0
+# and 1 before it takes their logarithm.
+_EPS = 1.1920929e-07
+
+
+@flax.struct.dataclass
+class Labels:
+  """What is known about the pixels of a batch of images.
+
+  Attributes:
+    mask: uint8 [batch, height, width], the class of every pixel.
+    uncertainty: float32 [batch, height, width], Jensen-Shannon divergence of
+      the members in nats, 0 where all agree, at most log(classes).
+    score: float32 [batch], mean of the tenth of the pixels that is most
+      uncertain.
+  """
+
+  mask: chex.Array
+  uncertainty: chex.Array
+  score: chex.Array
+
+
+@flax.struct.dataclass
+class Statistics:
+  """Sums over the members of an ensemble, per pixel.
+
+  Attributes:
+    softmax: [..., classes].
+    votes: uint8 [..., classes], members whose argmax a class is.
+    entropy: [...], in nats.
+  """
+
+  softmax: chex.Array
+  votes: chex.Array
+  entropy: chex.Array
+
+  @classmethod
+  def zeros(cls, shape: tuple[int, ...], classes: int) -> 'Statistics':
+    return cls(
+      jnp.zeros((*shape, classes)),
+      jnp.zeros((*shape, classes), jnp.uint8),
+      jnp.zeros(shape),
+    )
+
+
+def member_statistics(logits: chex.Array) -> Statistics:
+  """The statistics of one member's logits [..., classes]."""
+  centred = logits - logits.max(-1, keepdims=True)
+  exponents = jnp.exp(centred)
+  total = exponents.sum(-1, keepdims=True)
+  softmax = exponents / total
+  entropy = jnp.log(total[..., 0]) - (softmax * centred).sum(-1)
+  classes = jnp.arange(logits.shape[-1])
+  vote = classes == logits.argmax(-1, keepdims=True)
+  return Statistics(softmax, vote.astype(jnp.uint8), entropy)
+
+
+def uncertainty(statistics: Statistics, members: int) -> chex.Array:
+  """Jensen-Shannon divergence [...]: H(mean softmax) - mean H(softmax).
+
+  The mean is renormalised and its logarithm clamped, as in the release.
+  """
+  mean = statistics.softmax / statistics.softmax.sum(-1, keepdims=True)
+  logarithm = jnp.log(jnp.clip(mean, _EPS, 1 - _EPS))
+  return -(mean * logarithm).sum(-1) - statistics.entropy / members
+
+
+def score(uncertainty_map: chex.Array) -> chex.Array:
+  """Mean of the int(n / 10) most uncertain pixels of a map [h, w]."""
+  flat = uncertainty_map.ravel()
+  top, _ = lax.top_k(flat, max(flat.size // 10, 1))
+  return top.mean()
+
+
+def votes_to_mask(statistics: Statistics, soft_voting: bool) -> chex.Array:
+  """Classes uint8 [...]: the majority's choice, ties to the smallest class;
+  or, with soft voting, the argmax of the mean softmax."""
+  ballot = statistics.softmax if soft_voting else statistics.votes
+  return ballot.argmax(-1).astype(jnp.uint8)
+
+
+def label(
+  interpreter: ensemble.Interpreter,
+  pyramid: features.FeaturePyramid,
+  canvas: features.Canvas,
+  tile_pixels: int = TILE_PIXELS,
+) -> Labels:
+  """Labels every pixel of a batch, one image after another.
+
+  Args:
+    interpreter: the ensemble.
+    pyramid: levels [batch, r, r, channels], float32 or bfloat16.
+    canvas: the frame of the labels.
+    tile_pixels: about how many pixels to hold at once.
+
+  Raises:
+    ValueError: the interpreter was made for other features.
+  """
+  spec = interpreter.spec
+  if pyramid.channels != spec.feature_channels:
+    raise ValueError(
+      f'The interpreter reads features of {spec.feature_channels} channels; '
+      f'this generator has {pyramid.channels}.'
+    )
+
+  def one(levels: tuple[chex.Array, ...]) -> Labels:
+    statistics = image_statistics(interpreter, levels, canvas, tile_pixels)
+    doubt = uncertainty(statistics, spec.members)
+    mask = votes_to_mask(statistics, spec.soft_voting)
+    return Labels(mask, doubt, score(doubt))
+
+  return lax.map(one, pyramid.levels)
+
+
+def image_statistics(
+  interpreter: ensemble.Interpreter,
+  levels: tuple[chex.Array, ...],
+  canvas: features.Canvas,
+  tile_pixels: int = TILE_PIXELS,
+) -> Statistics:
+  """Sums over the members for one image.
+
+  Args:
+    interpreter: the ensemble.
+    levels: one image's pyramid, [r, r, channels] each.
+    canvas: the frame of the labels.
+    tile_pixels: about how many pixels to hold at once.
+
+  Returns:
+    Statistics of shape [height, width].
+  """
+  maps = _merge_levels(levels, canvas)
+  params = interpreter.params
+  kernels = _split_kernel(params['dense_0']['kernel'], levels, canvas)
+  heads = ensemble.folded_heads(params)
+  tile = _divisor(canvas.height, max(tile_pixels // canvas.width, 1))
+
+  def member(total: Statistics, weights: Any) -> tuple[Statistics, None]:
+    kernel, bias, head = weights
+    hidden = _hidden_rows(maps, kernel, bias, canvas)
+
+    def rows(total: Statistics, first: chex.Array) -> tuple[Statistics, None]:
+      logits = _apply_heads(head, hidden(first, tile), canvas)
+      one = member_statistics(logits)
+
+      def add(whole: chex.Array, part: chex.Array) -> chex.Array:
+        old = lax.dynamic_slice_in_dim(whole, first, tile)
+        return lax.dynamic_update_slice_in_dim(whole, old + part, first, 0)
+
+      return jax.tree.map(add, total, one), None
+
+    starts = jnp.arange(0, canvas.height, tile)
+    return lax.scan(rows, total, starts)[0], None
+
+  zeros = Statistics.zeros(
+    (canvas.height, canvas.width), interpreter.spec.num_classes
+  )
+  weights = (kernels, params['dense_0']['bias'], heads)
+  return lax.scan(member, zeros, weights)[0]
+
+
+def _merge_levels(
+  levels: tuple[chex.Array, ...], canvas: features.Canvas
+) -> dict[int, chex.Array]:
+  """One map [r, r, channels] per resolution, none larger than the canvas."""
+  maps: dict[int, list[chex.Array]] = {}
+  for level in levels:
+    if level.shape[0] > canvas.size:
+      level = features.resize(level[None], canvas.size)[0]
+    maps.setdefault(level.shape[0], []).append(level)
+  return {size: jnp.concatenate(same, -1) for size, same in maps.items()}
+
+
+def _split_kernel(
+  kernel: chex.Array, levels: tuple[chex.Array, ...], canvas: features.Canvas
+) -> dict[int, chex.Array]:
+  """The rows of a kernel [members, features, hidden] by resolution, in the
+  order of `_merge_levels`."""
+  parts: dict[int, list[chex.Array]] = {}
+  start = 0
+  for level in levels:
+    end = start + level.shape[-1]
+    size = min(level.shape[0], canvas.size)
+    parts.setdefault(size, []).append(kernel[:, start:end])
+    start = end
+  return {size: jnp.concatenate(same, 1) for size, same in parts.items()}
+
+
+def _project(maps: chex.Array, kernel: chex.Array) -> chex.Array:
+  """[..., channels] x [channels, hidden] in the maps' type, to float32."""
+  return jnp.matmul(
+    maps,
+    kernel.astype(maps.dtype),
+    precision=layers.precision(maps.dtype),
+    preferred_element_type=jnp.float32,
+  )
+
+
+def _interpolate(
+  maps: chex.Array, axis: int, positions: chex.Array
+) -> chex.Array:
+  """Linear interpolation of one axis at positions given in its pixels,
+  pixel i having its centre at i; clamped at the ends."""
+  size = maps.shape[axis]
+  exact = jnp.clip(positions, 0, size - 1)
+  low = jnp.floor(exact).astype(jnp.int32)
+  high = jnp.minimum(low + 1, size - 1)
+  shape = [1] * maps.ndim
+  shape[axis] = positions.shape[0]
+  weight = (exact - low).reshape(shape)
+  below = jnp.take(maps, low, axis)
+  return below + weight * (jnp.take(maps, high, axis) - below)
+
+
+def _hidden_rows(
+  maps: dict[int, chex.Array],
+  kernel: dict[int, chex.Array],
+  bias: chex.Array,
+  canvas: features.Canvas,
+) -> Any:
+  """Prepares one member's first layer.
+
+  Returns:
+    A function (first row, number of rows) -> [rows, width, hidden], the
+    output of the first dense layer before its ReLU.
+  """
+  size, half = canvas.size, canvas.size // 2
+  coarse = [r for r in maps if r < half]
+  corners = jnp.broadcast_to(bias, (half + 1, half + 1, bias.shape[0]))
+  for r in coarse:
+    projected = _project(maps[r], kernel[r])
+    positions = jnp.arange(half + 1) * (r / half) - 0.5
+    for axis in (1, 0):
+      projected = _interpolate(projected, axis, positions)
+    corners = corners + projected
+  middle = _project(maps[half], kernel[half])
+
+  def rows(first: chex.Array, count: int) -> chex.Array:
+    row = first + canvas.rows[0]
+    down = (row + jnp.arange(count) + 0.5) / 2
+    across = (jnp.arange(size) + 0.5) / 2
+    fine = lax.dynamic_slice_in_dim(maps[size], row, count)
+    hidden = _project(fine, kernel[size])
+    for grid, offset in ((corners, 0.0), (middle, 0.5)):
+      part = _interpolate(grid, 0, down - offset)
+      hidden = hidden + _interpolate(part, 1, across - offset)
+    return hidden
+
+  return rows
+
+
+def _apply_heads(
+  heads: Any, hidden: chex.Array, canvas: features.Canvas
+) -> chex.Array:
+  """Hidden maps before their ReLU to logits [rows, width, classes]."""
+  x = jax.nn.relu(hidden)
+  x = jax.nn.relu(_dense(heads['dense_1'], x))
+  return _dense(heads['dense_2'], x)
+
+
+def _dense(layer: Any, x: chex.Array) -> chex.Array:
+  return layers.dense(x, layer['kernel']) + layer['bias']
+
+
+def _divisor(number: int, limit: int) -> int:
+  """The largest divisor of `number` that is at most `limit`."""
+  return next(
+    d for d in range(min(limit, number), 0, -1) if not number % d
+  )
