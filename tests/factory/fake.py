@@ -18,6 +18,7 @@ CARD = records.Card(
   description='Noise.',
   citation='@misc{fake}',
   license='None',
+  homepage='https://example.org',
 )
 SOURCE = {'maker': 'fake'}
 
@@ -52,6 +53,7 @@ def make(
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
+  card: records.Card = CARD,
   **options: Any,
 ) -> finishing.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
@@ -61,7 +63,7 @@ def make(
     SOURCE,
     LAYOUT,
     run.FactoryOptions(**settings),
-    CARD,
+    card,
     workdir=folder / 'run',
     data_dir=folder / 'data',
     process_index=process_index,

@@ -1,0 +1,167 @@
+import pathlib
+import pickle
+import types
+
+import pytest
+import tensorflow_datasets as tfds
+
+from dgan_jax import datasets, errors
+from dgan_jax.datasets import base
+from dgan_jax.factory import run
+from tests.factory import fake
+
+
+class FakeGoats(base.LabelledGanBuilder):
+  """Goats made of noise."""
+
+  BUILDER_CONFIGS = (
+    base.GanConfig(
+      name='small', description='Small goats.', layout=fake.LAYOUT
+    ),
+  )
+  LICENSE = 'None'
+
+  def job(self, workdir):
+    assert workdir.parent == pathlib.Path(self.data_dir_root) / 'fake_goats'
+    options = run.FactoryOptions(num_samples=30, samples_per_shard=4)
+    return types.SimpleNamespace(options=options)
+
+
+@pytest.fixture
+def generate(monkeypatch):
+  """Puts the fake maker in place of a generator; its attributes can be set."""
+
+  def generate(job, card, *, workdir, data_dir, on_progress):
+    generate.calls += 1
+    return run.assemble(
+      generate.make_samples,
+      fake.SOURCE,
+      fake.LAYOUT,
+      job.options,
+      card,
+      workdir=workdir,
+      data_dir=data_dir,
+      on_progress=on_progress,
+    )
+
+  generate.calls = 0
+  generate.make_samples = fake.samples
+  monkeypatch.setattr(run, 'generate', generate)
+  tfds.disable_progress_bar()
+  return generate
+
+
+def _indices(source):
+  return [int(example['index']) for example in source]
+
+
+def test_all_builders_are_known_by_name(tmp_path):
+  for name in datasets.__all__:
+    builder = getattr(datasets, name)(data_dir=tmp_path)
+    assert tfds.builder_cls(builder.name) is getattr(datasets, name)
+    assert not builder.is_prepared()
+    assert builder.info.description
+    assert builder.info.features['segmentation_mask'].num_classes > 10
+  assert not list(tmp_path.iterdir())
+
+
+def test_where_nothing_is_prepared_it_is_generated(tmp_path, generate):
+  sources = tfds.data_source('fake_goats', data_dir=tmp_path)
+  indices = _indices(sources['train']) + _indices(sources['uncertain'])
+  assert sorted(indices) == list(range(30))
+  again = tfds.data_source('fake_goats', data_dir=tmp_path, split='train')
+  assert _indices(again) == _indices(sources['train'])
+  assert generate.calls == 1
+  # The run folder is gone, what remains is TFDS's and a lock.
+  names = {path.name for path in (tmp_path / 'fake_goats').iterdir()}
+  assert names == {'small', '.config', '.lock'}
+
+
+def test_the_info_of_a_generated_dataset_is_complete(tmp_path, generate):
+  builder = FakeGoats(data_dir=tmp_path)
+  before = builder.info
+  builder.download_and_prepare()
+  for info in (before, FakeGoats(data_dir=tmp_path).info):
+    assert info.splits['train'].num_examples == 27
+    assert info.description == 'Goats made of noise.'
+    assert info.config_description == 'Small goats.'
+    assert 'zhang2021datasetgan' in info.citation
+    assert info.redistribution_info.license == 'None'
+    assert info.features['segmentation_mask'].names[1] == 'body'
+    assert info.metadata['made_from']['maker'] == 'fake'
+
+
+def test_interrupted_it_goes_on_where_it_was(tmp_path, generate):
+  made = []
+
+  def interrupted(indices):
+    if made:
+      raise KeyboardInterrupt
+    made.extend(indices.tolist())
+    return fake.samples(indices)
+
+  generate.make_samples = interrupted
+  with pytest.raises(KeyboardInterrupt):
+    FakeGoats(data_dir=tmp_path).download_and_prepare()
+  assert not FakeGoats(data_dir=tmp_path).is_prepared()
+
+  def rest(indices):
+    made.extend(indices.tolist())
+    return fake.samples(indices)
+
+  generate.make_samples = rest
+  FakeGoats(data_dir=tmp_path).download_and_prepare()
+  assert sorted(set(made)) == list(range(30))
+
+
+def test_it_is_generated_anew_on_request(tmp_path, generate):
+  FakeGoats(data_dir=tmp_path).download_and_prepare()
+  again = tfds.download.DownloadConfig(
+    download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
+  )
+  FakeGoats(data_dir=tmp_path).download_and_prepare(download_config=again)
+  assert generate.calls == 2
+
+
+def test_a_builder_survives_pickling(tmp_path, generate):
+  builder = FakeGoats(data_dir=tmp_path, file_format='array_record')
+  builder.download_and_prepare()
+  copy = pickle.loads(pickle.dumps(builder))
+  assert _indices(copy.as_data_source('uncertain')) == [4, 13, 18]
+
+
+def test_a_dataset_of_other_sizes_is_read_as_what_it_is(tmp_path, generate):
+  card = base.card('datasetgan_face', 'face_34')
+  fake.make(tmp_path, card=card)
+  builder = tfds.builder('datasetgan_face', data_dir=tmp_path / 'data')
+  assert isinstance(builder, datasets.DatasetganFace)
+  assert builder.info.features['image'].shape == (8, 16, 3)
+  assert builder.as_data_source('train')[0]['image'].shape == (8, 16, 3)
+
+
+@pytest.mark.parametrize(
+  ('name', 'words'),
+  [
+    ('datasetgan_face', ['celebahq-1024x1024.for_g_all.pt', 'face_34.py']),
+    ('datasetgan_cat', ['cats-256x256.for_g_all.pt', 'cat_16.py']),
+    ('datasetgan_bird', ['a StyleGAN1 of birds', 'bird_11.py']),
+    ('datasetgan_bedroom', ['bedrooms-256x256', 'bedroom_19.py']),
+    ('datasetgan_car/car_20', ['cars-512x384.for_g_all.pt', 'car_20.py']),
+  ],
+)
+def test_without_a_generator_it_says_what_to_do(tmp_path, name, words):
+  with pytest.raises(errors.UserError) as caught:
+    tfds.data_source(name, data_dir=tmp_path)
+  message = str(caught.value)
+  assert '\n' not in message
+  for word in [*words, str(tmp_path), 'python -m launch.generate']:
+    assert word in message
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_card_has_the_texts_of_its_builder():
+  card = base.card('fake_goats', 'large')
+  assert (card.name, card.config) == ('fake_goats', 'large')
+  assert card.description == 'Goats made of noise.'
+  assert base.card('fake_goats', 'small').config_description == 'Small goats.'
+  assert base.card('never_heard_of', 'x').citation == base.PAPER
