@@ -27,14 +27,17 @@ class FakeGoats(base.LabelledGanBuilder):
     return types.SimpleNamespace(options=options)
 
 
-@pytest.fixture
-def generate(monkeypatch):
-  """Puts the fake maker in place of a generator; its attributes can be set."""
+class FakeGenerate:
+  """Stands in for `run.generate`: the fake maker in place of a generator."""
 
-  def generate(job, card, *, workdir, data_dir, on_progress):
-    generate.calls += 1
+  def __init__(self) -> None:
+    self.calls = 0
+    self.make_samples = fake.samples
+
+  def __call__(self, job, card, *, workdir, data_dir, on_progress):
+    self.calls += 1
     return run.assemble(
-      generate.make_samples,
+      self.make_samples,
       fake.SOURCE,
       fake.LAYOUT,
       job.options,
@@ -44,8 +47,10 @@ def generate(monkeypatch):
       on_progress=on_progress,
     )
 
-  generate.calls = 0
-  generate.make_samples = fake.samples
+
+@pytest.fixture
+def generate(monkeypatch):
+  generate = FakeGenerate()
   monkeypatch.setattr(run, 'generate', generate)
   tfds.disable_progress_bar()
   return generate
@@ -92,7 +97,7 @@ def test_the_info_of_a_generated_dataset_is_complete(tmp_path, generate):
 
 
 def test_interrupted_it_goes_on_where_it_was(tmp_path, generate):
-  made = []
+  made: list[int] = []
 
   def interrupted(indices):
     if made:
