@@ -1,6 +1,8 @@
 """TFDS datasets; importing this package makes them known to `tfds.load`.
 
-Where a dataset is prepared, TFDS reads it without this import.
+Where a dataset is prepared, TFDS reads it without this import. Then
+`tfds.data_source` needs its `data_dir` spelled out, for it asks only for the
+first of the formats that a dataset is stored in.
 """
 
 from dgan_jax.datasets.datasetgan_bedroom import DatasetganBedroom

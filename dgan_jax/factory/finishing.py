@@ -179,6 +179,11 @@ def _incomplete(directory: pathlib.Path) -> Iterator[pathlib.Path]:
   try:
     yield temporary
     temporary.rename(directory)
+  except OSError as error:
+    # A failed write does not say to which file.
+    raise OSError(
+      error.errno, error.strerror, error.filename or os.fspath(directory)
+    ) from error
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
 

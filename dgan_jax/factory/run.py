@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dgan_jax import files, progress, rng
+from dgan_jax import errors, files, progress, rng
 from dgan_jax.factory import (
   claims,
   filling,
@@ -102,8 +102,9 @@ def generate(
   from dgan_jax.factory import sampling  # type: ignore[attr-defined]
 
   generator_checksum = generator_lib.checksum(job.generator)
+  _check_fit(job, generator_checksum)
   layout = job.layout()
-  identity = {
+  source = {
     'generator': generator_checksum,
     'interpreter': ensemble.checksum(job.interpreter),
     'sampling': dataclasses.asdict(job.sampling),
@@ -114,7 +115,7 @@ def generate(
   )
   return assemble(
     functools.partial(label, rng.root_key(job.options.seed)),
-    identity,
+    source,
     layout,
     job.options,
     card,
@@ -124,6 +125,35 @@ def generate(
     process_count=jax.process_count(),
     on_progress=on_progress,
   )
+
+
+def _check_fit(job: Job, generator_checksum: str) -> None:
+  """Refuses an interpreter that was made for something else."""
+  spec = job.interpreter.spec
+  architecture = job.generator.architecture
+  pairs = (
+    ('generator', spec.generator_checksum, generator_checksum),
+    ('resolution', spec.resolution, architecture.resolution),
+    ('feature channels', spec.feature_channels, architecture.feature_channels),
+  )
+  for name, trained, given in pairs:
+    # Imported interpreters don't know all of it.
+    if trained and trained != given:
+      raise errors.UserError(
+        f'The interpreter was trained for the {name} {_short(trained)}; here '
+        f'it is {_short(given)}. Train one for this generator with '
+        'launch.train_interpreter.'
+      )
+  if spec.resolution and spec.rows != job.sampling.rows:
+    raise errors.UserError(
+      f'The interpreter was trained on the rows {spec.rows} of the image; the '
+      f'samples are to have {job.sampling.rows}. Set sampling.rows to the '
+      'former, or train one for the latter.'
+    )
+
+
+def _short(value: Any) -> str:
+  return f'{value[:12]}...' if isinstance(value, str) else str(value)
 
 
 def assemble(
