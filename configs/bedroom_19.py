@@ -13,7 +13,7 @@ annotations are for non-commercial use.
 
   F=official/bedroom_19
   python -m launch.convert \
-    --generator=$F/karras2019stylegan-bedrooms-256x256.for_g_all.pt \
+    --input=$F/karras2019stylegan-bedrooms-256x256.for_g_all.pt \
     --avg_latent=$F/avg_latent_stylegan1.npy --output=$F/generator
   python -m launch.train_interpreter --config=configs/bedroom_19.py \
     --workdir=out/bedroom_19
@@ -37,5 +37,5 @@ def get_config() -> common.ConfigDict:
   config.sampling.truncation_layers = 7
   # The files hold no noise maps of their own.
   config.sampling.noise = 'random'
-  config.factory.samples_per_shard = 200
+  config.factory.num_samples = 10_000
   return config

@@ -16,7 +16,7 @@ w, not 8.
 
   F=official/bird_11
   python -m launch.convert \
-    --generator=$F/bird.for_g_all.pt \
+    --input=$F/bird.for_g_all.pt \
     --avg_latent=$F/avg_latent_stylegan1.npy --output=$F/generator
   python -m launch.train_interpreter --config=configs/bird_11.py \
     --workdir=out/bird_11
@@ -39,5 +39,6 @@ def get_config() -> common.ConfigDict:
   config.dataset.config_name = 'bird_11'
   # The files hold no noise maps of their own.
   config.sampling.noise = 'random'
-  config.factory.samples_per_shard = 100
+  config.factory.num_samples = 10_000
+  config.factory.block_size = 1
   return config

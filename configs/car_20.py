@@ -13,7 +13,7 @@ annotations are for non-commercial use.
 
   F=official/car_20
   python -m launch.convert \
-    --generator=$F/karras2019stylegan-cars-512x384.for_g_all.pt \
+    --input=$F/karras2019stylegan-cars-512x384.for_g_all.pt \
     --avg_latent=$F/avg_latent_stylegan1.npy --output=$F/generator
   python -m launch.train_interpreter --config=configs/car_20.py \
     --workdir=out/car_20
@@ -39,5 +39,6 @@ def get_config() -> common.ConfigDict:
   config.sampling.rows = (64, 448)
   # The files hold no noise maps of their own.
   config.sampling.noise = 'random'
-  config.factory.samples_per_shard = 100
+  config.factory.num_samples = 10_000
+  config.factory.block_size = 1
   return config

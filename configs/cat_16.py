@@ -13,7 +13,7 @@ annotations are for non-commercial use.
 
   F=official/cat_16
   python -m launch.convert \
-    --generator=$F/karras2019stylegan-cats-256x256.for_g_all.pt \
+    --input=$F/karras2019stylegan-cats-256x256.for_g_all.pt \
     --avg_latent=$F/avg_latent_cat.npy --output=$F/generator
   python -m launch.train_interpreter --config=configs/cat_16.py \
     --workdir=out/cat_16
@@ -37,5 +37,5 @@ def get_config() -> common.ConfigDict:
   config.sampling.truncation_layers = 7
   # The files hold no noise maps of their own.
   config.sampling.noise = 'random'
-  config.factory.samples_per_shard = 200
+  config.factory.num_samples = 10_000
   return config

@@ -49,9 +49,9 @@ def get_config() -> ConfigDict:
   interpreter.soft_voting = False
 
   config.factory = factory = ConfigDict()
-  factory.num_samples = 10_000
+  factory.num_samples = 1000
   factory.first_index = 0  # samples first_index, first_index + 1, ...
-  factory.samples_per_shard = 250
+  factory.samples_per_shard = 250  # what is lost at most by a kill
   # Samples that a device computes in one go; part of what the bits depend on.
   factory.block_size = 4
   # Samples that leave the devices together; changes no bit.

@@ -13,7 +13,7 @@ annotations are for non-commercial use.
 
   F=official/face_34
   python -m launch.convert \
-    --generator=$F/karras2019stylegan-celebahq-1024x1024.for_g_all.pt \
+    --input=$F/karras2019stylegan-celebahq-1024x1024.for_g_all.pt \
     --avg_latent=$F/avg_latent_stylegan1.npy --output=$F/generator
   python -m launch.train_interpreter --config=configs/face_34.py \
     --workdir=out/face_34
@@ -36,5 +36,6 @@ def get_config() -> common.ConfigDict:
   config.dataset.config_name = 'face_34'
   # The files hold no noise maps of their own.
   config.sampling.noise = 'random'
-  config.factory.samples_per_shard = 100
+  config.factory.num_samples = 10_000
+  config.factory.block_size = 1
   return config

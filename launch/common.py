@@ -6,20 +6,25 @@ import os
 import pathlib
 import re
 import runpy
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from absl import app, flags
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import errors, progress
+from dgan_jax import annotations, errors, files, progress
+from dgan_jax import schema as schema_lib
+from dgan_jax.checkpoints import store
+from dgan_jax.generators import generator as generators
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CONFIGS = _ROOT / 'configs'
 _ASSET = _ROOT / 'dgan_jax' / 'assets' / 'rendered_cars_64'
+_COMMANDS = 'commands.txt'
 
 # Between two lines where the output is no terminal.
 _SECONDS_PER_LINE = 10.0
@@ -102,7 +107,7 @@ def _fail(message: str) -> NoReturn:
 def _print_help() -> None:
   """Prints the docstring up to its example, the flags, the example."""
   command = sys.modules['__main__']
-  text, example, tail = (command.__doc__ or '').partition('Example')
+  text, example, tail = (command.__doc__ or '').partition('Example:')
   print(f'{text.strip()}\n')
   own = flags.FLAGS.get_key_flags_for_module(command)
   shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
@@ -212,31 +217,63 @@ def terminal_progress(
       print(line, flush=True)
 
 
-def load_generator(config: Config) -> Any:
+def load_generator(config: Config) -> generators.Generator:
   """The generator that the config names: 'bundled', or a saved one's path."""
-  from dgan_jax.checkpoints import store
-
   bundled = config.generator == 'bundled'
   return store.load_generator(
     _ASSET / 'generator' if bundled else config.generator
   )
 
 
-def load_annotations(config: Config) -> Any:
-  """The annotations that the config names: 'bundled', or a folder."""
-  from dgan_jax import annotations
+def load_schema(config: Config) -> schema_lib.Schema:
+  """The part schema that the config names."""
+  return schema_lib.get_schema(config.schema)
 
+
+def load_annotations(
+  config: Config, generator: generators.Generator
+) -> annotations.Annotations:
+  """The annotations that the config names: 'bundled', or a folder.
+
+  Raises:
+    errors.UserError: they don't fit the schema, or images of the generator.
+  """
   bundled = config.annotations == 'bundled'
+  canvas = sampling(config).canvas(generator.architecture)
   return annotations.load(
-    _ASSET / 'annotated' if bundled else config.annotations
+    _ASSET / 'annotated' if bundled else config.annotations,
+    schema=load_schema(config),
+    size=(canvas.height, canvas.width),
+    latent_size=generator.architecture.latent_size,
   )
 
 
-def sampling(config: Config) -> Any:
+def sampling(config: Config) -> generators.Sampling:
   """How the generator is to draw its images."""
-  from dgan_jax.generators import generator
+  fields = dict(config.sampling)
+  if tuple(config.sampling.rows) == (0, 0):
+    fields['rows'] = None
+  return generators.Sampling(**fields)
 
-  rows = tuple(config.sampling.rows)
-  return generator.Sampling(
-    **{**config.sampling, 'rows': None if rows == (0, 0) else rows}
-  )
+
+def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:
+  """The folder of datasets."""
+  return pathlib.Path(config.data_dir or workdir / 'data').expanduser()
+
+
+def note_command(workdir: pathlib.Path) -> None:
+  """Adds the command that is running to those that made `workdir`."""
+  spec = sys.modules['__main__'].__spec__
+  name = spec.name if spec else sys.argv[0]
+  command = shlex.join(['python', '-m', name, *sys.argv[1:]])
+  commands = read_commands(workdir)
+  if command not in commands:
+    workdir.mkdir(parents=True, exist_ok=True)
+    lines = '\n'.join([*commands, command])
+    files.write_text(workdir / _COMMANDS, f'{lines}\n')
+
+
+def read_commands(workdir: pathlib.Path) -> list[str]:
+  """The commands that made `workdir`, oldest first."""
+  path = workdir / _COMMANDS
+  return path.read_text(encoding='utf-8').splitlines() if path.exists() else []

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from configs import common as fields
 from dgan_jax import schema
+from dgan_jax.factory import run
 from dgan_jax.generators import generator
 from launch import common
 
@@ -57,11 +58,19 @@ def test_a_config_names_a_built_in_schema(config):
 def test_a_config_gives_the_library_its_sampling_options(config):
   options = common.sampling(config)
   assert isinstance(options, generator.Sampling)
-  assert options.rows == (
-    (64, 448)
-    if config.schema == 'car_20' and config.generator != 'bundled'
-    else None
-  )
+  official_car = config.dataset.config_name == 'car_20'
+  assert options.rows == ((64, 448) if official_car else None)
+
+
+def test_a_config_gives_the_library_its_factory_options(config):
+  options = run.FactoryOptions(seed=config.seed, **config.factory)
+  assert options.num_samples == config.factory.num_samples
+
+
+def test_the_default_config_makes_what_tfds_would_make_on_first_use():
+  config = fields.get_config()
+  options = run.FactoryOptions(seed=config.seed, **config.factory)
+  assert options == run.FactoryOptions(num_samples=1000)
 
 
 @pytest.mark.parametrize('path', _SHIPPED, ids=lambda path: path.stem)

@@ -1,0 +1,53 @@
+"""Generates a labelled dataset with a trained interpreter.
+
+Goes on where an earlier run of the same command was stopped; any number of
+processes may run it at once. At the end there is a TFDS dataset, and in
+WORKDIR/report its pictures and data card.
+
+Example:
+  python -m launch.train_interpreter --workdir=out/rendered_car
+  python -m launch.generate --workdir=out/rendered_car \\
+    --config.factory.num_samples=500
+"""
+
+import pathlib
+
+from dgan_jax import errors, progress
+from dgan_jax.checkpoints import store
+from dgan_jax.datasets import base
+from dgan_jax.factory import finishing, run
+from launch import common, outcome
+
+
+def main(config: common.Config, workdir: pathlib.Path) -> finishing.Dataset:
+  """Generates what the config says; needs WORKDIR/interpreter."""
+  job = run.Job(
+    common.load_generator(config),
+    store.load_interpreter(workdir / 'interpreter'),
+    common.sampling(config),
+    run.FactoryOptions(seed=config.seed, **config.factory),
+  )
+  if job.interpreter.spec.schema_name != common.load_schema(config).name:
+    raise errors.UserError(
+      f'{workdir / "interpreter"} was trained for the schema '
+      f'{job.interpreter.spec.schema_name!r}, and the config has '
+      f'{config.schema!r}; train one for it in another --workdir.'
+    )
+  data_dir = common.data_dir(config, workdir)
+  with (
+    progress.MetricWriter(workdir / 'generation') as writer,
+    common.terminal_progress('samples', writer) as on_progress,
+  ):
+    dataset = run.generate(
+      job,
+      base.card(config.dataset.name, config.dataset.config_name),
+      workdir=workdir / 'run',
+      data_dir=data_dir,
+      on_progress=on_progress,
+    )
+  outcome.present(job, dataset, config, workdir)
+  return dataset
+
+
+if __name__ == '__main__':
+  common.run_config(main)
