@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -143,21 +144,37 @@ def to_params(
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
-  params: dict[str, Any] = {}
+  params: dict[tuple[str, ...], jnp.ndarray] = {}
   unused = set(state_dict)
   for entry in entries:
     value = checked(state_dict, entry.key, entry.shape, source)
     unused.discard(entry.key)
-    *outer, name = entry.path
-    node = params
-    for part in outer:
-      node = node.setdefault(part, {})
-    node[name] = jnp.asarray(_LAYOUTS[entry.layout][0](value))
+    params[entry.path] = jnp.asarray(_LAYOUTS[entry.layout][0](value))
   if unused:
     raise errors.UserError(
       f'{source} has keys that are not of this network: {listed(unused)}.'
     )
-  return params
+  return _nested(params)
+
+
+def param_shapes(entries: Iterable[Entry]) -> dict[str, Any]:
+  """The `jax.ShapeDtypeStruct`s of what `to_params` makes."""
+  shapes = {}
+  for entry in entries:
+    no_memory = np.broadcast_to(np.float32(0), entry.shape)
+    turned = _LAYOUTS[entry.layout][0](no_memory)
+    shapes[entry.path] = jax.ShapeDtypeStruct(turned.shape, jnp.float32)
+  return _nested(shapes)
+
+
+def _nested(leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+  tree: dict[str, Any] = {}
+  for (*outer, name), leaf in leaves.items():
+    node = tree
+    for part in outer:
+      node = node.setdefault(part, {})
+    node[name] = leaf
+  return tree
 
 
 def from_params(
@@ -220,7 +237,8 @@ def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
 
 
 def listed(values: set[Any]) -> str:
-  """The first of these for an error message."""
-  names = [ascii(str(v))[1:-1][:80] for v in sorted(values)]
-  more = f' and {len(names) - 3} more' if len(names) > 3 else ''
-  return (', '.join(names[:3]) or 'none') + more
+  """Some of these for an error message, with the last, which may be odd."""
+  names = [ascii(str(value))[1:-1][:80] for value in sorted(values)]
+  if len(names) > 4:
+    names[3:-1] = ['...']
+  return ', '.join(names) or 'none'

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, files
-from dgan_jax.checkpoints import orbax_arrays
+from dgan_jax.checkpoints import names, orbax_arrays
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -200,10 +200,10 @@ class _Header:
 def _generator_shapes(
   architecture: stylegan1.StyleGAN1, noise: bool
 ) -> dict[str, Any]:
-  """The shapes of a generator's arrays, without making them."""
+  """The shapes of a generator's arrays."""
   shape = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
   return {
-    'params': jax.eval_shape(architecture.init, jax.random.key(0)),
+    'params': names.param_shapes(names.generator_entries(architecture)),
     'w_avg': shape((architecture.num_ws, architecture.latent_size)),
     'noise': tuple(shape((1, r, r, 1)) for r in architecture.noise_resolutions)
     if noise
@@ -212,24 +212,12 @@ def _generator_shapes(
 
 
 def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
-  """The shapes of an interpreter's parameters."""
-
-  def shape(*size: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct((spec.members, *size), jnp.float32)
-
-  sizes = (spec.num_features, *spec.hidden, spec.num_classes)
-  tree: dict[str, Any] = {
-    f'dense_{i}': {
-      'kernel': shape(sizes[i], sizes[i + 1]),
-      'bias': shape(sizes[i + 1]),
-    }
-    for i in range(3)
-  }
-  for i, size in enumerate(spec.hidden):
-    tree[f'norm_{i}'] = {
-      name: shape(size) for name in ('scale', 'bias', 'mean', 'var')
-    }
-  return tree
+  """The shapes of an interpreter's parameters, stacked over the members."""
+  sizes = (*spec.hidden, spec.num_classes)
+  return jax.tree.map(
+    lambda one: jax.ShapeDtypeStruct((spec.members, *one.shape), one.dtype),
+    names.param_shapes(names.member_entries(spec.num_features, sizes)),
+  )
 
 
 def _metadata_of(directory: files.PathLike, kind: str) -> dict[str, Any]:

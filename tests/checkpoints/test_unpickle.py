@@ -1,0 +1,316 @@
+import io
+import os
+import pathlib
+import pickle
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from dgan_jax.checkpoints import torch_format, unpickle
+from tests.checkpoints import pickles
+
+_MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
+
+_PLAIN = {
+  'numbers': [0, -1, 255, 2**31, -(2**63), 1.5, float('inf')],
+  'texts': ('', 'a\nb', 'Größe'),
+  'nothing': None,
+  'yes': [True, False],
+  'nested': {'a': {'b': [{}, (), ((1,), (1, 2), (1, 2, 3), (1, 2, 3, 4))]}},
+  7: 'a key may be a number',
+}
+
+
+def _load(data, table=None, persistent_load=None):
+  return unpickle.load(io.BytesIO(data), table or {}, persistent_load)
+
+
+@pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
+def test_plain_containers_come_back_from_every_protocol(protocol):
+  assert _load(pickle.dumps(_PLAIN, protocol)) == _PLAIN
+
+
+def test_bytes_and_sets_come_back():
+  value = [b'', b'\x00\xff' * 200, bytearray(b'ab'), {1, 'a'}, frozenset('ab')]
+  assert _load(pickle.dumps(value, 5)) == value
+
+
+def test_shared_and_self_containing_values_come_back():
+  shared = ['x']
+  value = [shared, shared]
+  value.append(value)
+  loaded = _load(pickle.dumps(value))
+  assert loaded[0] is loaded[1]
+  assert loaded[2] is loaded
+
+
+def test_the_stream_is_left_behind_the_pickle():
+  stream = io.BytesIO(pickle.dumps(1) + pickle.dumps(2) + b'rest')
+  assert [unpickle.load(stream, {}) for _ in range(2)] == [1, 2]
+  assert stream.read() == b'rest'
+
+
+def test_a_function_of_the_table_may_be_called():
+  data = pickles.program(pickles.call('a.b', pickles.integer(3)))
+  assert _load(data, {'a.b': lambda n: n + 1}) == 4
+
+
+def _hostile(marker):
+  """Pickles that touch `marker` where Python's own machine reads them."""
+  command = pickles.text(f'touch {marker}')
+  code = pickles.text(f'open({str(marker)!r}, "w").close()')
+  system = pickles.name('os.system')
+  short = f'touch {marker}'.encode()
+  inner = pickles.program(pickles.call('os.system', command))
+  state = pickles.mapping({'system': command})
+  return {
+    'reduce': pickles.program(system, pickles.items(command), b'R'),
+    'protocol 0': b"cos\nsystem\n(S'" + short + b"'\ntR.",
+    'stack global': b'\x80\x04\x8c\x02os\x8c\x06system\x93\x8c'
+    + bytes([len(short)])
+    + short
+    + b'\x85R.',
+    'inst': b'(' + command + b'ios\nsystem\n.',
+    'obj': b'\x80\x02(' + system + command + b'o.',
+    'newobj': pickles.program(
+      pickles.name('subprocess.Popen'), pickles.items(command), b'\x81'
+    ),
+    'newobj_ex': b'\x80\x04'
+    + pickles.name('subprocess.Popen')
+    + pickles.items(command)
+    + b'}\x92.',
+    'eval': pickles.program(pickles.call('builtins.eval', code)),
+    'python 2 eval': pickles.program(pickles.call('__builtin__.eval', code)),
+    'memo': pickles.program(
+      system, b'q\x000', command, b'q\x010h\x00h\x01\x85R'
+    ),
+    'memo far away': pickles.program(
+      system, b'r\xff\xff\x00\x000j\xff\xff\x00\x00', command, b'\x85R'
+    ),
+    'nested pickle': pickles.program(
+      pickles.call('pickle.loads', b'C' + bytes([len(inner)]) + inner)
+    ),
+    'getattr': pickles.program(
+      pickles.name('builtins.getattr'),
+      pickles.items(
+        pickles.call('builtins.__import__', pickles.text('os')),
+        pickles.text('system'),
+      ),
+      b'R',
+      pickles.items(command),
+      b'R',
+    ),
+    'method of an allowed name': b'\x80\x04\x8c\x0bcollections\x8c\x20'
+    b'OrderedDict.__init__.__globals__\x93.',
+    'hidden behind pop': pickles.program(
+      system, pickles.items(command), b'R0', pickles.integer(1)
+    ),
+    'hidden after mark': pickles.program(
+      b'(', system, pickles.items(command), b'R1', pickles.integer(1)
+    ),
+    'as a key': pickles.program(b'}', system, pickles.items(command), b'RNs'),
+    'build': pickles.program(
+      pickles.name('types.SimpleNamespace'), b')\x81', state, b'b'
+    ),
+    'torch file': pickles.program(
+      pickles.call('torch.storage._load_from_bytes', command)
+    ),
+    'extension': b'\x80\x02\x82\x01' + pickles.items(command) + b'R.',
+    'extension 2': b'\x80\x02\x83\x01\x00' + pickles.items(command) + b'R.',
+    'extension 4': b'\x80\x02\x84\x01\0\0\0' + pickles.items(command) + b'R.',
+    'buffer': b'\x80\x05\x97.',
+    'persistent': pickles.program(command, b'Q'),
+    'persistent text': b'P' + short + b'\n.',
+  }
+
+
+_NAMED = {
+  'reduce': 'os.system',
+  'protocol 0': 'os.system',
+  'stack global': 'os.system',
+  'inst': 'os.system',
+  'obj': 'os.system',
+  'newobj': 'subprocess.Popen',
+  'newobj_ex': 'subprocess.Popen',
+  'eval': 'builtins.eval',
+  'python 2 eval': '__builtin__.eval',
+  'memo': 'os.system',
+  'memo far away': 'os.system',
+  'nested pickle': 'pickle.loads',
+  'getattr': 'builtins.getattr',
+  'method of an allowed name': 'collections.OrderedDict.__init__.__globals__',
+  'hidden behind pop': 'os.system',
+  'hidden after mark': 'os.system',
+  'as a key': 'os.system',
+  'build': 'types.SimpleNamespace',
+  'torch file': 'torch.storage._load_from_bytes',
+  'extension': 'EXT1',
+  'extension 2': 'EXT2',
+  'extension 4': 'EXT4',
+  'buffer': 'NEXT_BUFFER',
+  'persistent': 'outside its pickle',
+  'persistent text': 'outside its pickle',
+}
+
+
+@pytest.mark.parametrize('kind', _NAMED)
+def test_hostile_pickles_are_refused_by_the_name_of_what_they_want(
+  tmp_path, kind
+):
+  marker = tmp_path / 'ran'
+  with pytest.raises(unpickle.FormatError) as error:
+    _load(_hostile(marker)[kind], torch_format._TABLE)
+  assert _NAMED[kind] in str(error.value)
+  assert 'refused' in str(error.value)
+  assert '\n' not in str(error.value)
+  assert not marker.exists()
+
+
+@pytest.mark.parametrize('kind', ['reduce', 'stack global', 'memo', 'eval'])
+def test_the_hostile_pickles_would_run(tmp_path, kind):
+  marker = tmp_path / 'ran'
+  pickle.loads(_hostile(marker)[kind])
+  assert marker.exists()
+
+
+def test_a_persistent_id_does_not_open_the_door_for_names(tmp_path):
+  marker = tmp_path / 'ran'
+  data = pickles.program(
+    pickles.items(pickles.text('storage'), pickles.name('os.system')), b'Q'
+  )
+  with pytest.raises(unpickle.FormatError, match=r'os\.system'):
+    _load(data, torch_format._TABLE, lambda identifier: identifier)
+  assert not marker.exists()
+
+
+def test_an_inert_value_of_the_table_cannot_be_called():
+  data = pickles.program(pickles.call('torch.FloatStorage'))
+  with pytest.raises(unpickle.FormatError, match='no function'):
+    _load(data, torch_format._TABLE)
+
+
+def test_a_function_of_the_table_refuses_unfit_arguments():
+  data = pickles.program(pickles.call('collections.OrderedDict', b'N', b'N'))
+  with pytest.raises(unpickle.FormatError, match='unfit arguments'):
+    _load(data, torch_format._TABLE)
+
+
+def test_state_is_never_set():
+  data = pickles.program(b'}', pickles.mapping({'keys': b'N'}), b'b')
+  assert _load(data) == {}
+  data = pickles.program(b']', pickles.mapping({'append': b'N'}), b'b')
+  with pytest.raises(unpickle.FormatError):
+    _load(data)
+
+
+def test_names_from_the_file_cannot_break_the_line():
+  data = b'\x80\x04\x8c\x05a\nb\x1b[\x8c\x01c\x93.'
+  with pytest.raises(unpickle.FormatError) as error:
+    _load(data)
+  assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+  'data',
+  [
+    pytest.param(b'\x80\x04B\xff\xff\xff\x7fabc.', id='bytes of 2 GiB'),
+    pytest.param(b'\x80\x04\x8e' + b'\xff' * 7 + b'\x7fabc.', id='8 EiB'),
+    pytest.param(b'\x80\x04\x8b\xff\xff\xff\x7fabc.', id='integer of 2 GiB'),
+    pytest.param(
+      b'\x80\x04\x8b' + struct.pack('<i', 10**5) + b'\x7f' * 10**5 + b'.',
+      id='integer that is really long',
+    ),
+    pytest.param(b'I' + b'9' * 10**5 + b'\n.', id='integer in digits'),
+    pytest.param(b'\x80\x02(((((((((', id='marks'),
+    pytest.param(b'\x80\x02t.', id='tuple without a mark'),
+    pytest.param(b'\x80\x02h\x05.', id='unknown memo'),
+    pytest.param(b'\x80\x02.', id='nothing'),
+    pytest.param(b'\x80\x02N(Nu.', id='no dict to fill'),
+    pytest.param(b'\x80\x02}(Nu.', id='key without a value'),
+    pytest.param(b'\x80\x02}]Ns.', id='list as a key'),
+    pytest.param(b'\x80\x02})Ns.', id='tuple as a key'),
+    pytest.param(b'\x80\x04\x8f(]\x90.', id='list in a set'),
+    pytest.param(b'\x80\x04(]\x91.', id='list in a frozen set'),
+    pytest.param(b'\x80\x04NN\x93.', id='global without a name'),
+    pytest.param(b'cno_newline', id='name that breaks off'),
+    pytest.param(b'\xff\xfe', id='no opcode'),
+    pytest.param(b'', id='empty'),
+  ],
+)
+def test_senseless_pickles_cost_nothing_and_say_why(data):
+  tracemalloc.start()
+  with pytest.raises(unpickle.FormatError) as error:
+    _load(data)
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert '\n' not in str(error.value)
+  assert peak < 2**21
+
+
+def test_a_memo_index_does_not_reserve_memory():
+  # Python's own machine grows its memo to the index.
+  tracemalloc.start()
+  assert _load(b'\x80\x02Nr\xff\xff\xff\x7f.') is None
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert peak < 2**20
+
+
+def test_tuples_that_double_take_no_time():
+  # t = (t, t), 60 times: hashing or printing it would take forever.
+  data = pickles.program(b')', b'2\x86' * 60)
+  assert len(_load(data)) == 2
+  with pytest.raises(unpickle.FormatError, match='key'):
+    _load(pickles.program(b'})', b'2\x86' * 60, b'Ns'))
+
+
+def test_deep_nests_do_not_overflow_the_stack():
+  value = _load(pickles.program(b')', b'\x85' * 100_000))
+  assert len(value) == 1
+
+
+def test_endless_programs_are_stopped(monkeypatch):
+  monkeypatch.setattr(unpickle, 'MAX_OPCODES', 1000)
+  assert _load(pickles.program(b'N' * 900)) is None
+  with pytest.raises(unpickle.FormatError, match='1,000 steps'):
+    _load(pickles.program(b'N' * 1100))
+
+
+def _real_pickle():
+  with zipfile.ZipFile(_MINI / 'interpreter_20' / 'model_0.pth') as archive:
+    return archive.read('model_0/data.pkl')
+
+
+def test_every_truncation_is_refused():
+  data = _real_pickle()
+  descriptions = torch_format._Descriptions()
+  for end in range(len(data)):
+    with pytest.raises(unpickle.FormatError):
+      descriptions.load(io.BytesIO(data[:end]))
+
+
+def test_damage_never_ends_in_another_error():
+  data = _real_pickle()
+  rng = np.random.default_rng(0)
+  messages = []
+  for _ in range(3000):
+    damaged = bytearray(data)
+    for place in rng.integers(len(data), size=rng.integers(1, 4)):
+      damaged[place] = rng.integers(256)
+    try:
+      torch_format._Descriptions().load(io.BytesIO(bytes(damaged)))
+    except unpickle.FormatError as error:
+      messages.append(str(error))
+  assert len(messages) > 1500
+  assert all(message.isprintable() for message in messages)
+
+
+def test_reading_imports_nothing(tmp_path, monkeypatch):
+  (tmp_path / 'trap.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(unpickle.FormatError, match=r'trap\.anything'):
+    _load(pickles.program(pickles.name('trap.anything')))
+  assert not os.path.exists(tmp_path / 'ran')
