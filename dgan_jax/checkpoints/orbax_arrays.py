@@ -4,6 +4,7 @@ One process does it, without barriers; the others need not take part.
 """
 
 import contextlib
+import hashlib
 import pathlib
 import re
 import shutil
@@ -22,8 +23,10 @@ from dgan_jax import errors
 Shapes = Mapping[str, Any]
 
 
-def write(folder: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes arrays into a new folder.
+def write(
+  folder: pathlib.Path, arrays: Mapping[str, np.ndarray]
+) -> dict[str, str]:
+  """Writes arrays into a new folder and returns the `digests` of its files.
 
   Raises:
     errors.UserError: it cannot be written, because the disk is full, say.
@@ -44,10 +47,24 @@ def write(folder: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     raise errors.UserError(
       f'{folder} cannot be written: {_first_line(error)}'
     ) from error
+  return digests(folder)
+
+
+def digests(folder: pathlib.Path) -> dict[str, str]:
+  """{path: sha256} of all files in a folder."""
+  found = {}
+  for path in sorted(folder.rglob('*')):
+    if path.is_file():
+      with open(path, 'rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+      found[path.relative_to(folder).as_posix()] = digest
+  return found
 
 
 def read(
-  folder: pathlib.Path, shapes: Mapping[str, jax.ShapeDtypeStruct]
+  folder: pathlib.Path,
+  shapes: Mapping[str, jax.ShapeDtypeStruct],
+  written: Mapping[str, str],
 ) -> dict[str, np.ndarray]:
   """Reads what `write` wrote.
 
@@ -55,11 +72,19 @@ def read(
     folder: of the arrays.
     shapes: what they must be; Orbax's own record is checked against it before
       anything is read.
+    written: the digests that `write` returned.
 
   Raises:
     errors.UserError: they are something else, or damaged.
   """
   folder = folder.absolute()
+  found = digests(folder)
+  for path, digest in written.items():
+    if found.get(path) != digest:
+      state = 'damaged or truncated' if path in found else 'missing'
+      raise errors.UserError(
+        f'{folder / path} is {state}; restore it, or make the checkpoint anew.'
+      )
   stored = {key: leaf for key, leaf in shapes.items() if leaf.size}
   args = ocp.args.PyTreeRestore(
     restore_args={
@@ -72,7 +97,7 @@ def read(
       restored = handler.restore(folder, args=args)
   except errors.UserError:
     raise
-  except Exception as error:  # whatever damaged files make of Orbax
+  except Exception as error:  # whatever files that aren't its own do to Orbax
     raise errors.UserError(
       f'{folder} is damaged: its arrays cannot be read ({_first_line(error)}).'
     ) from error

@@ -132,13 +132,14 @@ def save_pytree(
   current = _current_folder(directory)
   folder = next(name for name in _ARRAY_FOLDERS if name != current)
   shutil.rmtree(directory / folder, ignore_errors=True)  # of a killed save
-  orbax_arrays.write(directory / folder, leaves)
+  digests = orbax_arrays.write(directory / folder, leaves)
   files.write_json(
     directory / _FILE,
     {
       'format': _FORMAT,
       'version': _VERSION,
       'folder': folder,
+      'files': digests,
       'metadata': metadata,
       'arrays': {k: orbax_arrays.describe(v) for k, v in leaves.items()},
       'sha256': _digest(metadata, leaves),
@@ -175,7 +176,9 @@ def load_pytree(directory: files.PathLike, like: Any = None) -> Any:
   header = _read_header(directory)
   if like is not None:
     orbax_arrays.check_shapes(directory, header.shapes, _flat(like))
-  leaves = orbax_arrays.read(directory / header.folder, header.shapes)
+  leaves = orbax_arrays.read(
+    directory / header.folder, header.shapes, header.digests
+  )
   if _digest(header.metadata, leaves) != header.sha256:
     raise errors.UserError(
       f'{directory} is damaged: its content is not what was saved.'
@@ -194,6 +197,7 @@ class _Header:
   folder: str
   metadata: dict[str, Any]
   shapes: dict[str, jax.ShapeDtypeStruct]
+  digests: dict[str, str]
   sha256: str
 
 
@@ -252,6 +256,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
       shapes={
         key: orbax_arrays.parse(text) for key, text in content['arrays'].items()
       },
+      digests=dict(content['files']),
       sha256=content['sha256'],
     )
   except (AttributeError, KeyError, TypeError, ValueError) as error:

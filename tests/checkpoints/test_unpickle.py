@@ -5,6 +5,7 @@ import pickle
 import struct
 import tracemalloc
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_bytes_and_sets_come_back():
 
 def test_shared_and_self_containing_values_come_back():
   shared = ['x']
-  value = [shared, shared]
+  value: list[Any] = [shared, shared]
   value.append(value)
   loaded = _load(pickle.dumps(value))
   assert loaded[0] is loaded[1]

@@ -1,0 +1,99 @@
+import io
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from dgan_jax import errors
+from dgan_jax.checkpoints import numpy_format
+
+
+def _npy(array):
+  stream = io.BytesIO()
+  np.save(stream, array, allow_pickle=True)
+  return stream.getvalue()
+
+
+@pytest.fixture
+def refusal(tmp_path):
+  def refuse(read, data):
+    path = tmp_path / 'made'
+    path.write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(errors.UserError) as error:
+      read(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    assert str(error.value).startswith(str(path))
+    assert str(error.value).isprintable()
+
+  return refuse
+
+
+def test_arrays_come_back(tmp_path):
+  array = np.arange(6, dtype=np.float32).reshape(2, 3)
+  np.save(tmp_path / 'a.npy', np.asfortranarray(array))
+  np.testing.assert_array_equal(
+    numpy_format.read_npy(tmp_path / 'a.npy'), array
+  )
+  np.savez(tmp_path / 'b.npz', x=array, y=array[0])
+  assert list(numpy_format.read_npz(tmp_path / 'b.npz')) == ['x', 'y']
+
+
+class _Touch:
+  def __init__(self, path):
+    self.path = path
+
+  def __reduce__(self):
+    return open, (str(self.path), 'w')
+
+
+def test_objects_are_never_unpickled(refusal, tmp_path):
+  marker = tmp_path / 'ran'
+  hostile = np.array([_Touch(marker)], dtype=object)
+  refusal(numpy_format.read_npy, _npy(hostile))
+  refusal(numpy_format.read_npy, pickle.dumps(_Touch(marker)))
+  stream = io.BytesIO()
+  np.savez(stream, x=hostile)
+  refusal(numpy_format.read_npz, stream.getvalue())
+  assert not marker.exists()
+
+
+def test_truncations_are_refused(refusal):
+  data = _npy(np.zeros((4, 5)))
+  for end in range(0, len(data), 7):
+    refusal(numpy_format.read_npy, data[:end])
+  stream = io.BytesIO()
+  np.savez(stream, x=np.zeros((4, 5)))
+  for end in range(0, len(stream.getvalue()), 11):
+    refusal(numpy_format.read_npz, stream.getvalue()[:end])
+
+
+@pytest.mark.parametrize('shape', ['(1000000000000, 1)', '(-4, 5)', '(4.5,)'])
+def test_shapes_that_lie_are_refused(refusal, shape):
+  data = _npy(np.zeros((4, 5)))
+  start = data.index(b'(4, 5)')
+  end = data.index(b'\n', start)
+  header = f'{shape}, }}'.encode().ljust(end - start)
+  refusal(numpy_format.read_npy, data[:start] + header + data[end:])
+
+
+def test_what_is_no_number_is_refused(refusal):
+  refusal(numpy_format.read_npy, _npy(np.array(['text'])))
+  refusal(numpy_format.read_npy, _npy(np.array([1j])))
+  refusal(numpy_format.read_npy, b'')
+  refusal(numpy_format.read_npz, _npy(np.zeros(3)))
+
+
+def test_archives_that_unpack_to_too_much_are_refused(refusal, monkeypatch):
+  monkeypatch.setattr(numpy_format, 'MAX_BYTES', 10_000)
+  stream = io.BytesIO()
+  np.savez_compressed(stream, x=np.zeros(2000))
+  refusal(numpy_format.read_npz, stream.getvalue())
+
+
+def test_a_missing_file_is_named(tmp_path):
+  for read in (numpy_format.read_npy, numpy_format.read_npz):
+    with pytest.raises(errors.UserError, match='none'):
+      read(tmp_path / 'none')
