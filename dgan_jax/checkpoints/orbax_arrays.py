@@ -4,7 +4,9 @@ One process does it, without barriers; the others need not take part.
 """
 
 import contextlib
+import errno
 import hashlib
+import os
 import pathlib
 import re
 import shutil
@@ -22,6 +24,9 @@ from dgan_jax import errors
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
 
+# More than what Orbax writes beside the arrays.
+_OVERHEAD_BYTES = 2**20
+
 
 def write(
   folder: pathlib.Path, arrays: Mapping[str, np.ndarray]
@@ -29,11 +34,17 @@ def write(
   """Writes arrays into a new folder and returns the `digests` of its files.
 
   Raises:
-    errors.UserError: it cannot be written, because the disk is full, say.
-    OSError: the folder cannot be made.
+    OSError: the folder cannot be made, or the disk has no room for them.
+    errors.UserError: Orbax cannot write for another reason.
   """
   folder = folder.absolute()  # TensorStore knows no others
   folder.mkdir()
+  # Asked beforehand, because Orbax meets a full disk with pages of tracebacks
+  # from its threads.
+  size = sum(array.nbytes for array in arrays.values()) + _OVERHEAD_BYTES
+  if shutil.disk_usage(folder).free < size:
+    folder.rmdir()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
   # Orbax refuses arrays without values; their shapes say everything.
   values = {key: array for key, array in arrays.items() if array.size}
   # As few files as can be.
@@ -42,7 +53,7 @@ def write(
     with _orbax() as handler:
       handler.save(folder, args=args)
       handler.finalize(folder)
-  except Exception as error:  # TensorStore has no type for a full disk
+  except Exception as error:  # TensorStore has no types for its errors
     shutil.rmtree(folder, ignore_errors=True)
     raise errors.UserError(
       f'{folder} cannot be written: {_first_line(error)}'
@@ -151,8 +162,8 @@ def _orbax() -> Iterator[ocp.PyTreeCheckpointHandler]:
   """Orbax for this process alone: no barriers, everything on this host."""
   process = jax.process_index()
   level = logging.get_verbosity()
-  # Orbax narrates: a dozen lines per save, at INFO.
-  logging.set_verbosity(min(level, logging.WARNING))
+  # Orbax narrates each step, and logs as errors what it also raises.
+  logging.set_verbosity(logging.FATAL)
   handler = ocp.PyTreeCheckpointHandler(
     use_zarr3=True,
     multiprocessing_options=ocp.options.MultiprocessingOptions(

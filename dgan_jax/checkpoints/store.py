@@ -122,8 +122,8 @@ def save_pytree(
     metadata: what JSON can hold, returned by `load_metadata`.
 
   Raises:
-    OSError: the folder cannot be made.
-    errors.UserError: it cannot be written, because the disk is full, say.
+    OSError: the folder cannot be made, or the disk is full.
+    errors.UserError: Orbax cannot write for another reason.
   """
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -362,16 +363,26 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path):
     store.save_pytree(tmp_path / 'file' / 'x', {'x': np.zeros(1)})
 
 
-def test_a_full_disk_leaves_no_half_checkpoint(tmp_path, monkeypatch):
-  class Full(orbax_arrays.ocp.PyTreeCheckpointHandler):
+def test_a_full_disk_is_noticed_before_anything_is_written(
+  tmp_path, monkeypatch
+):
+  usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+  with pytest.raises(OSError, match='No space left on device'):
+    store.save_pytree(tmp_path, {'x': np.zeros(10**5)})
+  assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_write_leaves_no_half_checkpoint(tmp_path, monkeypatch):
+  class Failing(orbax_arrays.ocp.PyTreeCheckpointHandler):
     def save(self, folder, args):
       (pathlib.Path(folder) / 'half').write_text('')
-      raise ValueError('RESOURCE_EXHAUSTED: No space left on device\nand more')
+      raise ValueError('UNAVAILABLE: reason\nand more')
 
-  monkeypatch.setattr(orbax_arrays.ocp, 'PyTreeCheckpointHandler', Full)
-  words = _refusal(store.save_pytree, tmp_path / 'x', {'x': np.zeros(1)})
-  assert 'No space left on device' in words
-  assert os.listdir(tmp_path / 'x') == []
+  monkeypatch.setattr(orbax_arrays.ocp, 'PyTreeCheckpointHandler', Failing)
+  words = _refusal(store.save_pytree, tmp_path, {'x': np.zeros(1)})
+  assert words.endswith('UNAVAILABLE: reason')
+  assert os.listdir(tmp_path) == []
 
 
 def test_the_header_can_be_read_by_people(tmp_path, generator):
