@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, files
@@ -27,7 +27,7 @@ MAX_ENTRIES = 100_000
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-# What releases wrap their state dict in.
+# What training checkpoints wrap their state dict in.
 _WRAPPERS = ('model_state_dict', 'state_dict')
 
 _DTYPES: Mapping[str, np.dtype] = {
@@ -36,7 +36,7 @@ _DTYPES: Mapping[str, np.dtype] = {
     'Double': np.float64,
     'Float': np.float32,
     'Half': np.float16,
-    'BFloat16': ml_dtypes.bfloat16,
+    'BFloat16': jnp.bfloat16,
     'Long': np.int64,
     'Int': np.int32,
     'Short': np.int16,
@@ -118,20 +118,17 @@ class _Descriptions:
   def _persistent_load(self, identifier: Any) -> _Storage:
     """('storage', type, key, device, size[, view]) to its description."""
     match identifier:
-      case ('storage', unpickle.Global(value=np.dtype()), str(), _, int()):
-        pass
       case (
         'storage',
-        unpickle.Global(value=np.dtype()),
-        str(),
+        unpickle.Global(value=np.dtype() as dtype),
+        str(key),
         _,
-        int(),
-        None,
-      ):
-        pass
+        int(size),
+        *view,
+      ) if view in ([], [None]):
+        storage = _Storage(key, dtype, size)
       case _:
         raise unpickle.FormatError('refers to data that is no tensor storage.')
-    storage = _Storage(identifier[2], identifier[1].value, identifier[4])
     if not 0 <= storage.size <= MAX_FILE_BYTES:
       raise unpickle.FormatError('describes a storage of impossible size.')
     if self.storages.setdefault(storage.key, storage) != storage:

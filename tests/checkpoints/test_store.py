@@ -9,7 +9,6 @@ import sys
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import optax
 import pytest
@@ -102,7 +101,7 @@ def test_any_tree_of_arrays_comes_back(tmp_path, generator):
     'key': jax.random.key_data(jax.random.key(1)),
     'step': np.int64(7) * np.ones((), np.int64),
     'flag': np.array([True, False]),
-    'half': np.ones((2, 3), ml_dtypes.bfloat16),
+    'half': np.ones((2, 3), jnp.bfloat16),
     'empty': np.zeros((0, 3), np.float32),
     'none': None,
   }

@@ -1,7 +1,7 @@
 import pathlib
 import zipfile
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -88,7 +88,7 @@ def test_dicts_inside_dicts_become_dotted_keys_and_the_rest_is_left_out(read):
     ('Double', np.float64),
     ('Float', np.float32),
     ('Half', np.float16),
-    ('BFloat16', ml_dtypes.bfloat16),
+    ('BFloat16', jnp.bfloat16),
     ('Long', np.int64),
     ('Int', np.int32),
     ('Short', np.int16),
