@@ -98,7 +98,8 @@ def truncate(
   """
   chex.assert_rank([w, w_avg], 2)
   scale = jnp.where(jnp.arange(w_avg.shape[0]) < num_layers, psi, 1.0)
-  return w_avg + scale[:, None] * (w[:, None] - w_avg)
+  mean = w_avg[None]
+  return mean + scale[None, :, None] * (w[:, None] - mean)
 
 
 def mean_w(

@@ -27,6 +27,11 @@ def dense(x: chex.Array, kernel: chex.Array) -> chex.Array:
   return jnp.matmul(x, kernel, precision=precision(x.dtype))
 
 
+def add_channels(x: chex.Array, bias: chex.Array) -> chex.Array:
+  """[..., channels] plus [channels], in the type of x."""
+  return x + jnp.broadcast_to(bias.astype(x.dtype), x.shape)
+
+
 def conv(
   x: chex.Array, kernel: chex.Array, padding: str = 'SAME'
 ) -> chex.Array:

@@ -134,7 +134,7 @@ class EqualizedDense(nn.Module):
     bias = self.param('bias', nn.initializers.zeros, (self.size,))
     kernel = kernel * layers.multiplier(fan_in, self.gain, self.lr)
     y = layers.dense(x.astype(self.dtype), kernel.astype(self.dtype))
-    return y + (bias * self.lr).astype(self.dtype)
+    return layers.add_channels(y, bias * self.lr)
 
 
 class Mapping(nn.Module):
@@ -174,7 +174,7 @@ class Convolution(nn.Module):
       x = layers.blur(layers.upsample_conv(x, kernel))
     else:
       x = layers.conv(x, kernel)
-    return x + bias.astype(self.dtype)
+    return layers.add_channels(x, bias)
 
 
 class Epilogue(nn.Module):
@@ -190,7 +190,7 @@ class Epilogue(nn.Module):
     channels = x.shape[-1]
     strength = self.param('noise_strength', nn.initializers.zeros, (channels,))
     if noise is not None:
-      x = x + noise.astype(self.dtype) * strength.astype(self.dtype)
+      x = x + (noise * strength[None, None, None]).astype(self.dtype)
     x = layers.instance_norm(layers.leaky_relu(x), self.instance_norm_eps)
     style = EqualizedDense(2 * channels, name='style')(w)[:, None, None]
     scale, shift = jnp.split(style.astype(self.dtype), 2, axis=-1)
@@ -218,8 +218,8 @@ class Block(nn.Module):
       shape = (4, 4, self.size)
       const = self.param('const', nn.initializers.ones, shape)
       bias = self.param('bias', nn.initializers.ones, (self.size,))
-      x = jnp.broadcast_to(const + bias, (ws.shape[0], *shape))
-      x = x.astype(self.dtype)
+      x = layers.add_channels(const[None].astype(self.dtype), bias)
+      x = jnp.repeat(x, ws.shape[0], axis=0)
     else:
       flip = self.resolution >= self.architecture.fused_from
       up = Convolution(self.size, True, flip, self.dtype, name='conv_up')

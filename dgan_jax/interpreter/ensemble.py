@@ -101,7 +101,7 @@ class BatchNorm(nn.Module):
     if not train:
       return normalize(x, mean.value, var.value, scale, bias)
     batch_mean = x.mean(0)
-    batch_var = jnp.square(x - batch_mean).mean(0)
+    batch_var = jnp.square(x - batch_mean[None]).mean(0)
     if not self.is_initializing():
       unbiased = batch_var * (x.shape[0] / max(x.shape[0] - 1, 1))
       mean.value += BATCH_NORM_MOMENTUM * (batch_mean - mean.value)
@@ -116,8 +116,9 @@ def normalize(
   scale: chex.Array,
   bias: chex.Array,
 ) -> chex.Array:
-  """Batch norm with given statistics."""
-  return (x - mean) * jax.lax.rsqrt(var + BATCH_NORM_EPS) * scale + bias
+  """Batch norm of [..., width] with given statistics [width]."""
+  scale = jax.lax.rsqrt(var + BATCH_NORM_EPS) * scale
+  return layers.add_channels((x - mean[None]) * scale[None], bias)
 
 
 class PixelClassifier(nn.Module):

@@ -82,9 +82,8 @@ def member_statistics(logits: chex.Array) -> Statistics:
   total = exponents.sum(-1, keepdims=True)
   softmax = exponents / total
   entropy = jnp.log(total[..., 0]) - (softmax * centred).sum(-1)
-  classes = jnp.arange(logits.shape[-1])
-  vote = classes == logits.argmax(-1, keepdims=True)
-  return Statistics(softmax, vote.astype(jnp.uint8), entropy)
+  vote = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=jnp.uint8)
+  return Statistics(softmax, vote, entropy)
 
 
 def uncertainty(statistics: Statistics, members: int) -> chex.Array:
@@ -258,7 +257,7 @@ def _hidden_rows(
   """
   size, half = canvas.size, canvas.size // 2
   coarse = [r for r in maps if r < half]
-  corners = jnp.broadcast_to(bias, (half + 1, half + 1, bias.shape[0]))
+  corners = jnp.broadcast_to(bias, (half + 1, half + 1, bias.size))
   for r in coarse:
     projected = _project(maps[r], kernel[r])
     positions = jnp.arange(half + 1) * (r / half) - 0.5
@@ -291,7 +290,7 @@ def _apply_heads(
 
 
 def _dense(layer: Any, x: chex.Array) -> chex.Array:
-  return layers.dense(x, layer['kernel']) + layer['bias']
+  return layers.add_channels(layers.dense(x, layer['kernel']), layer['bias'])
 
 
 def _divisor(number: int, limit: int) -> int:
