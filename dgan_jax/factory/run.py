@@ -3,18 +3,18 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
-from dgan_jax import errors, files, progress, rng
+from dgan_jax import errors, files, parallel, progress, rng
 from dgan_jax.factory import (
   claims,
   filling,
   finishing,
   records,
+  sampling,
   shards,
 )
 from dgan_jax.factory import sample as sample_lib
@@ -37,7 +37,8 @@ class FactoryOptions:
     samples_per_shard: what at most is lost when a run is killed.
     block_size: samples computed as one array; part of the run's identity, as
       float sums may depend on it.
-    batch_size: samples handed to the devices at once; changes no byte.
+    batch_size: samples asked of the devices in one go, at most a shard;
+      changes no byte.
     uncertain_fraction: the share that goes to the split 'uncertain'.
   """
 
@@ -99,8 +100,11 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  from dgan_jax.factory import sampling  # type: ignore[attr-defined]
-
+  if min(job.options.batch_size, job.options.block_size) < 1:
+    raise errors.UserError(
+      f'Batches of {job.options.batch_size} and blocks of '
+      f'{job.options.block_size} samples are asked for; expected at least 1.'
+    )
   generator_checksum = generator_lib.checksum(job.generator)
   _check_fit(job, generator_checksum)
   layout = job.layout()
@@ -114,17 +118,25 @@ def generate(
     job.generator, job.interpreter, job.sampling, job.options.block_size
   )
   return assemble(
-    functools.partial(label, rng.root_key(job.options.seed)),
+    functools.partial(_in_batches, label, job.options),
     source,
     layout,
     job.options,
     card,
     workdir=workdir,
     data_dir=data_dir,
-    process_index=jax.process_index(),
-    process_count=jax.process_count(),
+    process_index=parallel.process_index(),
+    process_count=parallel.process_count(),
     on_progress=on_progress,
   )
+
+
+def _in_batches(
+  label: sampling.Labeller, options: FactoryOptions, indices: np.ndarray
+) -> Iterator[sample_lib.LabelledSample]:
+  root = rng.root_key(options.seed)
+  for start in range(0, len(indices), options.batch_size):
+    yield from label(root, indices[start : start + options.batch_size])
 
 
 def _check_fit(job: Job, generator_checksum: str) -> None:

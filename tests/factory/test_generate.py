@@ -1,0 +1,113 @@
+"""The whole job with a real generator and interpreter, untrained and tiny."""
+
+import dataclasses
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from dgan_jax import errors, rng
+from dgan_jax.factory import records, run
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from dgan_jax.interpreter import ensemble
+from tests.factory import drive
+
+_CARD = records.Card('tiny_things', 'test')
+_MEMBERS = 3
+
+
+@pytest.fixture(scope='module')
+def job():
+  architecture = stylegan1.StyleGAN1(8, (8, 4), 8, mapping_layers=2)
+  params = architecture.init(jax.random.key(0))
+  random = np.random.default_rng(0)
+  generator = generators.Generator(
+    architecture=architecture,
+    params=params,
+    w_avg=np.zeros((architecture.num_ws, 8), np.float32),
+    noise=tuple(
+      random.standard_normal((1, r, r, 1), np.float32)
+      for r in architecture.noise_resolutions
+    ),
+  )
+  spec = ensemble.InterpreterSpec(
+    feature_channels=architecture.feature_channels,
+    num_classes=4,
+    hidden=(8, 4),
+    members=_MEMBERS,
+    schema_name='four_things',
+    classes=('a', 'b', 'c', 'd'),
+    generator_checksum=generators.checksum(generator),
+    resolution=8,
+    rows=(2, 6),
+  )
+
+  def member(key: jax.Array) -> dict:
+    x = np.zeros((1, spec.num_features), np.float32)
+    variables = ensemble.PixelClassifier(spec.hidden, 4).init(key, x)
+    return ensemble.merge_averages(variables['params'], variables['averages'])
+
+  stacked = jax.vmap(member)(jax.random.split(jax.random.key(1), _MEMBERS))
+  return run.Job(
+    generator,
+    ensemble.Interpreter(spec=spec, params=stacked),
+    generators.Sampling(truncation_layers=2, rows=(2, 6)),
+    run.FactoryOptions(num_samples=11, samples_per_shard=4, block_size=2),
+  )
+
+
+def _generate(job: run.Job, folder: pathlib.Path):
+  return run.generate(
+    job, _CARD, workdir=folder / 'run', data_dir=folder / 'data'
+  )
+
+
+def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
+  dataset = _generate(job, tmp_path)
+  for position in (0, 10):
+    stored = dataset.read(position)
+    keys = rng.sample_keys(rng.root_key(0), np.array([position]))
+    np.testing.assert_array_equal(stored['key'], jax.random.key_data(keys)[0])
+    latent, image, _ = generators.sample(job.generator, keys, job.sampling)
+    np.testing.assert_array_equal(stored['latent'], latent[0])
+    np.testing.assert_array_equal(stored['image'], image[0])
+    assert stored['segmentation_mask'].shape == (4, 8, 1)
+    assert stored['segmentation_mask'].max() < 4
+
+
+def test_the_batch_size_changes_no_byte(job, tmp_path):
+  digests = set()
+  for batch_size in (1, 7, 32):
+    options = dataclasses.replace(job.options, batch_size=batch_size)
+    folder = tmp_path / str(batch_size)
+    _generate(dataclasses.replace(job, options=options), folder)
+    digests.add(drive.digest(folder))
+  assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'message'),
+  [
+    ('generator_checksum', 'f' * 64, 'generator ffffffffffff'),
+    ('resolution', 32, 'resolution 32; here it is 8'),
+    ('feature_channels', (8, 8), 'feature channels'),
+    ('rows', None, 'sampling.rows'),
+  ],
+)
+def test_an_interpreter_for_something_else_is_refused(
+  job, tmp_path, field, value, message
+):
+  spec = dataclasses.replace(job.interpreter.spec, **{field: value})
+  interpreter = job.interpreter.replace(spec=spec)
+  with pytest.raises(errors.UserError, match=message):
+    _generate(dataclasses.replace(job, interpreter=interpreter), tmp_path)
+  assert not list(tmp_path.iterdir())
+
+
+def test_an_interpreter_without_names_gets_numbered_classes(job):
+  spec = dataclasses.replace(job.interpreter.spec, classes=())
+  interpreter = job.interpreter.replace(spec=spec)
+  layout = dataclasses.replace(job, interpreter=interpreter).layout()
+  assert layout.classes == ('class_0', 'class_1', 'class_2', 'class_3')
