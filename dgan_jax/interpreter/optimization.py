@@ -1,0 +1,99 @@
+"""One training step of one ensemble member; `jax.vmap` makes it all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from dgan_jax.interpreter import ensemble
+
+
+@flax.struct.dataclass
+class MemberState:
+  """What training changes of one member, or stacked, of all of them."""
+
+  params: Any
+  averages: Any
+  optimizer: Any
+
+  def merged(self) -> Any:
+    """The tree that `ensemble.Interpreter` holds."""
+    return ensemble.merge_averages(self.params, self.averages)
+
+
+Step = Callable[
+  [MemberState, chex.Array, chex.Array, chex.PRNGKey],
+  tuple[MemberState, chex.Array],
+]
+
+
+def init(
+  classifier: ensemble.PixelClassifier,
+  optimizer: optax.GradientTransformation,
+  num_features: int,
+  key: chex.PRNGKey,
+) -> MemberState:
+  """Weights N(0, 0.02), biases zero, as in the release."""
+  variables = classifier.init(key, jnp.zeros((1, num_features)))
+  params = variables['params']
+  return MemberState(params, variables['averages'], optimizer.init(params))
+
+
+def make_step(
+  classifier: ensemble.PixelClassifier,
+  optimizer: optax.GradientTransformation,
+  class_weights: chex.Array | None = None,
+) -> Step:
+  """The pure function that trains one member on one batch.
+
+  Args:
+    classifier: the member's network.
+    optimizer: of its parameters.
+    class_weights: [classes], of every class in the loss; None: 1.
+
+  Returns:
+    (state, x [n, features], labels int [n], key for dropout) ->
+    (state, loss); the loss is the weighted mean cross entropy in nats.
+  """
+
+  def step(
+    state: MemberState, x: chex.Array, labels: chex.Array, key: chex.PRNGKey
+  ) -> tuple[MemberState, chex.Array]:
+    def loss(params: Any) -> tuple[chex.Array, Any]:
+      logits, updated = classifier.apply(
+        {'params': params, 'averages': state.averages},
+        x,
+        train=True,
+        mutable=['averages'],
+        rngs={'dropout': key},
+      )
+      value = cross_entropy(logits, labels, class_weights)
+      return value, updated['averages']
+
+    gradient = jax.value_and_grad(loss, has_aux=True)
+    (value, averages), grads = gradient(state.params)
+    updates, optimizer_state = optimizer.update(
+      grads, state.optimizer, state.params
+    )
+    params = optax.apply_updates(state.params, updates)
+    return MemberState(params, averages, optimizer_state), value
+
+  return step
+
+
+def cross_entropy(
+  logits: chex.Array,
+  labels: chex.Array,
+  class_weights: chex.Array | None = None,
+) -> chex.Array:
+  """Mean cross entropy of logits [n, classes] against labels [n], in nats;
+  with class weights their weighted mean, as PyTorch counts."""
+  losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+  if class_weights is None:
+    return losses.mean()
+  weights = class_weights[labels]
+  return (losses * weights).sum() / weights.sum()

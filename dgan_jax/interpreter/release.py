@@ -1,0 +1,182 @@
+"""The procedure of DatasetGAN's release, step by step.
+
+All labelled pixels, each member in its own order, batches of 64, Adam 1e-3.
+From the fifth epoch on, a member stops once 50 batches in a row have not
+beaten its lowest loss; members train side by side, and one that has stopped
+stays as it is while the others go on.
+"""
+
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from dgan_jax import progress, rng
+from dgan_jax.interpreter import annotated, ensemble, optimization
+
+BATCH_SIZE = 64
+FULL_EPOCHS = 4
+PATIENCE = 50
+
+# Between two reports; a compiled loop of this many batches.
+_BATCHES_PER_CHUNK = 128
+
+
+@flax.struct.dataclass
+class State:
+  """Between two chunks of batches; arrays of all members.
+
+  Attributes:
+    epoch: the number of the epoch under way.
+    chunk: chunks of it that are done.
+    member: what is trained.
+    best_loss: lowest loss of a batch since the fifth epoch, [members].
+    misses: batches since, [members].
+  """
+
+  epoch: chex.Array
+  chunk: chex.Array
+  member: optimization.MemberState
+  best_loss: chex.Array
+  misses: chex.Array
+
+
+def adam() -> optax.GradientTransformation:
+  """The release's optimizer."""
+  return optax.adam(1e-3, b1=0.9, b2=0.999, eps=1e-8)
+
+
+def train(
+  classifier: ensemble.PixelClassifier,
+  pixels: annotated.AnnotatedPixels,
+  *,
+  members: int,
+  max_epochs: int,
+  class_weights: chex.Array | None,
+  key: chex.PRNGKey,
+  on_progress: progress.OnProgress | None = None,
+  checkpoint: Any = None,
+) -> Any:
+  """Trains all members; see `training.train` for the arguments.
+
+  Returns:
+    Parameters as `ensemble.Interpreter` holds them.
+  """
+  optimizer = adam()
+  step = optimization.make_step(classifier, optimizer, class_weights)
+  num_features = sum(pixels.pyramid.channels)
+  keys = jax.random.split(rng.stream(key, 'init'), members)
+  state = State(
+    epoch=jnp.zeros((), jnp.int32),
+    chunk=jnp.zeros((), jnp.int32),
+    member=jax.vmap(
+      lambda k: optimization.init(classifier, optimizer, num_features, k)
+    )(keys),
+    best_loss=jnp.full((members,), jnp.inf),
+    misses=jnp.zeros((members,), jnp.int32),
+  )
+  state = (checkpoint and checkpoint.restore(state)) or state
+
+  @jax.jit
+  def run(
+    state: State, pixels: annotated.AnnotatedPixels, batches: chex.Array
+  ) -> tuple[State, chex.Array]:
+    return _run(state, pixels, batches, step, key)
+
+  total = max_epochs * -(-pixels.num_pixels // BATCH_SIZE)
+  done = 0
+  while int(state.epoch) < max_epochs and not (state.misses >= PATIENCE).all():
+    chunks = _epoch(pixels.num_pixels, members, int(state.epoch), key)
+    for batches in chunks[int(state.chunk) :]:
+      state, loss = run(state, pixels, batches)
+      state = state.replace(chunk=state.chunk + 1)
+      epoch, chunk = int(state.epoch), int(state.chunk)
+      done = epoch * (total // max_epochs) + min(
+        chunk * _BATCHES_PER_CHUNK, total // max_epochs
+      )
+      if on_progress:
+        on_progress(done, total, {'loss': float(loss)})
+      if checkpoint:
+        checkpoint.save(state)
+    state = state.replace(
+      epoch=state.epoch + 1, chunk=jnp.zeros((), jnp.int32)
+    )
+  if on_progress:
+    on_progress(total, total, {})
+  return state.member.merged()
+
+
+def _epoch(
+  num_pixels: int, members: int, epoch: int, key: chex.PRNGKey
+) -> list[chex.Array]:
+  """The pixels of an epoch as chunks [batches, members, batch size].
+
+  The last batch may be smaller; one of a single pixel, which has no variance
+  to normalise by, is left out.
+  """
+  stream = jax.random.fold_in(rng.stream(key, 'order'), epoch)
+  order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(
+    jax.random.split(stream, members)
+  )
+  full = num_pixels // BATCH_SIZE
+  batches = order[:, : full * BATCH_SIZE].reshape(members, full, BATCH_SIZE)
+  batches = batches.transpose(1, 0, 2)
+  chunks = [
+    batches[i : i + _BATCHES_PER_CHUNK]
+    for i in range(0, full, _BATCHES_PER_CHUNK)
+  ]
+  rest = order[:, full * BATCH_SIZE :]
+  if rest.shape[1] > 1:
+    chunks.append(rest[None])
+  return chunks
+
+
+def _run(
+  state: State,
+  pixels: annotated.AnnotatedPixels,
+  batches: chex.Array,
+  step: optimization.Step,
+  key: chex.PRNGKey,
+) -> tuple[State, chex.Array]:
+  """Trains on batches [n, members, size]; returns the mean loss too."""
+  members = batches.shape[1]
+  counts = state.epoch >= FULL_EPOCHS
+  stream = jax.random.fold_in(rng.stream(key, 'dropout'), state.epoch)
+  stream = jax.random.fold_in(stream, state.chunk)
+
+  def one(
+    state: State, batch: tuple[chex.Array, chex.Array]
+  ) -> tuple[State, chex.Array]:
+    index, number = batch
+    x, labels = pixels.gather(index.ravel())
+    keys = jax.random.split(jax.random.fold_in(stream, number), members)
+    updated, loss = jax.vmap(step)(
+      state.member,
+      x.reshape(*index.shape, -1),
+      labels.reshape(index.shape),
+      keys,
+    )
+    running = state.misses < PATIENCE
+    member = jax.tree.map(
+      lambda new, old: jnp.where(
+        running.reshape(-1, *[1] * (new.ndim - 1)), new, old
+      ),
+      updated,
+      state.member,
+    )
+    better = loss < state.best_loss
+    misses = jnp.where(better, 0, state.misses + 1)
+    return state.replace(
+      member=member,
+      best_loss=jnp.where(
+        counts, jnp.minimum(loss, state.best_loss), state.best_loss
+      ),
+      misses=jnp.where(counts & running, misses, state.misses),
+    ), loss.mean()
+
+  numbers = jnp.arange(batches.shape[0])
+  state, losses = jax.lax.scan(one, state, (batches, numbers))
+  return state, losses.mean()
