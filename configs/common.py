@@ -40,13 +40,29 @@ def get_config() -> ConfigDict:
   sampling.dtype = 'float32'  # or 'bfloat16', on accelerators
 
   config.interpreter = interpreter = ConfigDict()
-  # 'default': quick; 'release': the published procedure, step by step.
+  # 'default': quick; 'release': the published procedure, which reads only
+  # members, hidden, soft_voting, dropout, class_weights and max_epochs.
   interpreter.mode = 'default'
   interpreter.members = 10
   # Widths of the two hidden layers; (0, 0): the paper's for the class count.
   interpreter.hidden = (0, 0)
   # Labels by the mean softmax instead of a majority vote.
   interpreter.soft_voting = False
+  interpreter.dropout = 0.0  # share of hidden units dropped in training
+  interpreter.class_weights = ()  # one per class, or (): all alike
+  interpreter.steps = 600  # batches for each member, at most
+  interpreter.batch_size = 512  # pixels in a batch of one member
+  interpreter.learning_rate = 0.01  # at the start; falls to 0 as a cosine
+  interpreter.weight_decay = 0.0
+  # 0: all pixels are drawn alike, 1: all regions, however small.
+  interpreter.balance = 0.5
+  interpreter.bootstrap = False  # each member resamples the images
+  interpreter.held_out = 0.02  # share of the pixels that decides when to stop
+  # Evaluations without a new best before a member stops.
+  interpreter.patience = 8
+  interpreter.steps_per_evaluation = 25
+  interpreter.feature_dtype = 'float16'  # or 'float32': twice the memory
+  interpreter.max_epochs = 100  # of the release's procedure
 
   config.factory = factory = ConfigDict()
   factory.num_samples = 1000

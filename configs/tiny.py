@@ -10,6 +10,7 @@ def get_config() -> common.ConfigDict:
   config = common.get_config()
   config.dataset.config_name = 'tiny'
   config.interpreter.members = 2
+  config.interpreter.steps = 50
   config.factory.num_samples = 24
   config.factory.samples_per_shard = 8
   config.factory.batch_size = 8

@@ -51,7 +51,7 @@ class Progress:
       history.popleft()
     parts = [f'{done}/{self.total} {self.unit}']
     seconds, count = now - history[0][0], done - history[0][1]
-    if seconds > 0 and count > 0:
+    if seconds >= 0.5 and count > 0:  # Less says little.
       rate = count / seconds
       parts.append(_rate(rate))
       if done < self.total:

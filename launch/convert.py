@@ -20,7 +20,7 @@ from absl import flags
 from dgan_jax import errors, schema
 from dgan_jax.checkpoints import numpy_format, release, store, torch_format
 from dgan_jax.generators import generator as generators
-from launch import common
+from launch import command
 
 _INPUT = flags.DEFINE_string('input', None, 'Generator: a .for_g_all.pt file.')
 _AVG_LATENT = flags.DEFINE_string('avg_latent', None, 'Its mean latent, .npy.')
@@ -116,4 +116,4 @@ def _count(params: object) -> int:
 
 
 if __name__ == '__main__':
-  common.run(main)
+  command.run(main)

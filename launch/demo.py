@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from launch import common, generate, outcome, train_interpreter
+from launch import command, generate, outcome, train_interpreter
 
 _CHECK = """
 import tensorflow_datasets as tfds
@@ -26,7 +26,7 @@ for split, samples in data.items():
 """
 
 
-def main(config: common.Config, workdir: pathlib.Path) -> None:
+def main(config: command.Config, workdir: pathlib.Path) -> None:
   train_interpreter.main(config, workdir)
   dataset = generate.main(config, workdir)
   line = outcome.loading_line(dataset)
@@ -42,4 +42,4 @@ def main(config: common.Config, workdir: pathlib.Path) -> None:
 
 
 if __name__ == '__main__':
-  common.run_config(main, workdir='out/demo')
+  command.run_config(main, workdir='out/demo')

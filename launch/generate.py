@@ -16,16 +16,21 @@ from dgan_jax import errors, progress
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
 from dgan_jax.factory import finishing, run
-from launch import common, outcome
+from launch import command, common, outcome
 
 
-def main(config: common.Config, workdir: pathlib.Path) -> finishing.Dataset:
+def main(config: command.Config, workdir: pathlib.Path) -> finishing.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
+  if not (workdir / 'interpreter').exists():
+    raise errors.UserError(
+      f'There is no {workdir / "interpreter"}; train one first: '
+      f'python -m launch.train_interpreter --workdir={workdir}.'
+    )
   job = run.Job(
     common.load_generator(config),
     store.load_interpreter(workdir / 'interpreter'),
     common.sampling(config),
-    run.FactoryOptions(seed=config.seed, **config.factory),
+    common.factory_options(config),
   )
   if job.interpreter.spec.schema_name != common.load_schema(config).name:
     raise errors.UserError(
@@ -33,16 +38,16 @@ def main(config: common.Config, workdir: pathlib.Path) -> finishing.Dataset:
       f'{job.interpreter.spec.schema_name!r}, and the config has '
       f'{config.schema!r}; train one for it in another --workdir.'
     )
-  data_dir = common.data_dir(config, workdir)
+  common.note_command(workdir)
   with (
     progress.MetricWriter(workdir / 'generation') as writer,
-    common.terminal_progress('samples', writer) as on_progress,
+    command.terminal_progress('samples', writer) as on_progress,
   ):
     dataset = run.generate(
       job,
       base.card(config.dataset.name, config.dataset.config_name),
       workdir=workdir / 'run',
-      data_dir=data_dir,
+      data_dir=common.data_dir(config, workdir),
       on_progress=on_progress,
     )
   outcome.present(job, dataset, config, workdir)
@@ -50,4 +55,4 @@ def main(config: common.Config, workdir: pathlib.Path) -> finishing.Dataset:
 
 
 if __name__ == '__main__':
-  common.run_config(main)
+  command.run_config(main)

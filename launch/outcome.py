@@ -6,11 +6,11 @@ import jax
 import numpy as np
 
 import dgan_jax
-from dgan_jax import metrics, report, visualize
+from dgan_jax import metrics, parallel, report, visualize
 from dgan_jax.factory import finishing, run, sample
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
-from launch import common
+from launch import command, common
 
 _SHOWN = 12  # samples on the contact sheet
 
@@ -23,11 +23,11 @@ _BUNDLED = (
 def present(
   job: run.Job,
   dataset: finishing.Dataset,
-  config: common.Config,
+  config: command.Config,
   workdir: pathlib.Path,
 ) -> None:
   """Writes WORKDIR/report and prints the table and how to load the data."""
-  if jax.process_index():
+  if parallel.process_index():
     return
   schema = common.load_schema(config)
   pixels = dataset.summary.pixels
@@ -93,7 +93,7 @@ def _shown_samples(dataset: finishing.Dataset) -> list[sample.LabelledSample]:
 def _facts(
   job: run.Job,
   dataset: finishing.Dataset,
-  config: common.Config,
+  config: command.Config,
   workdir: pathlib.Path,
 ) -> dict[str, dict[str, str]]:
   """The sections of the data card."""

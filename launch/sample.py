@@ -17,7 +17,7 @@ from absl import flags
 
 from dgan_jax import errors, files, manifest, rng, schema, visualize
 from dgan_jax.generators import generator as generators
-from launch import common
+from launch import command, common
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1
@@ -44,7 +44,7 @@ Then train:
 """
 
 
-def main(config: common.Config, workdir: pathlib.Path) -> None:
+def main(config: command.Config, workdir: pathlib.Path) -> None:
   classes = schema.get_schema(config.schema)
   generator = common.load_generator(config)
   sampling = common.sampling(config)
@@ -71,7 +71,7 @@ def main(config: common.Config, workdir: pathlib.Path) -> None:
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
   images = []
-  with common.terminal_progress('images') as on_progress:
+  with command.terminal_progress('images') as on_progress:
     for place, name in enumerate(names):
       images.append(np.asarray(draw(generator, keys[place : place + 1])))
       png = visualize.png(images[-1])
@@ -114,4 +114,4 @@ def _readme(
 
 
 if __name__ == '__main__':
-  common.run_config(main)
+  command.run_config(main)

@@ -3,15 +3,16 @@
 import os
 import pathlib
 
-# Also for the processes that tests start.
-os.environ['JAX_PLATFORMS'] = 'cpu'
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+# By the environment, so that it holds for the processes that tests start too.
+_CACHE = pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
+os.environ |= {
+  'JAX_PLATFORMS': 'cpu',
+  'JAX_COMPILATION_CACHE_DIR': str(_CACHE),
+  'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.3',
+  'TF_CPP_MIN_LOG_LEVEL': '2',
+}
 
 import jax
 
-_CACHE = pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
-
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-jax.config.update('jax_compilation_cache_dir', str(_CACHE))
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)

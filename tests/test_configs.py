@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 import re
 
@@ -8,7 +9,8 @@ from configs import common as fields
 from dgan_jax import schema
 from dgan_jax.factory import run
 from dgan_jax.generators import generator
-from launch import common
+from dgan_jax.interpreter import training
+from launch import command, common
 
 _SHIPPED = sorted(pathlib.Path(fields.__file__).parent.glob('[!_]*.py'))
 
@@ -23,7 +25,7 @@ def _flatten(config, prefix=''):
 
 @pytest.fixture(params=_SHIPPED, ids=lambda path: path.stem)
 def config(request):
-  return common.load_config(str(request.param))
+  return command.load_config(str(request.param))
 
 
 def test_all_promised_configs_are_there():
@@ -63,13 +65,23 @@ def test_a_config_gives_the_library_its_sampling_options(config):
 
 
 def test_a_config_gives_the_library_its_factory_options(config):
-  options = run.FactoryOptions(seed=config.seed, **config.factory)
+  options = common.factory_options(config)
   assert options.num_samples == config.factory.num_samples
+
+
+def test_a_config_gives_the_library_its_training_options(config):
+  options = common.interpreter_options(config)
+  assert dataclasses.asdict(options) == dict(config.interpreter)
+
+
+def test_the_default_config_trains_as_the_library_does_by_default():
+  config = fields.get_config()
+  assert common.interpreter_options(config) == training.TrainingOptions()
 
 
 def test_the_default_config_makes_what_tfds_would_make_on_first_use():
   config = fields.get_config()
-  options = run.FactoryOptions(seed=config.seed, **config.factory)
+  options = common.factory_options(config)
   assert options == run.FactoryOptions(num_samples=1000)
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dgan_jax import errors, progress
-from launch import common
+from launch import command
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -19,7 +19,7 @@ Example:
 """
 from absl import flags
 from dgan_jax import errors
-from launch import common
+from launch import command
 
 _WHAT = flags.DEFINE_string('what', 'print', 'What to do.')
 
@@ -36,16 +36,16 @@ def main(config, workdir):
   else:
     raise ZeroDivisionError('a bug')
 
-common.run_config(main)
+command.run_config(main)
 '''
 
 
 @pytest.fixture
-def command(tmp_path):
+def run(tmp_path):
   path = tmp_path / 'command.py'
   path.write_text(_COMMAND)
 
-  def run(*args):
+  def run_command(*args):
     return subprocess.run(
       [sys.executable, path, *args],
       cwd=_ROOT,
@@ -54,11 +54,11 @@ def command(tmp_path):
       text=True,
     )
 
-  return run
+  return run_command
 
 
-def test_a_config_and_overrides_reach_the_command(command):
-  done = command(
+def test_a_config_and_overrides_reach_the_command(run):
+  done = run(
     '--config=configs/tiny.py',
     '--config.interpreter.members=3',
     '--config.sampling.rows=(8, 56)',
@@ -68,13 +68,13 @@ def test_a_config_and_overrides_reach_the_command(command):
   assert done.returncode == 0
 
 
-def test_there_is_a_config_without_being_asked_for(command):
-  done = command('--workdir=out/x', '--config.interpreter.members=4')
+def test_there_is_a_config_without_being_asked_for(run):
+  done = run('--workdir=out/x', '--config.interpreter.members=4')
   assert done.stdout == '4 (0, 0) out/x\n'
 
 
-def test_help_says_what_flags_there_are_and_ends_with_an_example(command):
-  done = command('--help')
+def test_help_says_what_flags_there_are_and_ends_with_an_example(run):
+  done = run('--help')
   assert done.returncode == 0
   assert done.stdout.startswith('Does what it is told.')
   assert '--workdir' in done.stdout
@@ -99,22 +99,22 @@ def test_help_says_what_flags_there_are_and_ends_with_an_example(command):
     ([], r'Say where to write: --workdir=FOLDER\.'),
   ],
 )
-def test_a_mistake_gets_one_line_and_status_2(command, args, complaint):
-  done = command(*args)
+def test_a_mistake_gets_one_line_and_status_2(run, args, complaint):
+  done = run(*args)
   assert re.fullmatch(f'{complaint}\n', done.stderr), done.stderr
   assert done.returncode == 2
 
 
-def test_an_interrupt_says_how_to_go_on(command):
-  done = command('--workdir=x', '--what=interrupt')
+def test_an_interrupt_says_how_to_go_on(run):
+  done = run('--workdir=x', '--what=interrupt')
   assert done.stderr.strip() == (
     'Interrupted. Run the same command again to go on.'
   )
   assert done.returncode == 130
 
 
-def test_a_bug_keeps_its_traceback(command):
-  done = command('--workdir=x', '--what=bug')
+def test_a_bug_keeps_its_traceback(run):
+  done = run('--workdir=x', '--what=bug')
   assert 'ZeroDivisionError: a bug' in done.stderr
   assert done.returncode == 1
 
@@ -141,14 +141,14 @@ def test_a_config_file_that_gives_no_config_is_refused(
   path = tmp_path / 'mine.py'
   path.write_text(text)
   with pytest.raises(errors.UserError, match=complaint) as caught:
-    common.load_config(str(path))
+    command.load_config(str(path))
   assert 'mine.py' in str(caught.value)
 
 
 def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
   with (
     progress.MetricWriter(tmp_path) as writer,
-    common.terminal_progress('steps', writer) as on_progress,
+    command.terminal_progress('steps', writer) as on_progress,
   ):
     for done in range(3):
       on_progress(done, 2, {'loss': 0.5})

@@ -1,0 +1,226 @@
+"""How commands run: flags, help, plain errors, a progress line."""
+
+import contextlib
+import difflib
+import logging as standard_logging
+import os
+import pathlib
+import re
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NoReturn
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+from ml_collections.config_dict import ConfigDict as Config
+
+from dgan_jax import errors, parallel, progress
+
+_CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+
+# Between two lines where the output is no terminal.
+_SECONDS_PER_LINE = 10.0
+
+
+def run_config(
+  main: Callable[[Config, pathlib.Path], object],
+  *,
+  config: str = 'rendered_car',
+  workdir: str | None = None,
+) -> NoReturn:
+  """Runs a command that takes `--config` and `--workdir`; see `run`.
+
+  Args:
+    main: called with the locked config and the working folder.
+    config: name of the shipped config for when there is no `--config`.
+    workdir: the folder for when there is no `--workdir`; None: it must be
+      given.
+  """
+  path = os.path.relpath(_CONFIGS / f'{config}.py')
+  config_flags.DEFINE_config_file(
+    'config', None, f'A config file. Default: configs/{config}.py'
+  )
+  flags.DEFINE_string(
+    'workdir', workdir, 'Folder for everything this command writes.'
+  )
+  flags.DEFINE_bool(
+    'pod', False, 'One of the hosts of a TPU pod: run this on all of them.'
+  )
+
+  def call(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      raise errors.UserError(
+        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
+      )
+    if not flags.FLAGS.workdir:
+      raise errors.UserError('Say where to write: --workdir=FOLDER.')
+    if flags.FLAGS.pod:
+      parallel.initialize_hosts()
+    main(flags.FLAGS.config, pathlib.Path(flags.FLAGS.workdir))
+
+  # ml_collections would load a default before the fields could be checked.
+  if not any(re.match('--?config(=|$)', arg) for arg in sys.argv):
+    sys.argv.insert(1, f'--config={path}')
+  run(call)
+
+
+def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
+  """Runs a command whose flags are defined; `main` gets what is not a flag.
+
+  What the user can mend (`UserError`, a full or read-only disk, a wrong flag)
+  becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
+  traceback. `--help` prints the docstring of the command and its flags.
+  """
+  if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
+    _print_help()
+    sys.exit(0)
+  _plain_logging()
+  with _plain_errors():
+    _check_config(sys.argv)
+    app.run(main, flags_parser=flags.FLAGS)
+  raise AssertionError('app.run returned.')
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+  try:
+    yield
+  except KeyboardInterrupt:
+    print(
+      '\nInterrupted. Run the same command again to go on.', file=sys.stderr
+    )
+    sys.exit(130)
+  except (errors.UserError, flags.Error) as error:
+    _fail(str(error))
+  except OSError as error:
+    name = f'{error.filename}: ' if error.filename else ''
+    _fail(f'{name}{error.strerror or error}')
+
+
+def _plain_logging() -> None:
+  """Shows warnings, in a line that doesn't say where they come from."""
+  flags.FLAGS.verbosity = logging.WARNING  # unless a flag says otherwise
+  handler = logging.get_absl_handler()
+  handler.setFormatter(standard_logging.Formatter('%(levelname)s: %(message)s'))
+  # TFDS recommends a decoder that isn't needed.
+  handler.addFilter(lambda record: 'OpenCV' not in record.getMessage())
+
+
+def _fail(message: str) -> NoReturn:
+  print(' '.join(message.split()), file=sys.stderr)
+  sys.exit(2)
+
+
+def _print_help() -> None:
+  """Prints the docstring up to its example, the flags, the example."""
+  command = sys.modules['__main__']
+  text, example, tail = (command.__doc__ or '').partition('Example:')
+  print(f'{text.strip()}\n')
+  own = flags.FLAGS.get_key_flags_for_module(command)
+  shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
+  for flag in {flag.name: flag for flag in [*shared, *own]}.values():
+    default = f' Default: {flag.default}' if flag.default is not None else ''
+    print(f'  --{flag.name}: {flag.help}{default}')
+    if flag.name == 'config':
+      print('  --config.FIELD=VALUE: Any field of configs/common.py.')
+  print(f'\n{example}{tail}'.rstrip())
+
+
+def _check_config(argv: Sequence[str]) -> None:
+  """Refuses a config file or a field that does not exist, by its name.
+
+  Raises:
+    errors.UserError: with the nearest name that does exist.
+  """
+  path, names = None, []
+  for arg, following in zip(argv, [*argv[1:], None], strict=True):
+    if match := re.fullmatch('--?config(?:=(.*))?', arg):
+      path = match[1] if match[1] is not None else following
+    elif match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
+      names.append(match[1])
+  if path is None:
+    return
+  fields = sorted(_fields(load_config(path)))
+  for name in names:
+    if name not in fields:
+      near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
+      hint = f'did you mean {near[0]!r}?' if near else 'see configs/common.py.'
+      raise errors.UserError(f'{path} has no field {name!r}; {hint}')
+
+
+def load_config(path: str) -> Config:
+  """The config that a file's `get_config()` returns, locked.
+
+  Raises:
+    errors.UserError: no such file, or one that does not give a config.
+  """
+  if not pathlib.Path(path).is_file():
+    shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
+    raise errors.UserError(
+      f'There is no config file {path}; '
+      f'configs/ has {", ".join(shipped)} (as configs/NAME.py).'
+    )
+  try:
+    config = runpy.run_path(path)['get_config']()
+  except Exception as error:
+    reason = ' '.join(str(error).split())
+    raise errors.UserError(
+      f'{path} does not load: {type(error).__name__}: {reason}'
+    ) from error
+  if not isinstance(config, Config):
+    raise errors.UserError(
+      f'get_config() of {path} returned a {type(config).__name__}; '
+      'expected a ml_collections.ConfigDict.'
+    )
+  return config.lock()
+
+
+def _fields(config: Config) -> Iterator[str]:
+  """Dotted names of the fields that hold values."""
+  for name, value in config.items():
+    if isinstance(value, Config):
+      yield from (f'{name}.{field}' for field in _fields(value))
+    else:
+      yield name
+
+
+@contextlib.contextmanager
+def terminal_progress(
+  unit: str, writer: progress.MetricWriter | None = None
+) -> Iterator[progress.OnProgress]:
+  """Gives an `on_progress` that shows where a library call is.
+
+  On a terminal one line is drawn over and over; elsewhere (a log file) there
+  is a line every ten seconds and one at the end.
+
+  Args:
+    unit: what is counted, a plural.
+    writer: also gets the metrics, with the count as the step.
+  """
+  live = sys.stdout.isatty()
+  line, shown, shown_at = '', '', -float('inf')
+  state: progress.Progress | None = None
+
+  def on_progress(done: int, total: int, metrics: Mapping[str, float]) -> None:
+    nonlocal line, shown, shown_at, state
+    if state is None:
+      state = progress.Progress(total, unit)
+    line = state.update(done, **metrics)
+    if writer is not None and metrics:
+      writer.write(done, metrics)
+    now = time.monotonic()
+    if live:
+      print(f'\r\x1b[K{line}', end='', flush=True)
+    elif now - shown_at >= _SECONDS_PER_LINE:
+      print(line, flush=True)
+      shown, shown_at = line, now
+
+  try:
+    yield on_progress
+  finally:
+    if live and line:
+      print()
+    elif line != shown:
+      print(line, flush=True)
