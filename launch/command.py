@@ -101,7 +101,7 @@ def _plain_errors() -> Iterator[None]:
 
 def _plain_logging() -> None:
   """Shows warnings, in a line that doesn't say where they come from."""
-  flags.FLAGS.verbosity = logging.WARNING  # unless a flag says otherwise
+  flags.FLAGS.verbosity = logging.WARNING  # type: ignore[assignment]
   handler = logging.get_absl_handler()
   handler.setFormatter(standard_logging.Formatter('%(levelname)s: %(message)s'))
   # TFDS recommends a decoder that isn't needed.

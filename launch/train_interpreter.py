@@ -81,10 +81,13 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
 def _checksum(annotated: annotations.Annotations) -> str:
   """Of what training sees of the annotations."""
-  parts = [annotated.masks, annotated.latents, annotated.space]
-  if annotated.noise_keys is not None:
-    parts.append(annotated.noise_keys)
-  return files.sha256(*parts)
+  keys = annotated.noise_keys
+  return files.sha256(
+    annotated.masks,
+    annotated.latents,
+    annotated.space,
+    '' if keys is None else keys,
+  )
 
 
 class _Checkpoint:

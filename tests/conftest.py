@@ -4,13 +4,12 @@ import os
 import pathlib
 
 # By the environment, so that it holds for the processes that tests start too.
-_CACHE = pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
-os.environ |= {
-  'JAX_PLATFORMS': 'cpu',
-  'JAX_COMPILATION_CACHE_DIR': str(_CACHE),
-  'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.3',
-  'TF_CPP_MIN_LOG_LEVEL': '2',
-}
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['JAX_COMPILATION_CACHE_DIR'] = str(
+  pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
+)
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.3'
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
 
 import jax
 
