@@ -24,12 +24,13 @@ After an import of that module, `tfds.load('my_goats')` makes the dataset on
 first use. Datasets written by `launch.generate` need no class at all.
 """
 
+import contextlib
 import dataclasses
 import inspect
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
@@ -149,17 +150,14 @@ class LabelledGanBuilder(
     folder = card.directory(self.data_dir_root)
     workdir = folder.parents[1] / f'.{card.config}-{card.version}.work'
     job = self.job(workdir)
-    with tqdm_utils.tqdm(
-      total=job.options.num_samples,
-      desc=f'Generating {self.info.full_name}',
-      unit=' samples',
-    ) as bar:
+    description = f'Generating {self.info.full_name}'
+    with progress_bar(description, 'samples') as on_progress:
       run.generate(
         job,
         card,
         workdir=workdir,
         data_dir=self.data_dir_root,
-        on_progress=_advance(bar),
+        on_progress=on_progress,
       )
     if card.config == type(self).default_builder_config.name:
       finishing.set_default_config(self.data_dir_root, card)
@@ -209,14 +207,22 @@ def _card(
   )
 
 
-def _advance(bar: Any) -> progress.OnProgress:
-  """Lets a tqdm bar follow; it counts steps, not positions."""
-  shown = 0
+@contextlib.contextmanager
+def progress_bar(description: str, unit: str) -> Iterator[progress.OnProgress]:
+  """A bar as TFDS shows them, unless `tfds.disable_progress_bar` was called.
 
-  def on_progress(done: int, total: int, metrics: Any) -> None:
-    nonlocal shown
-    del total, metrics
-    bar.update(done - shown)
-    shown = done
+  Args:
+    description: what goes on.
+    unit: what is counted, a plural.
+  """
+  with tqdm_utils.tqdm(desc=description, unit=f' {unit}') as bar:
+    shown = 0
 
-  return on_progress
+    def on_progress(done: int, total: int, metrics: Any) -> None:
+      nonlocal shown
+      del metrics
+      bar.total = total
+      bar.update(done - shown)
+      shown = done
+
+    yield on_progress

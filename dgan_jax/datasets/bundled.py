@@ -2,11 +2,10 @@
 
 import pathlib
 
-from dgan_jax import annotations
+from dgan_jax import annotations, rng
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
-from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble
+from dgan_jax.interpreter import training
 
 ASSETS = pathlib.Path(__file__).parents[1] / 'assets' / 'rendered_cars_64'
 GENERATOR = ASSETS / 'generator'
@@ -25,20 +24,19 @@ def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:
   """
   generator = store.load_generator(GENERATOR)
   annotated = annotations.load(ANNOTATED)
+  sampling = base.Sampling(**annotated.sampling)
   folder = workdir / 'interpreter'
   if folder.exists():
     interpreter = store.load_interpreter(folder)
   else:
-    interpreter = _train(generator, annotated)
+    with base.progress_bar('Training the interpreter', 'steps') as on_progress:
+      interpreter = training.train(
+        generator,
+        annotated,
+        sampling,
+        training.TrainingOptions(),
+        key=rng.stream(rng.root_key(options.seed), 'interpreter'),
+        on_progress=on_progress,
+      )
     store.save_interpreter(folder, interpreter)
-  return base.Job(
-    generator, interpreter, base.Sampling(**annotated.sampling), options
-  )
-
-
-def _train(
-  generator: generators.Generator, annotated: annotations.Annotations
-) -> ensemble.Interpreter:
-  from dgan_jax.interpreter import training
-
-  raise NotImplementedError(training)
+  return base.Job(generator, interpreter, sampling, options)

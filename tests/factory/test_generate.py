@@ -21,7 +21,7 @@ _MEMBERS = 3
 @pytest.fixture(scope='module')
 def job():
   architecture = stylegan1.StyleGAN1(8, (8, 4), 8, mapping_layers=2)
-  params = architecture.init(jax.random.key(0))
+  params = jax.jit(architecture.init)(jax.random.key(0))
   random = np.random.default_rng(0)
   generator = generators.Generator(
     architecture=architecture,
