@@ -65,10 +65,12 @@ class GanConfig(tfds.core.BuilderConfig):
   Attributes:
     layout: shapes and classes, for as long as nothing is prepared; what is on
       disk speaks for itself.
+    license: of the generated data, if not the builder's.
     recipe: what to do where the dataset is missing and `job` has nothing.
   """
 
   layout: records.Layout
+  license: str = ''
   recipe: str = ''
 
 
@@ -91,7 +93,7 @@ class LabelledGanBuilder(
   BUILDER_CONFIGS: ClassVar[Sequence[GanConfig]] = ()
   VERSION = tfds.core.Version('1.0.0')
   CITATION = PAPER
-  LICENSE = ''
+  LICENSE = 'That of the generator and the annotations it was made with.'
   HOMEPAGE = ''
 
   def __init__(self, *, file_format: Any = None, **kwargs: Any):
@@ -194,15 +196,16 @@ def card(name: str, config: str, version: str = '1.0.0') -> records.Card:
 def _card(
   builder: type[LabelledGanBuilder], name: str, config: str, version: str
 ) -> records.Card:
-  described = {item.name: item.description for item in builder.BUILDER_CONFIGS}
+  configs = {item.name: item for item in builder.BUILDER_CONFIGS}
+  known = configs.get(config)
   return records.Card(
     name=name,
     config=config,
     version=version,
     description=inspect.getdoc(builder) or '',
-    config_description=described.get(config) or '',
+    config_description=(known.description if known else None) or '',
     citation=builder.CITATION,
-    license=builder.LICENSE,
+    license=(known.license if known else '') or builder.LICENSE,
     homepage=builder.HOMEPAGE,
   )
 

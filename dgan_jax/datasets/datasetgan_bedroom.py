@@ -14,4 +14,3 @@ class DatasetganBedroom(base.LabelledGanBuilder):
       width=256,
     ),
   )
-  LICENSE = official.LICENSE

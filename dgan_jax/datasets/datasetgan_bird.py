@@ -14,4 +14,3 @@ class DatasetganBird(base.LabelledGanBuilder):
       width=512,
     ),
   )
-  LICENSE = official.LICENSE

@@ -13,9 +13,10 @@ class DatasetganCar(base.LabelledGanBuilder):
     base.GanConfig(
       name='rendered_64',
       description=(
-        '1,000 samples of the generator that comes with dgan_jax, which was '
+        'Samples of the generator that comes with dgan_jax, which was '
         'trained on rendered cars; the annotator of its 16 masks is simulated.'
       ),
+      license='Apache-2.0',
       layout=base.Layout(
         64, 64, latent_size=128, classes=schema.get_schema('car_20').classes
       ),
@@ -29,6 +30,7 @@ class DatasetganCar(base.LabelledGanBuilder):
   )
 
   def job(self, workdir: pathlib.Path) -> base.Job:
+    """1,000 samples, in a minute or two on two cores."""
     if self.builder_config.name == 'rendered_64':
       return bundled.job(workdir, base.FactoryOptions(num_samples=1000))
     return super().job(workdir)

@@ -14,4 +14,3 @@ class DatasetganCat(base.LabelledGanBuilder):
       width=256,
     ),
   )
-  LICENSE = official.LICENSE

@@ -14,4 +14,3 @@ class DatasetganFace(base.LabelledGanBuilder):
       width=512,
     ),
   )
-  LICENSE = official.LICENSE

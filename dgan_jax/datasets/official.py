@@ -7,7 +7,7 @@ a config to follow but nothing that could be generated on first use.
 from dgan_jax import schema
 from dgan_jax.datasets import base
 
-LICENSE = (
+_LICENSE = (
   'For non-commercial use, as the generator and the annotations it was made '
   'with (DatasetGAN release, NVIDIA).'
 )
@@ -27,6 +27,7 @@ def config(
   return base.GanConfig(
     name=name,
     description=f'Made by launch.generate with configs/{name}.py.',
+    license=_LICENSE,
     recipe=(
       f'Get {checkpoint} and convert it as configs/{name}.py says, then: '
       f'python -m launch.generate --config=configs/{name}.py '

@@ -170,3 +170,10 @@ def test_a_card_has_the_texts_of_its_builder():
   assert card.description == 'Goats made of noise.'
   assert base.card('fake_goats', 'small').config_description == 'Small goats.'
   assert base.card('never_heard_of', 'x').citation == base.PAPER
+
+
+def test_every_config_has_the_licence_of_its_generator():
+  assert base.card('datasetgan_car', 'rendered_64').license == 'Apache-2.0'
+  assert 'non-commercial' in base.card('datasetgan_car', 'car_20').license
+  assert 'non-commercial' in base.card('datasetgan_face', 'face_34').license
+  assert 'generator' in base.card('datasetgan_car', 'mine').license
