@@ -1,14 +1,17 @@
 """What the commands share: from a config to what the library takes."""
 
+import dataclasses
 import pathlib
 import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import jax
+import numpy as np
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import annotations, errors, files
+from dgan_jax import annotations, errors, files, rng
 from dgan_jax import schema as schema_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import run as run_lib
@@ -46,6 +49,8 @@ def load_annotations(
 ) -> annotations.Annotations:
   """The annotations that the config names: 'bundled', or a folder.
 
+  Where they don't say with which noise their images were made, they get some.
+
   Raises:
     errors.UserError: they don't fit the schema or the generator.
   """
@@ -62,7 +67,16 @@ def load_annotations(
       f'The images of {config.annotations} were made by another generator '
       f'than {config.generator}; name the one that launch.sample was given.'
     )
-  return annotated
+  if annotated.noise_keys is not None:
+    return annotated
+  # The release keeps no record of the noise either: any will do.
+  keys = rng.sample_keys(
+    rng.stream(rng.root_key(config.seed), 'annotated'),
+    np.arange(len(annotated)),
+  )
+  return dataclasses.replace(
+    annotated, noise_keys=np.asarray(jax.random.key_data(keys))
+  )
 
 
 def sampling(config: Config) -> generators.Sampling:
@@ -100,6 +114,11 @@ def _options(kind: type[_T], fields: Mapping[str, Any], section: str) -> _T:
     return kind(**fields)
   except (TypeError, ValueError) as error:
     raise errors.UserError(f'config.{section}: {error}') from error
+
+
+def is_saved(folder: pathlib.Path) -> bool:
+  """Whether a save into the folder was ever finished."""
+  return (folder / 'checkpoint.json').is_file()
 
 
 def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:

@@ -21,7 +21,7 @@ from launch import command, common, outcome
 
 def main(config: command.Config, workdir: pathlib.Path) -> finishing.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
-  if not (workdir / 'interpreter').exists():
+  if not common.is_saved(workdir / 'interpreter'):
     raise errors.UserError(
       f'There is no {workdir / "interpreter"}; train one first: '
       f'python -m launch.train_interpreter --workdir={workdir}.'

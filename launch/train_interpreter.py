@@ -14,12 +14,11 @@ import dataclasses
 import pathlib
 import shutil
 import time
-from typing import Any
+from typing import Any, Self
 
-import jax
 import numpy as np
 
-from dgan_jax import annotations, files, parallel, progress, rng
+from dgan_jax import files, parallel, progress, rng
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
@@ -37,7 +36,12 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   sampling = common.annotated_sampling(config, annotated)
   identity = {
     'generator': generators.checksum(generator),
-    'annotations': _checksum(annotated),
+    'annotations': files.sha256(
+      annotated.masks,
+      annotated.latents,
+      annotated.space,
+      np.asarray(annotated.noise_keys),
+    ),
     'schema': annotated.schema.to_json(),
     'sampling': dataclasses.asdict(sampling),
     'interpreter': dataclasses.asdict(options),
@@ -47,31 +51,23 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   shards.open_run(folder, identity)
   common.note_command(workdir)
   result = workdir / 'interpreter'
-  if result.exists():
+  if common.is_saved(result):
     store.load_interpreter(result)  # refuses a damaged one
     print(f'The interpreter in {result} is trained.')
     return
-  root = rng.root_key(config.seed)
-  if annotated.noise_keys is None:
-    # As in the release: no record of the noise, so any will do.
-    keys = rng.sample_keys(
-      rng.stream(root, 'annotated'), np.arange(len(annotated))
-    )
-    annotated = dataclasses.replace(
-      annotated, noise_keys=np.asarray(jax.random.key_data(keys))
-    )
   with (
     progress.MetricWriter(folder) as writer,
     command.terminal_progress('steps', writer) as on_progress,
+    _Checkpoint(folder / 'state') as checkpoint,
   ):
     interpreter = training.train(
       generator,
       annotated,
       sampling,
       options,
-      key=rng.stream(root, 'interpreter'),
+      key=rng.stream(rng.root_key(config.seed), 'interpreter'),
       on_progress=on_progress,
-      checkpoint=_Checkpoint(folder / 'state'),
+      checkpoint=checkpoint,
     )
   if parallel.process_index() == 0:
     store.save_interpreter(result, interpreter)
@@ -79,37 +75,36 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     print(f'Wrote {options.members} members to {result}.')
 
 
-def _checksum(annotated: annotations.Annotations) -> str:
-  """Of what training sees of the annotations."""
-  keys = annotated.noise_keys
-  return files.sha256(
-    annotated.masks,
-    annotated.latents,
-    annotated.space,
-    '' if keys is None else keys,
-  )
-
-
 class _Checkpoint:
-  """The state of training in a folder."""
+  """The state of training in a folder; an interrupt saves the last one."""
 
   def __init__(self, folder: pathlib.Path):
     self._folder = folder
     self._saved_at = time.monotonic()
+    self._state: Any = None
 
   def restore(self, like: Any) -> Any | None:
-    if not self._folder.exists():
+    if not common.is_saved(self._folder):
       return None
     return store.load_pytree(self._folder, like)
 
   def save(self, state: Any) -> None:
-    """Skips most calls; a kill costs seconds, and so does saving."""
-    now = time.monotonic()
-    if now - self._saved_at < _SECONDS_BETWEEN_SAVES:
-      return
-    if parallel.process_index() == 0:
-      store.save_pytree(self._folder, state)
-    self._saved_at = now
+    """Skips most calls, as saving costs time too."""
+    self._state = state
+    if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_SAVES:
+      self._write()
+      self._saved_at = time.monotonic()
+
+  def _write(self) -> None:
+    if self._state is not None and parallel.process_index() == 0:
+      store.save_pytree(self._folder, self._state)
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, kind: object, *details: object) -> None:
+    if kind is KeyboardInterrupt:
+      self._write()
 
 
 if __name__ == '__main__':

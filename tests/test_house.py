@@ -13,7 +13,7 @@ _PACKAGE = _ROOT / 'dgan_jax'
 # Ground floor first: a room imports from rooms before it, or its own.
 _ROOMS = (
   *('errors', 'files', 'progress', 'rng', 'parallel', 'schema', 'features'),
-  *('metrics', 'visualize', 'masks', 'manifest', 'annotations'),
+  *('metrics', 'visualize', 'report', 'masks', 'manifest', 'annotations'),
   *('generators', 'interpreter', 'checkpoints', 'factory', 'datasets'),
 )
 _MODULES = sorted(_PACKAGE.rglob('*.py'))
