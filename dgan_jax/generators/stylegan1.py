@@ -133,7 +133,8 @@ class EqualizedDense(nn.Module):
     )
     bias = self.param('bias', nn.initializers.zeros, (self.size,))
     kernel = kernel * layers.multiplier(fan_in, self.gain, self.lr)
-    y = layers.dense(x.astype(self.dtype), kernel.astype(self.dtype))
+    dense = layers.dense_in_parts if x.ndim == 2 else layers.dense
+    y = dense(x.astype(self.dtype), kernel.astype(self.dtype))
     return layers.add_channels(y, bias * self.lr)
 
 

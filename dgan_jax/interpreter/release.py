@@ -6,6 +6,7 @@ beaten its lowest loss; members train side by side, and one that has stopped
 stays as it is while the others go on.
 """
 
+import math
 from typing import Any
 
 import chex
@@ -45,8 +46,30 @@ class State:
 
 
 def adam() -> optax.GradientTransformation:
-  """The release's optimizer."""
-  return optax.adam(1e-3, b1=0.9, b2=0.999, eps=1e-8)
+  """The release's optimizer: Adam, learning rate 1e-3, as PyTorch counts it.
+
+  `optax.adam` computes the bias correction 1 - 0.999^t in float32, where a
+  hundred-thousandth of it is lost: ten times the error of all the rest.
+  """
+  rate, b1, b2, eps = 1e-3, 0.9, 0.999, 1e-8
+
+  def update(
+    gradients: Any, state: optax.ScaleByAdamState, params: Any = None
+  ) -> tuple[Any, optax.ScaleByAdamState]:
+    del params
+    count = state.count + 1
+    mu = optax.tree.update_moment(gradients, state.mu, b1, 1)
+    nu = optax.tree.update_moment(gradients, state.nu, b2, 2)
+    mu_share = -jnp.expm1(count * math.log(b1))
+    nu_root = jnp.sqrt(-jnp.expm1(count * math.log(b2)))
+    updates = jax.tree.map(
+      lambda m, v: -rate / mu_share * (m / (jnp.sqrt(v) / nu_root + eps)),
+      mu,
+      nu,
+    )
+    return updates, optax.ScaleByAdamState(count, mu, nu)
+
+  return optax.GradientTransformation(optax.scale_by_adam().init, update)
 
 
 def train(
