@@ -1,0 +1,136 @@
+"""What is measured on: official sizes with random weights, the bundled cars."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import dgan_jax
+from dgan_jax import annotations as annotations_lib
+from dgan_jax import metrics, rng
+from dgan_jax.checkpoints import store
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from dgan_jax.interpreter import ensemble, labelling
+
+_ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets' / 'rendered_cars_64'
+_IMAGES_PER_BLOCK = 16
+
+
+def random_generator(resolution: int) -> generators.Generator:
+  """The official network of a resolution, with random weights and noise."""
+  channels = tuple(
+    min(8192 // 2**stage, 512)
+    for stage in range(1, resolution.bit_length() - 1)
+  )
+  architecture = stylegan1.StyleGAN1(resolution, channels)
+
+  @jax.jit
+  def make(key: Any) -> tuple[Any, Any]:
+    params_key, noise_key = jax.random.split(key)
+    noise = tuple(
+      jax.random.normal(jax.random.fold_in(noise_key, i), (1, r, r, 1))
+      for i, r in enumerate(architecture.noise_resolutions)
+    )
+    return architecture.init(params_key), noise
+
+  params, noise = make(rng.root_key(0))
+  w_avg = jnp.zeros((architecture.num_ws, architecture.latent_size))
+  return generators.Generator(architecture, params, w_avg, noise)
+
+
+def random_interpreter(
+  generator: generators.Generator, num_classes: int, members: int
+) -> ensemble.Interpreter:
+  """Untrained members of the release's widths."""
+  spec = ensemble.InterpreterSpec(
+    generator.architecture.feature_channels,
+    num_classes,
+    ensemble.hidden_sizes(num_classes),
+    members,
+  )
+  classifier = ensemble.PixelClassifier(spec.hidden, num_classes)
+
+  def member(key: Any) -> Any:
+    variables = classifier.init(key, jnp.zeros((1, spec.num_features)))
+    return ensemble.merge_averages(variables['params'], variables['averages'])
+
+  keys = jax.random.split(rng.root_key(1), members)
+  return ensemble.Interpreter(spec, jax.jit(jax.vmap(member))(keys))
+
+
+@dataclasses.dataclass(frozen=True)
+class BundledCars:
+  """The generator of the package, 16 masks to train on, 256 to measure by.
+
+  Attributes:
+    generator: 64 px.
+    annotated: the 16.
+    sampling: how all their images are drawn.
+    latents: z [256, latent_size].
+    masks: uint8 [256, 64, 64].
+  """
+
+  generator: generators.Generator
+  annotated: annotations_lib.Annotations
+  sampling: generators.Sampling
+  latents: np.ndarray
+  masks: np.ndarray
+
+  @classmethod
+  def load(cls) -> 'BundledCars':
+    annotated = annotations_lib.load(_ASSETS / 'annotated')
+    with np.load(_ASSETS / 'evaluation.npz') as evaluation:
+      latents, masks = evaluation['latents'], evaluation['masks']
+    return cls(
+      store.load_generator(_ASSETS / 'generator'),
+      annotated,
+      generators.Sampling(**annotated.sampling),
+      latents,
+      masks,
+    )
+
+  def label(
+    self, interpreter: ensemble.Interpreter
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Masks uint8 [256, 64, 64] and scores [256] by an interpreter."""
+    canvas = self.sampling.canvas(self.generator.architecture)
+
+    @jax.jit
+    def block(
+      generator: Any, interpreter: Any, latents: Any
+    ) -> tuple[Any, Any]:
+      _, pyramid = generators.sample_latents(
+        generator, latents, None, self.sampling
+      )
+      labels = labelling.label(interpreter, pyramid, canvas)
+      return labels.mask, labels.score
+
+    blocks = [
+      block(self.generator, interpreter, latents)
+      for latents in np.split(
+        self.latents, range(_IMAGES_PER_BLOCK, len(self.latents), 16)
+      )
+    ]
+    masks, scores = zip(*jax.device_get(blocks), strict=True)
+    return np.concatenate(masks), np.concatenate(scores)
+
+  def confusion(
+    self, predicted: np.ndarray, images: np.ndarray | slice = slice(None)
+  ) -> np.ndarray:
+    """Of predicted masks [256, 64, 64] with the annotator's, on some images;
+    see `metrics.confusion_matrix`."""
+    return metrics.confusion_matrix(
+      self.masks[images],
+      predicted[images],
+      self.annotated.schema.num_classes,
+      self.annotated.schema.ignore_label,
+    )
+
+  def mean_iou(self, interpreter: ensemble.Interpreter) -> float:
+    """Over the classes that occur."""
+    predicted, _ = self.label(interpreter)
+    return metrics.mean_iou(self.confusion(predicted))
