@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	$(RUN) -m launch.demo $(DEMO_ARGS)
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest $(TEST_ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(TEST_ARGS)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
