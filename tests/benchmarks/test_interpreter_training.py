@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 
-from benchmarks import interpreter_training, models, paper_dataflow
+from benchmarks import interpreter_training, paper_dataflow
 from dgan_jax import rng
 
 
-def test_the_three_variants_are_compared(capsys):
+def test_the_three_variants_are_compared(quick, capsys):
   interpreter_training.main(
     [
       '--members=2',
@@ -23,10 +23,10 @@ def test_the_three_variants_are_compared(capsys):
   assert set(runs) == {'paper', 'release', 'default'}
   assert result['paper_seconds'] == 2 * runs['paper']['seconds']
   assert len(runs['default']['curve']) == 2
-  assert runs['paper']['mean_iou'] > 0.4
+  assert runs['paper']['mean_iou'] > 0.1
 
 
-def test_memory_is_measured_on_images_of_another_size(capsys):
+def test_memory_is_measured_on_images_of_another_size(quick, capsys):
   interpreter_training.main(
     ['--memory', '--resolution=16', '--members=2', '--json']
   )
@@ -39,19 +39,20 @@ def test_the_time_to_a_mean_iou_is_that_of_the_first_to_reach_it():
   assert run.seconds_to(0.8) == np.inf
 
 
-def test_a_member_stops_once_its_loss_no_longer_falls(monkeypatch):
-  """Without an epoch in full and with no patience it keeps what it was."""
-  cars = models.BundledCars.load()
+def test_a_member_stops_once_its_loss_no_longer_falls(cars, monkeypatch):
   monkeypatch.setattr(paper_dataflow.release, 'FULL_EPOCHS', 0)
-  monkeypatch.setattr(paper_dataflow.release, 'PATIENCE', 1)
-  trained = paper_dataflow.train(
-    cars.generator,
-    cars.annotated.subset([0]),
-    cars.sampling,
-    members=1,
-    max_epochs=1,
-    key=rng.root_key(0),
-  )
-  assert trained.spec.num_features == 960
-  # A batch moves the running mean by a tenth: few were seen.
-  assert np.abs(trained.params['dense_0']['bias']).max() < 0.02
+
+  def bias(patience):
+    monkeypatch.setattr(paper_dataflow.release, 'PATIENCE', patience)
+    trained = paper_dataflow.train(
+      cars.generator,
+      cars.annotated,
+      cars.sampling,
+      members=1,
+      max_epochs=1,
+      key=rng.root_key(0),
+    )
+    return np.abs(trained.params['dense_0']['bias']).max()
+
+  # Adam moves a parameter by 0.001 a step at most.
+  assert bias(patience=1) < 0.02 < bias(patience=1000)

@@ -26,7 +26,7 @@ def test_the_paper_dataflow_gives_the_labels_of_the_factory():
   np.testing.assert_allclose(labels.score, ours['score'][0], rtol=1e-3)
 
 
-def test_all_variants_are_measured_in_blocks(capsys):
+def test_all_variants_are_measured_in_blocks(quick, capsys):
   labelling.main(
     [
       '--sizes=16',
