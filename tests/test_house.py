@@ -2,8 +2,10 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -59,6 +61,23 @@ def test_only_one_module_knows_about_devices():
         'local_devices',
       ):
         assert word not in path.read_text(), f'{path} has {word}'
+
+
+def test_every_import_is_among_the_requirements():
+  text = (_ROOT / 'requirements.txt').read_text()
+  required = set(re.findall(r'^[\w-]+', text, re.MULTILINE))
+  required = {name.lower().replace('_', '-') for name in required}
+  distributions = metadata.packages_distributions()
+  for folder in ('dgan_jax', 'launch', 'configs', 'benchmarks'):
+    for path in (_ROOT / folder).rglob('*.py'):
+      for name in _imports(path):
+        top = name.split('.')[0]
+        if top in sys.stdlib_module_names or (_ROOT / top).is_dir():
+          continue
+        owners = {
+          owner.lower().replace('_', '-') for owner in distributions[top]
+        }
+        assert owners & required, f'{path} imports {top}'
 
 
 def test_importing_the_package_starts_no_backend_and_reads_no_flag():
