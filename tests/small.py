@@ -1,0 +1,68 @@
+"""Networks small enough for tests, with random weights."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax.checkpoints import names
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
+from dgan_jax.interpreter import ensemble
+
+
+@functools.cache
+def generator(
+  resolution: int = 16,
+  channels: tuple[int, ...] = (6, 5, 4),
+  latent_size: int = 8,
+  **options: Any,
+) -> generators.Generator:
+  """A generator with constant noise; options of `stylegan1.StyleGAN1`."""
+  architecture = stylegan1.StyleGAN1(
+    resolution, channels, latent_size, mapping_layers=2, **options
+  )
+  rng = np.random.default_rng(resolution)
+
+  def normal(*shape: int) -> jax.Array:
+    return jnp.asarray(rng.normal(size=shape), jnp.float32)
+
+  return generators.Generator(
+    architecture=architecture,
+    params=jax.tree.map(
+      lambda leaf: normal(*leaf.shape),
+      names.param_shapes(names.generator_entries(architecture)),
+    ),
+    w_avg=normal(architecture.num_ws, latent_size),
+    noise=tuple(normal(1, r, r, 1) for r in architecture.noise_resolutions),
+  )
+
+
+@functools.cache
+def interpreter(
+  feature_channels: tuple[int, ...],
+  classes: int = 5,
+  members: int = 3,
+  hidden: tuple[int, int] = (8, 6),
+  soft_voting: bool = False,
+) -> ensemble.Interpreter:
+  """An interpreter of random members that rarely agree."""
+  spec = ensemble.InterpreterSpec(
+    feature_channels, classes, hidden, members, soft_voting=soft_voting
+  )
+  entries = names.member_entries(spec.num_features, (*hidden, classes))
+  rng = np.random.default_rng(classes)
+
+  def random(path: Any, leaf: Any) -> jax.Array:
+    value = rng.normal(size=(members, *leaf.shape))
+    if path[-1].key == 'var':
+      value = np.square(value) + 0.5
+    elif path[-1].key == 'kernel':
+      value /= np.sqrt(leaf.shape[0])
+    return jnp.asarray(value, jnp.float32)
+
+  return ensemble.Interpreter(
+    spec, jax.tree_util.tree_map_with_path(random, names.param_shapes(entries))
+  )

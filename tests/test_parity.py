@@ -1,0 +1,219 @@
+"""The vectors kept here pass, and the command says so, whatever it is given."""
+
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from dgan_jax import features
+from dgan_jax.checkpoints import release
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble, labelling
+from tests import parity, parity_checks, parity_interpreter, small
+
+_GOLDENS = pathlib.Path(__file__).parent / 'goldens'
+_FILES = [
+  'car_crop_and_interpolate_r64_tiny.npz',
+  'interpreter_34_classes.npz',
+  'interpreter_training_20_classes.npz',
+  'mini_ckpt/expected.npz',
+  'stylegan1_r64_small.npz',
+  'units.npz',
+]
+
+
+@pytest.mark.parametrize('name', _FILES)
+def test_the_vectors_of_the_reference_are_matched(name, capsys):
+  assert parity.main([str(_GOLDENS / name)]) == 0
+  rows = capsys.readouterr().out.splitlines()
+  assert len(rows) > 7
+  assert all(row.endswith(' ok') for row in rows[1:])
+
+
+def _changed(tmp_path, name, change):
+  """A copy of a vector file with changed arrays."""
+  with np.load(_GOLDENS / name) as archive:
+    arrays = dict(archive)
+  change(arrays)
+  np.savez(tmp_path / 'changed.npz', **arrays)
+  return str(tmp_path / 'changed.npz')
+
+
+@pytest.mark.parametrize(
+  ('name', 'key', 'amount', 'quantity'),
+  [
+    ('stylegan1_r64_small.npz', 'out/rgb', 1e-4, 'rgb'),
+    ('stylegan1_r64_small.npz', 'out/feat_03', 1e-4, 'features 3'),
+    ('stylegan1_r64_small.npz', 'out/image_u8', 1, 'image'),
+    ('interpreter_34_classes.npz', 'out/js', 1e-3, 'js'),
+    ('interpreter_34_classes.npz', 'out/logits', 1e-2, 'logits'),
+    ('interpreter_34_classes.npz', 'out/label', 1, 'label'),
+    ('interpreter_training_20_classes.npz', 'out/loss', 1e-5, 'loss'),
+    (
+      'interpreter_training_20_classes.npz',
+      'final/module.layers.6.bias',
+      1e-6,
+      'final 6.bias',
+    ),
+    ('units.npz', 'blur/out', 1e-5, 'blur'),
+  ],
+)
+def test_a_number_that_is_off_fails(
+  tmp_path, capsys, name, key, amount, quantity
+):
+  def change(arrays):
+    # One pixel that every member is sure of; all of them have one.
+    arrays[key].reshape(-1)[1000 % arrays[key].size] += amount
+
+  assert parity.main([_changed(tmp_path, name, change)]) == 1
+  failed = [
+    row for row in capsys.readouterr().out.splitlines() if row.endswith(' FAIL')
+  ]
+  assert len(failed) == 1
+  assert quantity in failed[0]
+
+
+def test_nan_fails():
+  assert not parity_checks.compare('x', [np.nan, 0], np.zeros(2)).passed
+
+
+def test_labels_may_differ_only_where_a_member_wavers():
+  ours, theirs = np.array([1, 2, 3]), np.array([1, 2, 4])
+  for margin, errors in (([1, 1, 1e-4], 0), ([1, 1, 1e-2], 1)):
+    found = parity_checks.compare_labels('x', ours, theirs, np.array(margin))
+    assert found.error == errors
+
+
+def test_eight_bit_images_may_differ_only_next_to_an_integer():
+  rgb = np.array([0, 0.5 / 127.5, 0])  # 128, 128.5, 128
+  ours = np.array([128, 128, 128], np.uint8)
+  for theirs, errors in (([127, 128, 129], 0), ([128, 129, 128], 1)):
+    theirs = np.array(theirs, np.uint8)
+    found = parity_checks.compare_images('x', ours, theirs, rgb, 1e-5)
+    assert found.error == errors
+  far = parity_checks.compare_images('x', ours, ours + np.uint8(2), rgb, 1e-5)
+  assert far.error == 3
+
+
+def _unseen(tmp_path, generator, interpreter, rows):
+  """A generator file and an end-to-end file of other sizes, made by us."""
+  architecture, spec = generator.architecture, interpreter.spec
+  latent_size = architecture.latent_size
+  z = np.random.default_rng(0).normal(size=(2, latent_size)).astype(np.float32)
+  sampling = generators.Sampling(0.5, 3, rows=rows)
+  canvas = sampling.canvas(architecture)
+
+  @jax.jit
+  def run(generator, interpreter):
+    image, pyramid = generators.sample_latents(generator, z, None, sampling)
+    labels = labelling.label(interpreter, pyramid, canvas)
+    x = features.hypercolumns(pyramid, canvas).reshape(-1, spec.num_features)
+    return image, labels, x, ensemble.logits(interpreter, x)
+
+  image, labels, x, logits = run(generator, interpreter)
+  top = np.sort(logits, axis=-1)
+  inputs = {'in/z': z, 'in/avg_latent': generator.w_avg}
+  for i, noise in enumerate(generator.noise):
+    inputs[f'in/noise_{i:02d}'] = noise.transpose(0, 3, 1, 2)
+  weights = release.generator_to_release(generator)
+  meta = {'psi': 0.5, 'max_layer': 3}
+  np.savez(
+    tmp_path / 'weights.npz',
+    meta=json.dumps(meta),
+    **inputs,
+    **{f'sd/{k}': v for k, v in weights.items()},
+  )
+  members = release.interpreter_to_release(interpreter)
+  meta = {'generator': 'weights.npz (see there)', 'crop_rows': rows}
+  np.savez(
+    tmp_path / 'unseen.npz',
+    meta=json.dumps(meta),
+    **{
+      f'sd/member_{i}/{k}': v
+      for i, member in enumerate(members)
+      for k, v in member.items()
+    },
+    **{
+      'in/z': z,
+      'in/pixel_index': np.arange(0, canvas.width, 3),
+      'out/image_u8': image,
+      'out/label': labels.mask,
+      'out/js': labels.uncertainty,
+      'out/score': labels.score,
+      'out/min_margin': (top[..., -1] - top[..., -2]).min(0),
+      'out/features_px0': x[: canvas.width : 3],
+    },
+  )
+
+
+@pytest.mark.parametrize(
+  ('generator', 'classes', 'rows'),
+  [
+    (small.generator(8, (5, 3), 7), 3, None),
+    (small.generator(16, (4, 6, 2), 32), 40, (3, 12)),
+  ],
+)
+def test_files_of_other_sizes_are_checked_too(
+  tmp_path, capsys, generator, classes, rows
+):
+  channels = generator.architecture.feature_channels
+  interpreter = small.interpreter(channels, classes, members=2)
+  _unseen(tmp_path, generator, interpreter, rows)
+  assert parity.main([str(tmp_path / 'unseen.npz')]) == 0
+  assert capsys.readouterr().out.count(' ok') == 5
+
+  weights = (tmp_path / 'weights.npz').rename(tmp_path / 'elsewhere.npz')
+  assert parity.main([str(tmp_path / 'unseen.npz')]) == 2
+  assert 'weights.npz cannot be read' in capsys.readouterr().out
+  arguments = [str(tmp_path / 'unseen.npz'), '--generator', str(weights)]
+  assert parity.main(arguments) == 0
+
+
+def test_a_file_of_no_known_kind_fails(tmp_path, capsys):
+  np.savez(tmp_path / 'odd.npz', a=np.ones(3))
+  assert parity.main([str(tmp_path / 'odd.npz')]) == 1
+  assert 'odd.npz: no kind of vector file' in capsys.readouterr().out
+
+
+def test_a_missing_array_is_named(tmp_path, capsys):
+  path = _changed(tmp_path, 'units.npz', lambda arrays: arrays.pop('blur/out'))
+  assert parity.main([path]) == 1
+  assert "the array 'blur/out' is missing" in capsys.readouterr().out
+
+
+def test_an_array_of_another_shape_is_named(tmp_path, capsys):
+  def change(arrays):
+    arrays['out/rgb'] = arrays['out/rgb'][:, :, :16]
+
+  assert parity.main([_changed(tmp_path, 'stylegan1_r64_small.npz', change)])
+  assert 'rgb is (1, 64, 64, 3); expected (1, 16,' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('content', [None, b'', b'not an archive'])
+def test_a_file_that_cannot_be_read_exits_with_2(tmp_path, capsys, content):
+  path = tmp_path / 'damaged.npz'
+  if content is not None:
+    path.write_bytes(content)
+  units = str(_GOLDENS / 'units.npz')
+  assert parity.main([str(path), units]) == 2
+  output = capsys.readouterr().out
+  assert 'damaged.npz cannot be read' in output
+  assert 'blur' in output
+
+
+def test_stylegan2_is_skipped(tmp_path, capsys):
+  np.savez(tmp_path / 'two.npz', meta=json.dumps({'style_dim': 64}))
+  assert parity.main([str(tmp_path / 'two.npz')]) == 0
+  output = capsys.readouterr().out
+  assert 'two.npz: skipped: StyleGAN2 is not supported yet' in output
+
+
+def test_the_float64_statistics_follow_their_definitions():
+  logits = np.log([[[0.5, 0.5]], [[0.25, 0.75]]])
+  values = parity_interpreter.exact_statistics(logits.repeat(10, 1))
+  entropy = lambda *p: -sum(x * np.log(x) for x in p)  # noqa: E731
+  expected = entropy(0.375, 0.625) - (entropy(0.25, 0.75) + np.log(2)) / 2
+  np.testing.assert_allclose(values['js'], expected)
+  np.testing.assert_allclose(values['score'], expected)
