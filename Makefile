@@ -3,7 +3,7 @@
 # make lint     style and types
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV ?= .venv
-DEMO_ARGS ?=
+DEMO_ARGS ?= --config.factory.num_samples=500
 TEST_ARGS ?=
 RUN = $(VENV)/bin/python
 
