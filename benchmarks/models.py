@@ -112,7 +112,7 @@ class BundledCars:
     blocks = [
       block(self.generator, interpreter, latents)
       for latents in np.split(
-        self.latents, range(_IMAGES_PER_BLOCK, len(self.latents), 16)
+        self.latents, range(0, len(self.latents), _IMAGES_PER_BLOCK)[1:]
       )
     ]
     masks, scores = zip(*jax.device_get(blocks), strict=True)
