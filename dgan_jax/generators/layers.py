@@ -67,11 +67,6 @@ def conv(
   )
 
 
-# Row a, tap t, kernel position k: which positions of a 3-wide kernel meet
-# source pixel t of the two that output phase a sees after nearest upsampling.
-_PHASES = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
-
-
 def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """Nearest x2 upsampling, then a 3x3 convolution with zero padding.
 
@@ -88,10 +83,9 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """
   batch, height, width, _ = x.shape
   channels = kernel.shape[-1]
-  phases = jnp.asarray(_PHASES, kernel.dtype)
-  kernels = jnp.einsum(
-    'apk,bql,klio->pqiabo', phases, phases, kernel, precision='highest'
-  ).reshape(2, 2, x.shape[-1], 4 * channels)
+  kernels = _phase_taps(_phase_taps(kernel, axis=0), axis=2)
+  kernels = kernels.transpose(2, 3, 4, 1, 0, 5)  # [taps, taps, in, a, b, out]
+  kernels = kernels.reshape(2, 2, x.shape[-1], 4 * channels)
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
   y = conv(padded, kernels, 'VALID')
   y = y.reshape(batch, height + 1, width + 1, 2, 2, channels)
@@ -101,6 +95,19 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   ]
   y = jnp.stack([jnp.stack(row, axis=3) for row in rows], axis=2)
   return y.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def _phase_taps(kernel: chex.Array, axis: int) -> chex.Array:
+  """What an axis of 3 taps on upsampled pixels is on source pixels.
+
+  Returns:
+    [2, ..., 2, ...]: for the even and the odd output pixel, the 2 taps on the
+    source pixels that it sees.
+  """
+  before, centre, after = jnp.split(kernel, 3, axis)
+  even = jnp.concatenate([before, centre + after], axis)
+  odd = jnp.concatenate([before + centre, after], axis)
+  return jnp.stack([even, odd])
 
 
 def blur(x: chex.Array) -> chex.Array:

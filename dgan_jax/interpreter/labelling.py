@@ -13,7 +13,7 @@ half the label size), so the sum of all of them is interpolated to the label
 size once, in tiles of rows that stay in the processor's cache.
 """
 
-import functools
+import math
 from typing import Any
 
 import chex
@@ -171,7 +171,7 @@ def image_statistics(
     hidden = _hidden_rows(maps, kernel, bias, canvas)
 
     def rows(total: Statistics, first: chex.Array) -> tuple[Statistics, None]:
-      logits = _apply_heads(head, hidden(first, tile), canvas)
+      logits = _apply_heads(head, hidden(first, tile))
       one = member_statistics(logits)
 
       def add(whole: chex.Array, part: chex.Array) -> chex.Array:
@@ -193,13 +193,29 @@ def image_statistics(
 def _merge_levels(
   levels: tuple[chex.Array, ...], canvas: features.Canvas
 ) -> dict[int, chex.Array]:
-  """One map [r, r, channels] per resolution, none larger than the canvas."""
+  """One map [r, r, channels] per resolution, none larger than the canvas;
+  only the rows that the canvas sees."""
   maps: dict[int, list[chex.Array]] = {}
   for level in levels:
     if level.shape[0] > canvas.size:
       level = features.resize(level[None], canvas.size)[0]
     maps.setdefault(level.shape[0], []).append(level)
-  return {size: jnp.concatenate(same, -1) for size, same in maps.items()}
+  rows = {size: slice(*_rows_seen(size, canvas)) for size in maps}
+  return {
+    size: jnp.concatenate([x[rows[size]] for x in same], -1)
+    for size, same in maps.items()
+  }
+
+
+def _rows_seen(size: int, canvas: features.Canvas) -> tuple[int, int]:
+  """The rows (first, end) of a map of this size that the canvas's rows, and
+  the corners around them, are interpolated from."""
+  if size == canvas.size:
+    return canvas.rows
+  scale = size / canvas.size
+  first = math.floor((canvas.rows[0] - 1) * scale - 0.5)
+  end = math.ceil((canvas.rows[1] + 1) * scale + 0.5)
+  return max(first, 0), min(end, size)
 
 
 def _split_kernel(
@@ -239,8 +255,8 @@ def _interpolate(
   shape = [1] * maps.ndim
   shape[axis] = positions.shape[0]
   weight = (exact - low).reshape(shape)
-  below = jnp.take(maps, low, axis)
-  return below + weight * (jnp.take(maps, high, axis) - below)
+  below = jnp.take(maps, low, axis, mode='clip')
+  return below + weight * (jnp.take(maps, high, axis, mode='clip') - below)
 
 
 def _hidden_rows(
@@ -256,33 +272,36 @@ def _hidden_rows(
     output of the first dense layer before its ReLU.
   """
   size, half = canvas.size, canvas.size // 2
-  coarse = [r for r in maps if r < half]
-  corners = jnp.broadcast_to(bias, (half + 1, half + 1, bias.size))
-  for r in coarse:
-    projected = _project(maps[r], kernel[r])
-    positions = jnp.arange(half + 1) * (r / half) - 0.5
-    for axis in (1, 0):
-      projected = _interpolate(projected, axis, positions)
-    corners = corners + projected
+  top = canvas.rows[0] // 2
+  height = (canvas.rows[1] + 1) // 2 - top
+  corners = jnp.broadcast_to(bias, (height + 1, half + 1, bias.size))
+  for r in maps:
+    if r < half:
+      projected = _project(maps[r], kernel[r])
+      across = jnp.arange(half + 1) * (r / half) - 0.5
+      down = (top + jnp.arange(height + 1)) * (r / half) - 0.5
+      down = down - _rows_seen(r, canvas)[0]
+      projected = _interpolate(projected, 1, across)
+      corners = corners + _interpolate(projected, 0, down)
   middle = _project(maps[half], kernel[half])
+  middle_top = _rows_seen(half, canvas)[0] + 0.5
 
   def rows(first: chex.Array, count: int) -> chex.Array:
-    row = first + canvas.rows[0]
-    down = (row + jnp.arange(count) + 0.5) / 2
+    down = (first + canvas.rows[0] + jnp.arange(count) + 0.5) / 2
     across = (jnp.arange(size) + 0.5) / 2
-    fine = lax.dynamic_slice_in_dim(maps[size], row, count)
+    fine = lax.dynamic_slice_in_dim(maps[size], first, count)
     hidden = _project(fine, kernel[size])
-    for grid, offset in ((corners, 0.0), (middle, 0.5)):
-      part = _interpolate(grid, 0, down - offset)
-      hidden = hidden + _interpolate(part, 1, across - offset)
+    for grid, y, x in (
+      (corners, down - top, across),
+      (middle, down - middle_top, across - 0.5),
+    ):
+      hidden = hidden + _interpolate(_interpolate(grid, 0, y), 1, x)
     return hidden
 
   return rows
 
 
-def _apply_heads(
-  heads: Any, hidden: chex.Array, canvas: features.Canvas
-) -> chex.Array:
+def _apply_heads(heads: Any, hidden: chex.Array) -> chex.Array:
   """Hidden maps before their ReLU to logits [rows, width, classes]."""
   x = jax.nn.relu(hidden)
   x = jax.nn.relu(_dense(heads['dense_1'], x))
