@@ -1,6 +1,7 @@
 """What is measured on: official sizes with random weights, the bundled cars."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -62,6 +63,20 @@ def random_interpreter(
   return ensemble.Interpreter(spec, jax.jit(jax.vmap(member))(keys))
 
 
+@functools.partial(jax.jit, static_argnames='sampling')
+def _label_block(
+  generator: generators.Generator,
+  interpreter: ensemble.Interpreter,
+  latents: Any,
+  sampling: generators.Sampling,
+) -> tuple[Any, Any]:
+  """Masks and scores of latents [n, latent_size]."""
+  _, pyramid = generators.sample_latents(generator, latents, None, sampling)
+  canvas = sampling.canvas(generator.architecture)
+  labels = labelling.label(interpreter, pyramid, canvas)
+  return labels.mask, labels.score
+
+
 @dataclasses.dataclass(frozen=True)
 class BundledCars:
   """The generator of the package, 16 masks to train on, 256 to measure by.
@@ -97,20 +112,8 @@ class BundledCars:
     self, interpreter: ensemble.Interpreter
   ) -> tuple[np.ndarray, np.ndarray]:
     """Masks uint8 [256, 64, 64] and scores [256] by an interpreter."""
-    canvas = self.sampling.canvas(self.generator.architecture)
-
-    @jax.jit
-    def block(
-      generator: Any, interpreter: Any, latents: Any
-    ) -> tuple[Any, Any]:
-      _, pyramid = generators.sample_latents(
-        generator, latents, None, self.sampling
-      )
-      labels = labelling.label(interpreter, pyramid, canvas)
-      return labels.mask, labels.score
-
     blocks = [
-      block(self.generator, interpreter, latents)
+      _label_block(self.generator, interpreter, latents, self.sampling)
       for latents in np.split(
         self.latents, range(0, len(self.latents), _IMAGES_PER_BLOCK)[1:]
       )
