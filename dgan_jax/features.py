@@ -52,9 +52,7 @@ class Canvas:
   rows: tuple[int, int]
 
   @classmethod
-  def of(
-    cls, resolution: int, rows: tuple[int, int] | None = None
-  ) -> 'Canvas':
+  def of(cls, resolution: int, rows: tuple[int, int] | None = None) -> 'Canvas':
     """The release's canvas: min(resolution, 512), all rows unless told."""
     size = min(resolution, MAX_LABEL_SIZE)
     return cls(resolution, size, rows or (0, size))

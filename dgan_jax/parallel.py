@@ -1,10 +1,8 @@
 """The one file that knows devices: how work spreads over them."""
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import chex
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -98,9 +96,7 @@ def map_blocks(
 
 def _fetch(count: int, results: Any) -> tuple[int, Any]:
   host: Any = jax.device_get(results)
-  return count, jax.tree.map(
-    lambda x: x.reshape(-1, *x.shape[2:]), host
-  )
+  return count, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), host)
 
 
 def _replicate(state: Any, devices: Sequence[jax.Device]) -> Any:

@@ -78,8 +78,9 @@ def labeller(
   )
 
   def block(state: Any, keys: chex.Array) -> dict[str, chex.Array]:
+    generator, interpreter = state
     return labelled_block(
-      *state, sampling, rng.key_from_data(keys), tile_pixels
+      generator, interpreter, sampling, rng.key_from_data(keys), tile_pixels
     )
 
   run = parallel.map_blocks(

@@ -90,8 +90,7 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   y = conv(padded, kernels, 'VALID')
   y = y.reshape(batch, height + 1, width + 1, 2, 2, channels)
   rows = [
-    [y[:, a : a + height, b : b + width, a, b] for b in (0, 1)]
-    for a in (0, 1)
+    [y[:, a : a + height, b : b + width, a, b] for b in (0, 1)] for a in (0, 1)
   ]
   y = jnp.stack([jnp.stack(row, axis=3) for row in rows], axis=2)
   return y.reshape(batch, 2 * height, 2 * width, channels)

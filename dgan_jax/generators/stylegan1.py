@@ -102,9 +102,10 @@ class StyleGAN1:
       second convolution before its noise (spec of the release).
     """
     chex.assert_rank(ws, 3)
-    return Synthesis(self, dtype).apply(
+    result: Any = Synthesis(self, dtype).apply(
       {'params': params['synthesis']}, ws, noise
     )
+    return result
 
   def init(self, key: chex.PRNGKey) -> Any:
     """Random parameters: weights standard normal, biases zero."""
@@ -242,7 +243,7 @@ class Synthesis(nn.Module):
     self, ws: chex.Array, noise: tuple[chex.Array, ...] | None
   ) -> tuple[chex.Array, features.FeaturePyramid]:
     architecture = self.architecture
-    maps = noise or (None,) * architecture.num_ws
+    maps: Any = noise or (None,) * architecture.num_ws
     x, levels = None, []
     for i, (resolution, size) in enumerate(
       zip(architecture.resolutions, architecture.channels, strict=True)

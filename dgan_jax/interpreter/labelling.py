@@ -89,11 +89,13 @@ def member_statistics(logits: chex.Array) -> Statistics:
 def uncertainty(statistics: Statistics, members: int) -> chex.Array:
   """Jensen-Shannon divergence [...]: H(mean softmax) - mean H(softmax).
 
-  The mean is renormalised and its logarithm clamped, as in the release.
+  The mean is renormalised and its logarithm clamped, as in the release; what
+  rounding leaves below zero is zero.
   """
   mean = statistics.softmax / statistics.softmax.sum(-1, keepdims=True)
   logarithm = jnp.log(jnp.clip(mean, _EPS, 1 - _EPS))
-  return -(mean * logarithm).sum(-1) - statistics.entropy / members
+  entropy = -(mean * logarithm).sum(-1)
+  return jnp.maximum(entropy - statistics.entropy / members, 0)
 
 
 def score(uncertainty_map: chex.Array) -> chex.Array:
@@ -314,6 +316,4 @@ def _dense(layer: Any, x: chex.Array) -> chex.Array:
 
 def _divisor(number: int, limit: int) -> int:
   """The largest divisor of `number` that is at most `limit`."""
-  return next(
-    d for d in range(min(limit, number), 0, -1) if not number % d
-  )
+  return next(d for d in range(min(limit, number), 0, -1) if not number % d)

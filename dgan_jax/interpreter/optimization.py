@@ -1,7 +1,7 @@
 """One training step of one ensemble member; `jax.vmap` makes it all."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import chex
 import flax.struct
@@ -23,6 +23,16 @@ class MemberState:
   def merged(self) -> Any:
     """The tree that `ensemble.Interpreter` holds."""
     return ensemble.merge_averages(self.params, self.averages)
+
+
+class Checkpoint(Protocol):
+  """Where training leaves its state, so that it can go on after a kill."""
+
+  def restore(self, like: Any) -> Any | None:
+    """The state saved last, of the shape of `like`, or None."""
+
+  def save(self, state: Any) -> None:
+    """Keeps a state, whole or not at all."""
 
 
 Step = Callable[
@@ -83,6 +93,16 @@ def make_step(
     return MemberState(params, averages, optimizer_state), value
 
   return step
+
+
+def select(chosen: chex.Array, new: Any, old: Any) -> Any:
+  """Of stacked trees, the members [members] chosen from `new`, the others
+  from `old`."""
+
+  def leaf(a: chex.Array, b: chex.Array) -> chex.Array:
+    return jnp.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+  return jax.tree.map(leaf, new, old)
 
 
 def cross_entropy(

@@ -6,6 +6,7 @@ beaten its lowest loss; members train side by side, and one that has stopped
 stays as it is while the others go on.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dgan_jax import progress, rng
@@ -81,7 +83,7 @@ def train(
   class_weights: chex.Array | None,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: Any = None,
+  checkpoint: optimization.Checkpoint | None = None,
 ) -> Any:
   """Trains all members; see `training.train` for the arguments.
 
@@ -115,17 +117,22 @@ def train(
     chunks = _epoch(pixels.num_pixels, members, int(state.epoch), key)
     for batches in chunks[int(state.chunk) :]:
       state, loss = run(state, pixels, batches)
-      state = state.replace(chunk=state.chunk + 1)
+      state = dataclasses.replace(state, chunk=state.chunk + 1)
       epoch, chunk = int(state.epoch), int(state.chunk)
       done = epoch * (total // max_epochs) + min(
         chunk * _BATCHES_PER_CHUNK, total // max_epochs
       )
+      if not np.isfinite(loss):
+        raise FloatingPointError(
+          f'The loss is not finite within the {len(batches)} batches before '
+          f'batch {done}.'
+        )
       if on_progress:
         on_progress(done, total, {'loss': float(loss)})
       if checkpoint:
         checkpoint.save(state)
-    state = state.replace(
-      epoch=state.epoch + 1, chunk=jnp.zeros((), jnp.int32)
+    state = dataclasses.replace(
+      state, epoch=state.epoch + 1, chunk=jnp.zeros((), jnp.int32)
     )
   if on_progress:
     on_progress(total, total, {})
@@ -183,16 +190,11 @@ def _run(
       keys,
     )
     running = state.misses < PATIENCE
-    member = jax.tree.map(
-      lambda new, old: jnp.where(
-        running.reshape(-1, *[1] * (new.ndim - 1)), new, old
-      ),
-      updated,
-      state.member,
-    )
+    member = optimization.select(running, updated, state.member)
     better = loss < state.best_loss
     misses = jnp.where(better, 0, state.misses + 1)
-    return state.replace(
+    return dataclasses.replace(
+      state,
       member=member,
       best_loss=jnp.where(
         counts, jnp.minimum(loss, state.best_loss), state.best_loss
