@@ -57,10 +57,13 @@ def interpreter(
 
   def random(path: Any, leaf: Any) -> jax.Array:
     value = rng.normal(size=(members, *leaf.shape))
-    if path[-1].key == 'var':
-      value = np.square(value) + 0.5
-    elif path[-1].key == 'kernel':
-      value /= np.sqrt(leaf.shape[0])
+    name = path[-1].key
+    if name == 'kernel':
+      value *= 2 / np.sqrt(leaf.shape[0])
+    elif name in ('scale', 'var'):
+      value = 1 + 0.2 * np.abs(value)
+    else:
+      value *= 0.2
     return jnp.asarray(value, jnp.float32)
 
   return ensemble.Interpreter(

@@ -1,0 +1,60 @@
+"""Annotations that an interpreter can learn, of a generator for tests."""
+
+import jax
+import numpy as np
+
+from dgan_jax import annotations as annotations_lib
+from dgan_jax import features, schema
+from dgan_jax.generators import generator as generators
+from tests import small
+
+GENERATOR = small.generator(8, (6, 5))
+SAMPLING = generators.Sampling()
+IGNORED = 255
+SCHEMA = schema.Schema(
+  name='three',
+  classes=('low', 'high', 'rare'),
+  palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
+  ignore_label=IGNORED,
+)
+
+
+def annotations(count: int = 6) -> annotations_lib.Annotations:
+  """Classes by two features, one pixel of 'rare', a column without label."""
+  latents = np.random.default_rng(0).normal(size=(count, 8)).astype(np.float32)
+  sample = jax.jit(generators.sample_latents, static_argnums=3)
+  _, pyramid = sample(GENERATOR, latents, None, SAMPLING)
+  canvas = SAMPLING.canvas(GENERATOR.architecture)
+  columns = jax.jit(features.hypercolumns, static_argnums=1)(pyramid, canvas)
+  masks = np.asarray(columns[..., -1] > columns[..., 6]).astype(np.uint8)
+  masks[0, 3, 5] = 2
+  masks[:, :, 0] = IGNORED
+  return annotations_lib.Annotations(
+    masks=masks,
+    latents=latents,
+    space='z',
+    noise_keys=None,
+    names=tuple(f'{i:03}' for i in range(count)),
+    schema=SCHEMA,
+  )
+
+
+class Interrupted:
+  """A checkpoint that ends training at its n-th save, once."""
+
+  def __init__(self, at: int):
+    self._at = at
+    self._saves = 0
+    self._state = None
+
+  def restore(self, like):
+    if self._state is None:
+      return None
+    assert jax.tree.structure(like) == jax.tree.structure(self._state)
+    return self._state
+
+  def save(self, state) -> None:
+    self._state = jax.tree.map(np.asarray, state)
+    self._saves += 1
+    if self._saves == self._at:
+      raise KeyboardInterrupt

@@ -1,0 +1,157 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dgan_jax import features
+from dgan_jax.interpreter import ensemble, labelling
+from tests import small
+
+_label = jax.jit(labelling.label, static_argnums=(2, 3))
+
+
+def _pyramid(resolution, batch=1):
+  random = np.random.default_rng(resolution)
+  sizes = [r for r in features.resolutions_up_to(resolution) for _ in '12']
+  return features.FeaturePyramid(
+    tuple(
+      random.normal(size=(batch, r, r, 2 + i % 3)).astype(np.float32)
+      for i, r in enumerate(sizes)
+    )
+  )
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _slow(interpreter, pyramid, canvas):
+  """Labels from the stacked features; and how sure the least sure member."""
+  columns = features.hypercolumns(pyramid, canvas)
+
+  def one(x):
+    logits = ensemble.logits(interpreter, x.reshape(-1, x.shape[-1]))
+    each = jax.vmap(labelling.member_statistics)(logits)
+    total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
+    shape = x.shape[:2]
+    doubt = labelling.uncertainty(total, len(logits)).reshape(shape)
+    mask = labelling.votes_to_mask(total, interpreter.spec.soft_voting)
+    top = jnp.sort(logits, -1)
+    margin = (top[..., -1] - top[..., -2]).min(0)
+    labels = labelling.Labels(
+      mask.reshape(shape), doubt, labelling.score(doubt)
+    )
+    return labels, margin.reshape(shape)
+
+  return jax.vmap(one)(columns)
+
+
+@pytest.mark.parametrize(
+  ('canvas', 'batch', 'tile_pixels'),
+  [
+    (features.Canvas.of(8), 3, 8192),
+    (features.Canvas.of(16, (3, 12)), 2, 1),
+    (features.Canvas.of(32, (4, 28)), 1, 256),
+    (features.Canvas(64, 32, (5, 30)), 1, 100),
+    (features.Canvas.of(128, (16, 112)), 1, 8192),
+  ],
+  ids=str,
+)
+def test_native_resolution_gives_the_labels_of_stacked_features(
+  canvas, batch, tile_pixels
+):
+  pyramid = _pyramid(canvas.resolution, batch)
+  interpreter = small.interpreter(pyramid.channels, members=3)
+  fast = _label(interpreter, pyramid, canvas, tile_pixels)
+  slow, margin = _slow(interpreter, pyramid, canvas)
+  assert fast.mask.shape == (batch, canvas.height, canvas.width)
+  assert fast.mask.dtype == jnp.uint8
+  clear = margin > 1e-3
+  assert clear.mean() > 0.9
+  np.testing.assert_array_equal(fast.mask[clear], slow.mask[clear])
+  np.testing.assert_allclose(fast.uncertainty, slow.uncertainty, atol=2e-5)
+  np.testing.assert_allclose(fast.score, slow.score, atol=1e-5)
+  assert len(np.unique(fast.mask)) > 1
+
+
+def test_soft_voting_takes_the_largest_mean_softmax():
+  canvas = features.Canvas.of(8)
+  pyramid = _pyramid(8, 3)
+  masks = {}
+  for soft in (False, True):
+    interpreter = small.interpreter(pyramid.channels, soft_voting=soft)
+    masks[soft] = np.asarray(_label(interpreter, pyramid, canvas).mask)
+    slow, margin = _slow(interpreter, pyramid, canvas)
+    clear = margin > 1e-3
+    assert (masks[soft] == slow.mask)[clear].mean() > 0.99
+  assert (masks[False] != masks[True]).any()
+
+
+def test_features_in_bfloat16_give_nearly_the_same_labels():
+  canvas = features.Canvas.of(16)
+  pyramid = _pyramid(16, 2)
+  interpreter = small.interpreter(pyramid.channels)
+  exact = _label(interpreter, pyramid, canvas)
+  half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), pyramid)
+  labels = _label(interpreter, half, canvas)
+  assert (labels.mask == exact.mask).mean() > 0.97
+  assert labels.uncertainty.dtype == jnp.float32
+  np.testing.assert_allclose(labels.score, exact.score, atol=0.02)
+
+
+def test_features_of_another_generator_are_refused():
+  pyramid = _pyramid(16)
+  interpreter = small.interpreter((2, 2))
+  with pytest.raises(ValueError, match=r'features of \(2, 2\) channels'):
+    labelling.label(interpreter, pyramid, features.Canvas.of(16))
+
+
+def _statistics(logits):
+  each = jax.vmap(labelling.member_statistics)(jnp.asarray(logits, jnp.float32))
+  return jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
+
+
+def test_ties_go_to_the_smallest_class():
+  votes = [2, 1, 0, 2, 1]  # of five members: 1 and 2 tie
+  logits = np.eye(3)[votes][:, None] * 5
+  statistics = _statistics(logits)
+  assert labelling.votes_to_mask(statistics, soft_voting=False)[0] == 1
+  np.testing.assert_array_equal(statistics.votes, [[1, 2, 2]])
+
+
+def test_the_majority_wins_over_one_sure_member_unless_votes_are_soft():
+  logits = [[[1.0, 0.9]], [[1.0, 0.9]], [[0.0, 9.0]]]
+  statistics = _statistics(logits)
+  assert labelling.votes_to_mask(statistics, soft_voting=False)[0] == 0
+  assert labelling.votes_to_mask(statistics, soft_voting=True)[0] == 1
+
+
+def test_members_that_agree_are_certain():
+  logits = np.tile(np.float32([[1, 2, 3], [50, 0, 0]]), (4, 1, 1))
+  doubt = labelling.uncertainty(_statistics(logits), 4)
+  np.testing.assert_allclose(doubt, 0, atol=1e-6)
+
+
+def test_members_that_all_disagree_are_as_uncertain_as_there_are_classes():
+  logits = np.eye(4)[:, None] * 100
+  doubt = labelling.uncertainty(_statistics(logits), 4)
+  np.testing.assert_allclose(doubt, np.log(4), rtol=1e-5)
+
+
+def test_the_divergence_follows_its_definition():
+  p = np.float64([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+  entropy = lambda q: -(q * np.log(q)).sum(-1)  # noqa: E731
+  expected = entropy(p.mean(0)) - entropy(p).mean()
+  doubt = labelling.uncertainty(_statistics(np.log(p)[:, None]), 2)
+  np.testing.assert_allclose(doubt, expected, rtol=1e-5)
+
+
+def test_large_logits_stay_finite():
+  logits = np.float32([[[400, -400]], [[-400, 400]]])
+  doubt = labelling.uncertainty(_statistics(logits), 2)
+  np.testing.assert_allclose(doubt, np.log(2), rtol=1e-5)
+
+
+def test_the_score_is_the_mean_of_the_most_uncertain_tenth():
+  values = np.random.default_rng(0).permutation(39).reshape(3, 13)
+  # The tenth of 39 pixels is 3.
+  assert labelling.score(jnp.asarray(values, jnp.float32)) == 37

@@ -1,0 +1,120 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dgan_jax import features
+from dgan_jax.interpreter import annotated, ensemble, optimization, release
+from tests.interpreter import synthetic
+
+_BATCHES = 10  # of every epoch
+
+
+def _pixels(count):
+  """So many pixels of 8x8 images, in two regions."""
+  index = np.arange(count, dtype=np.int32)
+  images = -(-count // 64)
+  levels = [
+    np.random.default_rng(r).normal(size=(images, r, r, 1)).astype(np.float32)
+    for r in (4, 8)
+  ]
+  return annotated.AnnotatedPixels(
+    pyramid=features.FeaturePyramid(tuple(map(jnp.asarray, levels))),
+    canvas=features.Canvas.of(8),
+    image=jnp.asarray(index // 64),
+    row=jnp.asarray(index % 64 // 8),
+    column=jnp.asarray(index % 8),
+    label=jnp.asarray(index * 2 // count),
+    region_start=jnp.asarray([0, count // 2, count]),
+  )
+
+
+def _batches_seen(monkeypatch, losses, max_epochs):
+  """Batches that members train on whose loss at each of them is given."""
+  table = jnp.asarray(losses, jnp.float32)
+
+  def init(classifier, optimizer, num_features, key):
+    del classifier, optimizer, num_features, key
+    params = {'layer': {'batches': jnp.int32(0)}}
+    return optimization.MemberState(params, {}, ())
+
+  def step(state, x, labels, key):
+    del x, labels, key
+    seen = state.params['layer']['batches']
+    return state.replace(params={'layer': {'batches': seen + 1}}), table[seen]
+
+  monkeypatch.setattr(optimization, 'init', init)
+  monkeypatch.setattr(optimization, 'make_step', lambda *arguments: step)
+  params = release.train(
+    ensemble.PixelClassifier((2, 2), 2),
+    _pixels(64 * _BATCHES),
+    members=2,
+    max_epochs=max_epochs,
+    class_weights=None,
+    key=jax.random.key(0),
+  )
+  return np.asarray(params['layer']['batches']).tolist()
+
+
+def test_a_member_stops_after_50_batches_without_a_new_best(monkeypatch):
+  first = 4 * _BATCHES  # batches count from the fifth epoch on
+  losses = np.full(8 * _BATCHES + 60, 5.0)
+  losses[:first] = 1.0
+  assert _batches_seen(monkeypatch, losses, 20) == [first + 51] * 2
+  losses[first + 30] = 4.0
+  assert _batches_seen(monkeypatch, losses, 20) == [first + 81] * 2
+
+
+def test_training_ends_with_the_last_epoch(monkeypatch):
+  losses = -np.arange(100.0)
+  assert _batches_seen(monkeypatch, losses, 3) == [3 * _BATCHES] * 2
+
+
+@pytest.fixture(scope='module')
+def classifier():
+  return ensemble.PixelClassifier((4, 3), 2)
+
+
+def _train(classifier, count, checkpoint=None, **options):
+  reports = []
+  settings = {'members': 2, 'max_epochs': 2, 'class_weights': None, **options}
+  params = release.train(
+    classifier,
+    _pixels(count),
+    key=jax.random.key(3),
+    checkpoint=checkpoint,
+    on_progress=lambda done, total, metrics: reports.append((done, total)),
+    **settings,
+  )
+  return params, reports
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(classifier):
+  expected, reports = _train(classifier, 100)
+  checkpoint = synthetic.Interrupted(at=3)
+  with pytest.raises(KeyboardInterrupt):
+    _train(classifier, 100, checkpoint)
+  resumed, _ = _train(classifier, 100, checkpoint)
+  jax.tree.map(np.testing.assert_array_equal, resumed, expected)
+  done, total = zip(*reports, strict=True)
+  assert sorted(done) == list(done)
+  assert done[-1] == total[-1] == 4
+
+
+def test_members_see_the_pixels_in_different_orders(classifier):
+  params, _ = _train(classifier, 100)
+  for leaf in jax.tree.leaves(params):
+    assert np.isfinite(leaf).all()
+  kernel = params['dense_0']['kernel']
+  assert (kernel[0] != kernel[1]).any()
+
+
+def test_a_last_batch_of_a_single_pixel_is_left_out(classifier):
+  params, _ = _train(classifier, 65)
+  assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_a_loss_that_is_not_finite_ends_training(classifier):
+  weights = jnp.asarray([np.nan, 1])
+  with pytest.raises(FloatingPointError, match='not finite'):
+    _train(classifier, 64, class_weights=weights)

@@ -1,0 +1,165 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import annotated, labelling, training
+from tests.interpreter import synthetic
+
+_OPTIONS = training.TrainingOptions(
+  members=2,
+  hidden=(12, 8),
+  steps=60,
+  batch_size=64,
+  steps_per_evaluation=20,
+  held_out=0.05,
+)
+
+
+@pytest.fixture(scope='module')
+def annotations():
+  return synthetic.annotations()
+
+
+def _train(annotations, checkpoint=None, on_progress=None, **options):
+  return training.train(
+    synthetic.GENERATOR,
+    annotations,
+    synthetic.SAMPLING,
+    dataclasses.replace(_OPTIONS, **options),
+    key=jax.random.key(1),
+    checkpoint=checkpoint,
+    on_progress=on_progress,
+  )
+
+
+@pytest.fixture(scope='module')
+def trained(annotations):
+  return _train(annotations)
+
+
+def _masks(interpreter, annotations):
+  @jax.jit
+  def label(interpreter, latents):
+    _, pyramid = generators.sample_latents(
+      synthetic.GENERATOR, latents, None, synthetic.SAMPLING
+    )
+    canvas = synthetic.SAMPLING.canvas(synthetic.GENERATOR.architecture)
+    return labelling.label(interpreter, pyramid, canvas).mask
+
+  return np.asarray(label(interpreter, annotations.latents))
+
+
+def test_a_small_problem_is_learned(trained, annotations):
+  labelled = annotations.masks != synthetic.IGNORED
+  found = _masks(trained, annotations)[labelled]
+  assert (found == annotations.masks[labelled]).mean() > 0.9
+
+
+def test_the_interpreter_says_what_it_was_trained_for(trained):
+  spec = trained.spec
+  generator = synthetic.GENERATOR
+  assert spec.generator_checksum == generators.checksum(generator)
+  assert spec.feature_channels == generator.architecture.feature_channels
+  assert (spec.schema_name, spec.classes) == ('three', ('low', 'high', 'rare'))
+  assert (spec.resolution, spec.rows, spec.members) == (8, None, 2)
+
+
+def test_every_region_is_drawn_and_no_pixel_without_label(
+  annotations, monkeypatch
+):
+  batches = []
+  gather = annotated.AnnotatedPixels.gather
+
+  def spy(pixels, index):
+    jax.debug.callback(lambda i: batches.append(np.asarray(i)), index)
+    return gather(pixels, index)
+
+  monkeypatch.setattr(annotated.AnnotatedPixels, 'gather', spy)
+  _train(annotations, steps=20, balance=0.0, held_out=0.0, bootstrap=True)
+  jax.effects_barrier()
+  pixels = annotated.annotated_pixels(
+    synthetic.GENERATOR, annotations, synthetic.SAMPLING
+  )
+  drawn = np.stack(batches).reshape(20, 2, 64)
+  assert 0 <= drawn.min() <= drawn.max() < pixels.num_pixels
+  region = np.searchsorted(pixels.region_start, drawn, side='right') - 1
+  for member in range(2):
+    seen = set(region[:, member].ravel().tolist())
+    assert seen == set(range(pixels.num_regions))
+
+
+def test_training_stops_when_held_out_pixels_get_no_better(annotations):
+  noise = np.random.default_rng(0).integers(0, 2, annotations.masks.shape)
+  unlearnable = dataclasses.replace(annotations, masks=noise.astype(np.uint8))
+  steps = []
+  _train(
+    unlearnable,
+    on_progress=lambda done, total, metrics: steps.append((done, metrics)),
+    steps=2000,
+    patience=2,
+    held_out=0.3,
+  )
+  assert steps[-1][0] < 1000
+  best = [metrics['held_out_loss'] for _, metrics in steps]
+  assert best == sorted(best, reverse=True)
+  assert best[-1] == best[-2]
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+  trained, annotations
+):
+  checkpoint = synthetic.Interrupted(at=2)
+  with pytest.raises(KeyboardInterrupt):
+    _train(annotations, checkpoint)
+  steps = []
+  resumed = _train(
+    annotations, checkpoint, lambda done, total, metrics: steps.append(done)
+  )
+  assert steps == [60]  # of 20, 40 and 60
+  jax.tree.map(np.testing.assert_array_equal, resumed.params, trained.params)
+
+
+def test_bootstrap_and_dropout_leave_it_learning(annotations, trained):
+  interpreter = _train(annotations, bootstrap=True, dropout=0.2)
+  kernel = interpreter.params['dense_0']['kernel']
+  assert (kernel != trained.params['dense_0']['kernel']).any()
+  labelled = annotations.masks != synthetic.IGNORED
+  found = _masks(interpreter, annotations)[labelled]
+  assert (found == annotations.masks[labelled]).mean() > 0.8
+
+
+def test_a_class_of_more_weight_is_found_more_often(annotations, trained):
+  weighted = _train(annotations, class_weights=(1.0, 1.0, 300.0), steps=20)
+  found, usual = (
+    (_masks(interpreter, annotations) == 2).mean()
+    for interpreter in (weighted, trained)
+  )
+  assert found > usual
+
+
+def test_a_loss_that_is_not_finite_names_the_steps(annotations):
+  with pytest.raises(FloatingPointError, match='between steps 0 and 20'):
+    _train(annotations, learning_rate=float('nan'), steps=40)
+
+
+def test_class_weights_have_to_be_as_many_as_classes(annotations):
+  with pytest.raises(ValueError, match='2 class weights for 3 classes'):
+    _train(annotations, class_weights=(1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'words'),
+  [('mode', 'fast', "'fast'"), ('held_out', 1.0, 'share 1.0')],
+)
+def test_options_that_make_no_sense_are_refused(field, value, words):
+  with pytest.raises(ValueError, match=words):
+    dataclasses.replace(_OPTIONS, **{field: value})
+
+
+def test_the_published_procedure_can_be_chosen(annotations):
+  interpreter = _train(annotations, mode='release', max_epochs=1)
+  assert interpreter.spec.members == 2
+  assert interpreter.params['dense_0']['kernel'].shape == (2, 22, 12)
