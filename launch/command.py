@@ -69,8 +69,8 @@ def run_config(
 def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
   """Runs a command whose flags are defined; `main` gets what is not a flag.
 
-  What the user can mend (`UserError`, a full or read-only disk, a wrong flag)
-  becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
+  What the user can mend (`UserError`, a full or read-only disk, a wrong flag,
+  a loss that is not finite) becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
   traceback. `--help` prints the docstring of the command and its flags.
   """
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
@@ -92,7 +92,7 @@ def _plain_errors() -> Iterator[None]:
       '\nInterrupted. Run the same command again to go on.', file=sys.stderr
     )
     sys.exit(130)
-  except (errors.UserError, flags.Error) as error:
+  except (errors.UserError, FloatingPointError, flags.Error) as error:
     _fail(str(error))
   except OSError as error:
     name = f'{error.filename}: ' if error.filename else ''

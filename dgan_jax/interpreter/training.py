@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import annotations as annotations_lib
-from dgan_jax import progress
+from dgan_jax import errors, progress
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import (
   annotated,
@@ -104,13 +104,15 @@ def train(
     checkpoint: makes training go on where it was killed.
 
   Raises:
-    ValueError: masks of another size than the generator's images, or as many
-      class weights as there aren't classes.
+    ValueError: masks of another size than the generator's images.
+    errors.UserError: not one class weight per class.
+    FloatingPointError: the loss is not finite; says between which steps.
   """
   num_classes = annotations.schema.num_classes
   if options.class_weights and len(options.class_weights) != num_classes:
-    raise ValueError(
-      f'{len(options.class_weights)} class weights for {num_classes} classes.'
+    raise errors.UserError(
+      f'{len(options.class_weights)} class weights for {num_classes} classes; '
+      'expected one for each, or none.'
     )
   is_release = options.mode == 'release'
   dtype = 'float32' if is_release else options.feature_dtype
