@@ -18,7 +18,6 @@ _FILES = [
   'car_crop_and_interpolate_r64_tiny.npz',
   'interpreter_34_classes.npz',
   'interpreter_training_20_classes.npz',
-  'mini_ckpt/expected.npz',
   'stylegan1_r64_small.npz',
   'units.npz',
 ]

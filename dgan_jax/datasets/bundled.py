@@ -26,7 +26,7 @@ def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:
   annotated = annotations.load(ANNOTATED)
   sampling = base.Sampling(**annotated.sampling)
   folder = workdir / 'interpreter'
-  if folder.exists():
+  if (folder / 'checkpoint.json').is_file():
     interpreter = store.load_interpreter(folder)
   else:
     with base.progress_bar('Training the interpreter', 'steps') as on_progress:
