@@ -70,8 +70,9 @@ def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
   """Runs a command whose flags are defined; `main` gets what is not a flag.
 
   What the user can mend (`UserError`, a full or read-only disk, a wrong flag,
-  a loss that is not finite) becomes one line and exit status 2; Ctrl-C exits with 130. A bug keeps its
-  traceback. `--help` prints the docstring of the command and its flags.
+  a loss that is not finite) becomes one line and exit status 2; Ctrl-C exits
+  with 130. A bug keeps its traceback. `--help` prints the docstring of the
+  command and its flags.
   """
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
     _print_help()

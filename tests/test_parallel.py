@@ -14,7 +14,7 @@ def _function(state, items):
   }
 
 
-_STATE = np.float32([[1, 2], [3, 4], [5, 7]])
+_STATE = np.array([[1, 2], [3, 4], [5, 7]], np.float32)
 _ITEMS = {'x': np.random.default_rng(0).normal(size=(37, 3)).astype('f')}
 
 

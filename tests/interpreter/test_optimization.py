@@ -5,7 +5,7 @@ import optax
 
 from dgan_jax.interpreter import optimization, release
 
-_LOGITS = np.float32([[2, 0, 1], [0, 1, 0], [1, 1, 3]])
+_LOGITS = np.array([[2, 0, 1], [0, 1, 0], [1, 1, 3]], np.float32)
 _LABELS = np.array([0, 1, 1])
 
 
