@@ -146,7 +146,7 @@ def _initial(
     step=jnp.zeros((), jnp.int32),
     member=member,
     best=member.merged(),
-    best_loss=jnp.full((options.members,), jnp.inf),
+    best_loss=jnp.full((options.members,), jnp.inf, jnp.float32),
     misses=jnp.zeros((options.members,), jnp.int32),
   )
 

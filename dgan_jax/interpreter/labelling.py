@@ -183,7 +183,7 @@ def image_statistics(
       return jax.tree.map(add, total, one), None
 
     starts = jnp.arange(0, canvas.height, tile)
-    return lax.scan(rows, total, starts)[0], None
+    return lax.scan(rows, total, starts, unroll=2)[0], None
 
   zeros = Statistics.zeros(
     (canvas.height, canvas.width), interpreter.spec.num_classes

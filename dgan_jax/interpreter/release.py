@@ -100,7 +100,7 @@ def train(
     member=jax.vmap(
       lambda k: optimization.init(classifier, optimizer, num_features, k)
     )(keys),
-    best_loss=jnp.full((members,), jnp.inf),
+    best_loss=jnp.full((members,), jnp.inf, jnp.float32),
     misses=jnp.zeros((members,), jnp.int32),
   )
   state = (checkpoint and checkpoint.restore(state)) or state
