@@ -11,11 +11,15 @@ included:
   default  our own procedure, also measured along the way (off the clock):
            when does it reach the paper's mean IoU?
 
+`--torch_members=N` also times N members of the release's procedure in PyTorch,
+which has to be installed for that.
+
 `--memory` instead measures what training on 16 car-sized images holds
 (512x384, 20 classes, official channels, random weights and masks).
 
   python -m benchmarks.interpreter_training
   python -m benchmarks.interpreter_training --release_members=2
+  python -m benchmarks.interpreter_training --torch_members=1
   python -m benchmarks.interpreter_training --memory
 """
 
@@ -26,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import common, models, paper_dataflow
+from benchmarks import common, models, paper_dataflow, torch_release
 from dgan_jax import annotations as annotations_lib
 from dgan_jax import rng, schema
 from dgan_jax.generators import generator as generators
@@ -88,6 +92,20 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
     measured.seconds,
     measured.peak_gib,
     cars.mean_iou(interpreter),
+  )
+
+
+def time_torch(members: int, max_epochs: int, seed: int) -> float:
+  """Seconds of the release's procedure in PyTorch."""
+  cars = models.BundledCars.load()
+  stacked = paper_dataflow.stack(cars.generator, cars.annotated, cars.sampling)
+  return torch_release.train(
+    np.array(stacked),
+    cars.annotated.masks.ravel(),
+    cars.annotated.schema.num_classes,
+    members=members,
+    max_epochs=max_epochs,
+    seed=seed,
   )
 
 
@@ -158,9 +176,12 @@ def _alone(function: Any, *args: Any) -> Any:
 
 
 def compare(
-  options: training.TrainingOptions, release_members: int, seed: int
+  options: training.TrainingOptions,
+  release_members: int,
+  torch_members: int,
+  seed: int,
 ) -> dict[str, Any]:
-  """Runs the three variants."""
+  """Runs the variants."""
   paper = _alone(train_paper, release_members, options.max_epochs, seed)
   release = _alone(
     train_ours, dataclasses.replace(options, mode='release'), seed
@@ -171,12 +192,18 @@ def compare(
   # Members run one after another, so time is proportional to them.
   paper_seconds = paper.seconds * options.members / release_members
   to_target = default.seconds_to(paper.mean_iou)
-  return {
+  result: dict[str, Any] = {
     'runs': {'paper': paper, 'release': release, 'default': default},
     'paper_seconds': paper_seconds,
     'seconds_to_paper_mean_iou': to_target,
     'share_of_paper_seconds': to_target / paper_seconds,
   }
+  if torch_members:
+    seconds = _alone(time_torch, torch_members, options.max_epochs, seed)
+    seconds *= options.members / torch_members
+    result['torch_seconds'] = seconds
+    result['share_of_torch_seconds'] = to_target / seconds
+  return result
 
 
 def _format(result: dict[str, Any]) -> str:
@@ -207,6 +234,12 @@ def _format(result: dict[str, Any]) -> str:
     f'{result["seconds_to_paper_mean_iou"]:.1f} s: '
     f"{result['share_of_paper_seconds']:.3f} of the paper's time."
   )
+  if 'torch_seconds' in result:
+    lines.append(
+      f'In PyTorch {default.members} members take '
+      f'{result["torch_seconds"]:.0f} s, by those timed; ours a share of '
+      f'{result["share_of_torch_seconds"]:.3f}.'
+    )
   return '\n\n'.join(lines)
 
 
@@ -217,6 +250,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     type=int,
     metavar='N',
     help="train only N members the paper's way and scale the time",
+  )
+  options.add_argument(
+    '--torch_members',
+    type=int,
+    default=0,
+    metavar='N',
+    help='also time N members in PyTorch and scale the time',
   )
   options.add_argument('--memory', action='store_true')
   options.add_argument('--resolution', type=int, default=512, metavar='PX')
@@ -232,7 +272,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     text = f'{measured.peak_gib:.2f} GiB at most, {measured.seconds:.0f} s.'
   else:
     members = args.release_members or chosen.members
-    result |= compare(chosen, members, args.seed)
+    result |= compare(chosen, members, args.torch_members, args.seed)
     text = _format(result)
   common.report(result, text, as_json=args.json)
 

@@ -102,6 +102,20 @@ def label(
   return image, _combine(statistics, spec.soft_voting, image.shape[1:3])
 
 
+def stack(
+  generator: generators.Generator,
+  annotations: annotations_lib.Annotations,
+  sampling: generators.Sampling,
+) -> chex.Array:
+  """The feature vectors [pixels, features] of all annotated images."""
+  return jnp.concatenate(
+    [
+      _features(generator, latent[None], sampling)
+      for latent in annotations.latents
+    ]
+  )
+
+
 def train(
   generator: generators.Generator,
   annotations: annotations_lib.Annotations,
@@ -116,12 +130,7 @@ def train(
   Constant noise, latents in z, every pixel labelled; pixels that don't fill
   an epoch's last batch are left out.
   """
-  stacked = jnp.concatenate(
-    [
-      _features(generator, latent[None], sampling)
-      for latent in annotations.latents
-    ]
-  )
+  stacked = stack(generator, annotations, sampling)
   labels = jnp.asarray(annotations.masks.reshape(-1).astype(np.int32))
   num_classes = annotations.schema.num_classes
   spec = ensemble.InterpreterSpec(

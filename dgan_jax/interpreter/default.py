@@ -84,7 +84,10 @@ def train(
   schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
   optimizer = optax.adamw(schedule, b2=0.99, weight_decay=options.weight_decay)
   step = optimization.make_step(classifier, optimizer, class_weights)
-  state = _initial(classifier, optimizer, pixels, options, key)
+  num_features = sum(pixels.pyramid.channels)
+  state = jax.jit(
+    lambda: _initial(classifier, optimizer, num_features, options.members, key)
+  )()
   state = (checkpoint and checkpoint.restore(state)) or state
   held_out = _held_out(pixels, options, key)
   draw = _region_sampler(pixels, held_out, options, key)
@@ -133,12 +136,11 @@ def train(
 def _initial(
   classifier: ensemble.PixelClassifier,
   optimizer: optax.GradientTransformation,
-  pixels: annotated.AnnotatedPixels,
-  options: Options,
+  num_features: int,
+  members: int,
   key: chex.PRNGKey,
 ) -> State:
-  num_features = sum(pixels.pyramid.channels)
-  keys = jax.random.split(rng.stream(key, 'init'), options.members)
+  keys = jax.random.split(rng.stream(key, 'init'), members)
   member = jax.vmap(
     lambda k: optimization.init(classifier, optimizer, num_features, k)
   )(keys)
@@ -146,8 +148,8 @@ def _initial(
     step=jnp.zeros((), jnp.int32),
     member=member,
     best=member.merged(),
-    best_loss=jnp.full((options.members,), jnp.inf, jnp.float32),
-    misses=jnp.zeros((options.members,), jnp.int32),
+    best_loss=jnp.full((members,), jnp.inf, jnp.float32),
+    misses=jnp.zeros((members,), jnp.int32),
   )
 
 
