@@ -183,6 +183,7 @@ def image_statistics(
       return jax.tree.map(add, total, one), None
 
     starts = jnp.arange(0, canvas.height, tile)
+    # Two at a time: one's small operations fill the gaps of the other's.
     return lax.scan(rows, total, starts, unroll=2)[0], None
 
   zeros = Statistics.zeros(
