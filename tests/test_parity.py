@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import features
-from dgan_jax.checkpoints import release
+from dgan_jax.checkpoints import release, torch_format
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from tests import parity, parity_checks, parity_interpreter, small
@@ -16,9 +16,9 @@ from tests import parity, parity_checks, parity_interpreter, small
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
 _FILES = [
   'car_crop_and_interpolate_r64_tiny.npz',
-  'interpreter_34_classes.npz',
   'interpreter_training_20_classes.npz',
-  'stylegan1_r64_small.npz',
+  'mini_ckpt/expected.npz',
+  'stylegan1_r32_small.npz',
   'units.npz',
 ]
 
@@ -32,23 +32,29 @@ def test_the_vectors_of_the_reference_are_matched(name, capsys):
 
 
 def _changed(tmp_path, name, change):
-  """A copy of a vector file with changed arrays."""
-  with np.load(_GOLDENS / name) as archive:
+  """A copy of a vector file with changed arrays, beside what it was beside."""
+  source = _GOLDENS / name
+  with np.load(source) as archive:
     arrays = dict(archive)
   change(arrays)
-  np.savez(tmp_path / 'changed.npz', **arrays)
-  return str(tmp_path / 'changed.npz')
+  for neighbour in source.parent.iterdir():  # the checkpoints it is about
+    (tmp_path / neighbour.name).symlink_to(neighbour)
+  copy = tmp_path / source.name
+  copy.unlink()
+  np.savez(copy, **arrays)
+  return str(copy)
 
 
 @pytest.mark.parametrize(
   ('name', 'key', 'amount', 'quantity'),
   [
-    ('stylegan1_r64_small.npz', 'out/rgb', 1e-4, 'rgb'),
-    ('stylegan1_r64_small.npz', 'out/feat_03', 1e-4, 'features 3'),
-    ('stylegan1_r64_small.npz', 'out/image_u8', 1, 'image'),
-    ('interpreter_34_classes.npz', 'out/js', 1e-3, 'js'),
-    ('interpreter_34_classes.npz', 'out/logits', 1e-2, 'logits'),
-    ('interpreter_34_classes.npz', 'out/label', 1, 'label'),
+    ('stylegan1_r32_small.npz', 'out/rgb', 1e-4, 'rgb'),
+    ('stylegan1_r32_small.npz', 'out/feat_03', 1e-4, 'features 3'),
+    ('stylegan1_r32_small.npz', 'out/image_u8', 1, 'image'),
+    ('mini_ckpt/expected.npz', 'out/rgb', 1e-3, 'rgb'),
+    ('mini_ckpt/expected.npz', 'out/cls34/js', 1e-3, 'js'),
+    ('mini_ckpt/expected.npz', 'out/cls34/logits', 1e-2, 'logits'),
+    ('mini_ckpt/expected.npz', 'out/cls34/label', 1, 'label'),
     ('interpreter_training_20_classes.npz', 'out/loss', 1e-5, 'loss'),
     (
       'interpreter_training_20_classes.npz',
@@ -72,6 +78,77 @@ def test_a_number_that_is_off_fails(
   ]
   assert len(failed) == 1
   assert quantity in failed[0]
+
+
+@pytest.fixture(scope='module')
+def interpreter_vectors(tmp_path_factory):
+  """A file of the kind that holds features and members, of 34 classes.
+
+  Logits, uncertainty, labels and margins are the reference's own, of the
+  mini checkpoints, the surest pixels first; the statistics between them are
+  those of its logits.
+  """
+  folder = _GOLDENS / 'mini_ckpt'
+  with np.load(folder / 'expected.npz') as archive:
+    x = archive['out/features_px_first256']
+    theirs = {
+      name: archive[f'out/cls34/{name}'].reshape(-1)[: len(x)]
+      for name in ('js', 'label', 'min_margin')
+    }
+    logits = archive['out/cls34/logits']
+  order = np.argsort(-theirs['min_margin'])
+  x, logits = x[order], logits[:, order]
+  theirs = {name: value[order] for name, value in theirs.items()}
+  exact = parity_interpreter.exact_statistics(logits.astype(np.float64))
+  path = tmp_path_factory.mktemp('interpreter') / 'features.npz'
+  np.savez(
+    path,
+    **{
+      f'sd/member_{i}/{key}': value
+      for i, file in enumerate(
+        release.member_files(str(folder / 'interpreter_34'))
+      )
+      for key, value in torch_format.read(file).items()
+    },
+    **{f'out/{k}': v.astype(np.float32) for k, v in exact.items()}
+    | {f'out/{k}': v for k, v in theirs.items()},
+    **{
+      'in/features': x,
+      'out/logits': logits,
+      'out/votes': logits.argmax(-1).T,
+    },
+  )
+  return path
+
+
+def test_a_file_of_features_and_members_is_checked(interpreter_vectors, capsys):
+  assert parity.main([str(interpreter_vectors)]) == 0
+  assert capsys.readouterr().out.count(' ok') == 8
+
+
+@pytest.mark.parametrize(
+  ('key', 'amount', 'quantity'),
+  [
+    ('out/logits', 1e-2, 'logits'),
+    ('out/js', 1e-4, 'js'),
+    ('out/member_entropy', 1e-4, 'member_entropy'),
+    ('out/mean_softmax', 1e-4, 'mean_softmax'),
+    ('out/votes', 1, 'votes'),
+    ('out/label', 1, 'label'),
+  ],
+)
+def test_a_statistic_that_is_off_fails(
+  interpreter_vectors, tmp_path, capsys, key, amount, quantity
+):
+  with np.load(interpreter_vectors) as archive:
+    arrays = dict(archive)
+  arrays[key].flat[0] += amount  # of the surest pixel
+  np.savez(tmp_path / 'changed.npz', **arrays)
+  assert parity.main([str(tmp_path / 'changed.npz')]) == 1
+  failed = [
+    row for row in capsys.readouterr().out.splitlines() if row.endswith(' FAIL')
+  ]
+  assert [row.split()[1] for row in failed] == [quantity]
 
 
 def test_nan_fails():
@@ -186,8 +263,8 @@ def test_an_array_of_another_shape_is_named(tmp_path, capsys):
   def change(arrays):
     arrays['out/rgb'] = arrays['out/rgb'][:, :, :16]
 
-  assert parity.main([_changed(tmp_path, 'stylegan1_r64_small.npz', change)])
-  assert 'rgb is (1, 64, 64, 3); expected (1, 16,' in capsys.readouterr().out
+  assert parity.main([_changed(tmp_path, 'stylegan1_r32_small.npz', change)])
+  assert 'rgb is (2, 32, 32, 3); expected (2, 16,' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('content', [None, b'', b'not an archive'])
