@@ -31,13 +31,16 @@ def get_config() -> ConfigDict:
 
   config.sampling = sampling = ConfigDict()
   sampling.truncation_psi = 0.7  # 1: no truncation, 0: the mean image
-  sampling.truncation_layers = 8  # rows of w that truncation acts on
+  # Rows of w that truncation acts on, of two per resolution; 18: all.
+  sampling.truncation_layers = 8
   # 'const': the generator's own maps; 'random': from each sample's key;
   # 'none'.
   sampling.noise = 'const'
   # (first, end) of the image rows kept; (0, 0): all of them.
   sampling.rows = (0, 0)
   sampling.dtype = 'float32'  # or 'bfloat16', on accelerators
+  # Class of a conditional generator's images; -1: drawn for every sample.
+  sampling.label = -1
 
   config.interpreter = interpreter = ConfigDict()
   # 'default': quick; 'release': the published procedure, which reads only

@@ -48,6 +48,14 @@ def latents(keys: chex.PRNGKey, size: int) -> chex.Array:
   )
 
 
+def labels(keys: chex.PRNGKey, count: int) -> chex.Array:
+  """Classes [n] in [0, count), all as likely, one from the stream 'label' of
+  each key [n]."""
+  return jax.vmap(
+    lambda key: jax.random.randint(stream(key, 'label'), (), 0, count)
+  )(keys)
+
+
 def noise(
   keys: chex.PRNGKey, resolutions: tuple[int, ...]
 ) -> tuple[chex.Array, ...]:

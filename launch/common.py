@@ -84,6 +84,8 @@ def sampling(config: Config) -> generators.Sampling:
   fields = dict(config.sampling)
   if tuple(config.sampling.rows) == (0, 0):
     fields['rows'] = None
+  if config.sampling.label == -1:
+    fields['label'] = None
   return _options(generators.Sampling, fields, 'sampling')
 
 

@@ -8,7 +8,6 @@ executed and no type is looked up by name.
 """
 
 import dataclasses
-import functools
 import json
 import pathlib
 import shutil
@@ -22,7 +21,6 @@ import numpy as np
 from dgan_jax import errors, files
 from dgan_jax.checkpoints import names, orbax_arrays
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
 
 _FILE = 'checkpoint.json'
@@ -45,7 +43,7 @@ def save_generator(
     },
     {
       'kind': 'generator',
-      'architecture': dataclasses.asdict(generator.architecture),
+      'architecture': generators.architecture_to_json(generator.architecture),
       'noise': generator.noise is not None,
       'checksum': generators.checksum(generator),
     },
@@ -60,10 +58,8 @@ def load_generator(directory: files.PathLike) -> generators.Generator:
   """
   metadata = _metadata_of(directory, 'generator')
   try:
-    fields = dict(metadata['architecture'])
-    fields['channels'] = tuple(fields['channels'])
-    architecture = stylegan1.StyleGAN1(**fields)
-    like = _generator_shapes(architecture, bool(metadata['noise']))
+    architecture = generators.architecture_from_json(metadata['architecture'])
+    like = generators.shapes(architecture, bool(metadata['noise']))
   except (KeyError, TypeError, ValueError) as error:
     raise _unfit(directory, error) from None
   tree = jax.tree.map(jnp.asarray, load_pytree(directory, like))
@@ -199,20 +195,6 @@ class _Header:
   shapes: dict[str, jax.ShapeDtypeStruct]
   digests: dict[str, str]
   sha256: str
-
-
-def _generator_shapes(
-  architecture: stylegan1.StyleGAN1, noise: bool
-) -> dict[str, Any]:
-  """The shapes of a generator's arrays."""
-  shape = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
-  return {
-    'params': names.param_shapes(names.generator_entries(architecture)),
-    'w_avg': shape((architecture.num_ws, architecture.latent_size)),
-    'noise': tuple(shape((1, r, r, 1)) for r in architecture.noise_resolutions)
-    if noise
-    else None,
-  }
 
 
 def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:

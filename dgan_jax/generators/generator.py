@@ -1,7 +1,9 @@
 """A generator ready to use: architecture, weights, mean latent and noise."""
 
 import dataclasses
+import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import chex
@@ -11,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import features, files, rng
-from dgan_jax.generators import stylegan1
+from dgan_jax.generators import stylegan1, stylegan2
+
+Architecture = stylegan1.StyleGAN1 | stylegan2.StyleGAN2
 
 NOISE_MODES = ('const', 'random', 'none')
 DTYPES = ('float32', 'bfloat16')
@@ -25,11 +29,12 @@ class Generator:
     architecture: what the weights belong to; static under jit.
     params: the weights, nested dict of float32 arrays.
     w_avg: mean w, [num_ws, latent_size]; rows may differ.
-    noise: constant noise maps [1, r, r, 1], two per resolution, or None if
-      the generator has none of its own.
+    noise: constant noise maps [1, r, r, 1], one per entry of the
+      architecture's `noise_resolutions`, or None if the generator has none of
+      its own.
   """
 
-  architecture: stylegan1.StyleGAN1 = flax.struct.field(pytree_node=False)
+  architecture: Architecture = flax.struct.field(pytree_node=False)
   params: Any
   w_avg: chex.Array
   noise: tuple[chex.Array, ...] | None = None
@@ -47,6 +52,8 @@ class Sampling:
     rows: (first, end) of the image rows kept, for domains that aren't square
       (512 px cars: (64, 448)); None keeps all.
     dtype: 'float32' or, on accelerators, 'bfloat16'.
+    label: class of a conditional generator's images; None draws one, all as
+      likely, from the sample's key.
   """
 
   truncation_psi: float = 0.7
@@ -54,6 +61,7 @@ class Sampling:
   noise: str = 'const'
   rows: tuple[int, int] | None = None
   dtype: str = 'float32'
+  label: int | None = None
 
   def __post_init__(self) -> None:
     if self.noise not in NOISE_MODES:
@@ -61,9 +69,41 @@ class Sampling:
     if self.dtype not in DTYPES:
       raise ValueError(f'Type {self.dtype!r} is none of {DTYPES}.')
 
-  def canvas(self, architecture: stylegan1.StyleGAN1) -> features.Canvas:
+  def canvas(self, architecture: Architecture) -> features.Canvas:
     """The frame that images and labels live in."""
     return features.Canvas.of(architecture.resolution, self.rows)
+
+
+def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
+  """The architecture as what JSON can hold."""
+  kind = type(architecture).__name__
+  return {'kind': kind, **dataclasses.asdict(architecture)}
+
+
+def architecture_from_json(fields: Mapping[str, Any]) -> Architecture:
+  """The inverse; without a kind it is a StyleGAN1.
+
+  Raises:
+    AttributeError, KeyError, TypeError, ValueError: these are no fields of an
+      architecture.
+  """
+  fields = {**fields, 'channels': tuple(fields['channels'])}
+  kinds: dict[str, type[Architecture]] = {
+    'StyleGAN1': stylegan1.StyleGAN1,
+    'StyleGAN2': stylegan2.StyleGAN2,
+  }
+  return kinds[fields.pop('kind', 'StyleGAN1')](**fields)
+
+
+def shapes(architecture: Architecture, has_noise: bool) -> dict[str, Any]:
+  """The `jax.ShapeDtypeStruct`s of a generator's params, w_avg and noise."""
+  shape = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)
+  maps = tuple(shape((1, r, r, 1)) for r in architecture.noise_resolutions)
+  return {
+    'params': jax.eval_shape(architecture.init, rng.root_key(0)),
+    'w_avg': shape((architecture.num_ws, architecture.latent_size)),
+    'noise': maps if has_noise else None,
+  }
 
 
 def checksum(generator: Generator) -> str:
@@ -103,20 +143,59 @@ def truncate(
 
 
 def mean_w(
-  architecture: stylegan1.StyleGAN1,
+  architecture: Architecture,
   params: Any,
   *,
   key: chex.PRNGKey,
   num_samples: int = 8000,
 ) -> chex.Array:
-  """w_avg [num_ws, latent_size] as the mean of mapped latents."""
+  """w_avg [num_ws, latent_size] as the mean of mapped latents, of all classes
+  alike if there are any."""
   z = jax.random.normal(key, (num_samples, architecture.latent_size))
-  mean = architecture.map(params, z).mean(0)
+  labels = None
+  if architecture.num_labels:
+    labels = jnp.arange(num_samples) % architecture.num_labels
+  mean = architecture.map(params, z, labels).mean(0)
   return jnp.broadcast_to(mean, (architecture.num_ws, mean.shape[-1]))
 
 
+def labels_of(
+  generator: Generator,
+  batch: int,
+  keys: chex.PRNGKey | None,
+  sampling: Sampling,
+) -> chex.Array | None:
+  """The classes [batch] of a conditional generator's samples, else None.
+
+  Raises:
+    ValueError: the class asked for is not among them, or is to be drawn
+      without keys.
+  """
+  count, label = generator.architecture.num_labels, sampling.label
+  if label is not None and not 0 <= label < max(count, 1):
+    raise ValueError(
+      f'Class {label} is none of the {count} classes of this generator.'
+      if count
+      else f'Class {label} of a generator that is not conditional.'
+    )
+  if not count:
+    return None
+  if label is not None:
+    return jnp.full((batch,), label)
+  if keys is None:
+    raise ValueError(
+      f'A generator of {count} classes needs a label, or the keys of the '
+      'samples to draw one.'
+    )
+  return rng.labels(keys, count)
+
+
 def styles(
-  generator: Generator, latents: chex.Array, sampling: Sampling, space: str
+  generator: Generator,
+  latents: chex.Array,
+  sampling: Sampling,
+  space: str,
+  labels: chex.Array | None = None,
 ) -> chex.Array:
   """Latents to ws [batch, rows, latent_size].
 
@@ -126,9 +205,10 @@ def styles(
       [batch, rows, latent_size], which is used as it is, untruncated.
     sampling: the truncation.
     space: 'z' or 'w'.
+    labels: classes [batch] of z, if the generator is conditional.
   """
   if space == 'z':
-    w = generator.architecture.map(generator.params, latents)
+    w = generator.architecture.map(generator.params, latents, labels)
     return truncate(
       w,
       generator.w_avg,
@@ -155,7 +235,8 @@ def sample_latents(
   Args:
     generator: latent -> image.
     latents: see `styles`.
-    keys: [batch], where the noise comes from if `sampling.noise` is 'random'.
+    keys: [batch], where random noise and the classes of a conditional
+      generator come from.
     sampling: truncation, noise, crop and type.
     space: 'z' or 'w'.
 
@@ -163,8 +244,8 @@ def sample_latents(
     images uint8 [batch, height, width, 3] and the features.
 
   Raises:
-    ValueError: constant noise from a generator that has none, or random
-      noise without keys.
+    ValueError: constant noise from a generator that has none, random noise
+      without keys, or a class that there isn't.
   """
   architecture = generator.architecture
   noise = None
@@ -179,7 +260,10 @@ def sample_latents(
     if keys is None:
       raise ValueError("noise='random' needs the keys of the samples.")
     noise = rng.noise(keys, architecture.noise_resolutions)
-  ws = styles(generator, latents, sampling, space)
+  labels = None
+  if space == 'z':
+    labels = labels_of(generator, latents.shape[0], keys, sampling)
+  ws = styles(generator, latents, sampling, space, labels)
   rgb, pyramid = architecture.synthesize(
     generator.params, ws, noise, jnp.dtype(sampling.dtype)
   )

@@ -5,13 +5,18 @@ rate (Karras et al. 2018, section 4.1) is a multiplier at run time.
 """
 
 import math
+from collections.abc import Sequence
 
 import chex
+import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
 
 # Inputs that `dense_in_parts` adds up at once.
 _PART_SIZE = 32
+# StyleGAN2's filter along an axis, [far, near, near, far]: [1, 3, 3, 1] / 8,
+# times 2 for the zeros between the pixels that it fills.
+_FIR = (0.75, 0.25)
 
 
 def multiplier(fan_in: int, gain: float = math.sqrt(2), lr: float = 1) -> float:
@@ -89,11 +94,12 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
   y = conv(padded, kernels, 'VALID')
   y = y.reshape(batch, height + 1, width + 1, 2, 2, channels)
-  rows = [
-    [y[:, a : a + height, b : b + width, a, b] for b in (0, 1)] for a in (0, 1)
-  ]
-  y = jnp.stack([jnp.stack(row, axis=3) for row in rows], axis=2)
-  return y.reshape(batch, 2 * height, 2 * width, channels)
+  return _interleave(
+    [
+      [y[:, a : a + height, b : b + width, a, b] for b in (0, 1)]
+      for a in (0, 1)
+    ]
+  )
 
 
 def _phase_taps(kernel: chex.Array, axis: int) -> chex.Array:
@@ -107,6 +113,91 @@ def _phase_taps(kernel: chex.Array, axis: int) -> chex.Array:
   even = jnp.concatenate([before, centre + after], axis)
   odd = jnp.concatenate([before + centre, after], axis)
   return jnp.stack([even, odd])
+
+
+def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
+  """3x3 transposed convolution with stride 2, then the filter of `_FIR`.
+
+  StyleGAN2's upsampling convolution (Karras et al. 2020, section 4). Each of
+  the four output phases is a convolution with the taps that reach it, 9
+  multiplications for a source pixel, and is filtered before they meet.
+
+  Args:
+    x: [batch, h, w, in].
+    kernel: [3, 3, in, out], as PyTorch's conv_transpose2d takes it.
+
+  Returns:
+    [batch, 2h, 2w, out].
+  """
+  _, height, width, _ = x.shape
+  padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  # Of 2h + 1 rows, even ones see two source rows, odd ones see one.
+  taps = (slice(None, None, -2), slice(1, 2))
+  y = [
+    [conv(padded[:, a:, b:], kernel[taps[a], taps[b]], 'VALID') for b in (0, 1)]
+    for a in (0, 1)
+  ]
+  columns = [_fir(y[0][b], y[1][b], axis=1, size=height) for b in (0, 1)]
+  return _interleave(
+    [_fir(columns[0][a], columns[1][a], axis=2, size=width) for a in (0, 1)]
+  )
+
+
+def _fir(
+  even: chex.Array, odd: chex.Array, axis: int, size: int
+) -> tuple[chex.Array, chex.Array]:
+  """Filters an axis that is given by its even and its odd elements.
+
+  Args:
+    even: size + 1 elements of the axis.
+    odd: as many, of which the last is zero.
+    axis: which.
+    size: half the length of the result.
+
+  Returns:
+    The even and the odd elements of the filtered axis, `size` each.
+  """
+
+  def at(x: chex.Array, start: int) -> chex.Array:
+    return lax.slice_in_dim(x, start, start + size, axis=axis)
+
+  pad = [(0, 0)] * even.ndim
+  pad[axis] = (1, 0)
+  before = at(jnp.pad(odd, pad), 0)
+  near, far = _FIR
+  return (
+    far * (before + at(even, 1)) + near * (at(even, 0) + at(odd, 0)),
+    far * (at(even, 0) + at(odd, 1)) + near * (at(odd, 0) + at(even, 1)),
+  )
+
+
+def upsample(x: chex.Array) -> chex.Array:
+  """Zeros between the pixels, then the filter of `_FIR`.
+
+  Bilinear interpolation, but for a border of zeros; [batch, h, w, c] to
+  [batch, 2h, 2w, c].
+  """
+  near, far = _FIR
+  for axis in (1, 2):
+    size = x.shape[axis]
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (1, 1)
+    padded = jnp.pad(x, pad)
+    before = lax.slice_in_dim(padded, 0, size, axis=axis)
+    after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+    pair = [far * before + near * x, near * x + far * after]
+    shape = list(x.shape)
+    shape[axis] = 2 * size
+    x = jnp.stack(pair, axis=axis + 1).reshape(shape)
+  return x
+
+
+def _interleave(phases: Sequence[Sequence[chex.Array]]) -> chex.Array:
+  """phases[a][b] [batch, h, w, c] is pixel (a, b) of every 2x2 pixels of the
+  result [batch, 2h, 2w, c]."""
+  y = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
+  batch, height, _, width, _, channels = y.shape
+  return y.reshape(batch, 2 * height, 2 * width, channels)
 
 
 def blur(x: chex.Array) -> chex.Array:
@@ -141,3 +232,34 @@ def leaky_relu(x: chex.Array) -> chex.Array:
 def pixel_norm(z: chex.Array, eps: float = 1e-8) -> chex.Array:
   """Scales latents [batch, n] to unit mean square."""
   return z * lax.rsqrt(jnp.square(z).mean(-1, keepdims=True) + eps)
+
+
+class EqualizedDense(nn.Module):
+  """Dense layer with an equalised learning rate.
+
+  Attributes:
+    size: number of outputs.
+    gain: of the weight at run time.
+    lr: learning rate of this layer over that of others.
+    bias: what biases start from.
+    dtype: of the computation.
+  """
+
+  size: int
+  gain: float = 1
+  lr: float = 1
+  bias: float = 0
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    """[..., in] to [..., size]."""
+    fan_in = x.shape[-1]
+    kernel = self.param(
+      'kernel', nn.initializers.normal(1 / self.lr), (fan_in, self.size)
+    )
+    bias = self.param('bias', nn.initializers.constant(self.bias), (self.size,))
+    kernel = kernel * multiplier(fan_in, self.gain, self.lr)
+    product = dense_in_parts if x.ndim == 2 else dense
+    y = product(x.astype(self.dtype), kernel.astype(self.dtype))
+    return add_channels(y, bias * self.lr)

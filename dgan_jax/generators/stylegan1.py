@@ -15,9 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from dgan_jax import features
-from dgan_jax.generators import layers
-
-MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
+from dgan_jax.generators import layers, resolutions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,23 +41,16 @@ class StyleGAN1:
   fused_from: int = 128
 
   def __post_init__(self) -> None:
-    stages = int(math.log2(max(self.resolution, 1))) - 1
-    if self.resolution != 2 ** (stages + 1) or not (
-      MIN_RESOLUTION <= self.resolution <= MAX_RESOLUTION
-    ):
-      raise ValueError(
-        f'Resolution {self.resolution} is not a power of two from '
-        f'{MIN_RESOLUTION} to {MAX_RESOLUTION}.'
-      )
-    if len(self.channels) != stages:
-      raise ValueError(
-        f'{len(self.channels)} channel counts {self.channels} for '
-        f'{self.resolution} px; expected {stages}, one per resolution.'
-      )
+    resolutions.check(self.resolution, self.channels)
 
   @property
   def resolutions(self) -> tuple[int, ...]:
     return features.resolutions_up_to(self.resolution)
+
+  @property
+  def num_labels(self) -> int:
+    """Classes: the network is not conditional."""
+    return 0
 
   @property
   def num_ws(self) -> int:
@@ -76,8 +67,12 @@ class StyleGAN1:
     """Channels of every level of the pyramid."""
     return tuple(c for c in self.channels for _ in range(2))
 
-  def map(self, params: Any, z: chex.Array) -> chex.Array:
-    """Latents z [batch, latent_size] to w of the same shape."""
+  def map(
+    self, params: Any, z: chex.Array, labels: chex.Array | None = None
+  ) -> chex.Array:
+    """Latents z [batch, latent_size] to w of the same shape; there are no
+    labels."""
+    del labels
     chex.assert_shape(z, (None, self.latent_size))
     return Mapping(self).apply({'params': params['mapping']}, z)
 
@@ -118,27 +113,6 @@ class StyleGAN1:
     }
 
 
-class EqualizedDense(nn.Module):
-  """Dense layer with an equalised learning rate."""
-
-  size: int
-  gain: float = 1
-  lr: float = 1
-  dtype: chex.ArrayDType = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: chex.Array) -> chex.Array:
-    fan_in = x.shape[-1]
-    kernel = self.param(
-      'kernel', nn.initializers.normal(1 / self.lr), (fan_in, self.size)
-    )
-    bias = self.param('bias', nn.initializers.zeros, (self.size,))
-    kernel = kernel * layers.multiplier(fan_in, self.gain, self.lr)
-    dense = layers.dense_in_parts if x.ndim == 2 else layers.dense
-    y = dense(x.astype(self.dtype), kernel.astype(self.dtype))
-    return layers.add_channels(y, bias * self.lr)
-
-
 class Mapping(nn.Module):
   """z to w: pixel norm, then dense layers learning at a hundredth the rate."""
 
@@ -148,7 +122,7 @@ class Mapping(nn.Module):
   def __call__(self, z: chex.Array) -> chex.Array:
     x = layers.pixel_norm(z)
     for i in range(self.architecture.mapping_layers):
-      dense = EqualizedDense(
+      dense = layers.EqualizedDense(
         self.architecture.latent_size, math.sqrt(2), 0.01, name=f'dense_{i}'
       )
       x = layers.leaky_relu(dense(x))
@@ -194,7 +168,7 @@ class Epilogue(nn.Module):
     if noise is not None:
       x = x + (noise * strength[None, None, None]).astype(self.dtype)
     x = layers.instance_norm(layers.leaky_relu(x), self.instance_norm_eps)
-    style = EqualizedDense(2 * channels, name='style')(w)[:, None, None]
+    style = layers.EqualizedDense(2 * channels, name='style')(w)[:, None, None]
     scale, shift = jnp.split(style.astype(self.dtype), 2, axis=-1)
     return x * (scale + 1) + shift
 
@@ -254,5 +228,5 @@ class Synthesis(nn.Module):
       rows = slice(2 * i, 2 * i + 2)
       x, raw = block(x, ws[:, rows], maps[rows])
       levels += [x, raw]
-    rgb = EqualizedDense(3, name='to_rgb')(x)
+    rgb = layers.EqualizedDense(3, name='to_rgb')(x)
     return rgb, features.FeaturePyramid(tuple(levels))

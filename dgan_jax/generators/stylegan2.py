@@ -1,0 +1,325 @@
+"""StyleGAN2 (Karras et al. 2020) as a pure function that shows its features.
+
+Covers the official networks (TensorFlow, StyleGAN2-ADA in PyTorch) and the
+community's port that EditGAN uses: they compute the same, up to `conv_clamp`.
+A style scales the activations before the convolution and after it (the
+demodulation) rather than its weights, so that samples share one kernel and no
+grouped convolution is needed.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from dgan_jax import features
+from dgan_jax.generators import layers, resolutions
+
+BLOCKS = ('skip', 'resnet', 'orig')
+
+_DEMODULATION_EPS = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2:
+  """The architecture: everything about the network but its weights.
+
+  Attributes:
+    resolution: height and width of the image, a power of two, 8 to 1024.
+    channels: of every resolution from 4x4 up.
+    latent_size: length of z and of w.
+    mapping_layers: dense layers between z and w.
+    num_labels: classes of a conditional network; 0 if it is none.
+    block: how blocks are connected (figure 7 of the paper): 'skip' sums an
+      image of every resolution, 'resnet' adds blocks to what they are given,
+      'orig' does neither.
+    conv_clamp: bound of every layer's output in networks that were trained
+      with half precision (256 in StyleGAN2-ADA); None: no bound.
+  """
+
+  resolution: int
+  channels: tuple[int, ...]
+  latent_size: int = 512
+  mapping_layers: int = 8
+  num_labels: int = 0
+  block: str = 'skip'
+  conv_clamp: float | None = None
+
+  def __post_init__(self) -> None:
+    resolutions.check(self.resolution, self.channels)
+    if self.block not in BLOCKS:
+      raise ValueError(f'Block {self.block!r} is none of {BLOCKS}.')
+
+  @property
+  def resolutions(self) -> tuple[int, ...]:
+    return features.resolutions_up_to(self.resolution)
+
+  @property
+  def num_ws(self) -> int:
+    """Rows of ws: one for every convolution, one for the last to_rgb."""
+    return 2 * len(self.channels)
+
+  @property
+  def noise_resolutions(self) -> tuple[int, ...]:
+    """Sizes of the noise maps, one for every convolution."""
+    return tuple(r for r in self.resolutions for _ in range(2))[1:]
+
+  @property
+  def feature_channels(self) -> tuple[int, ...]:
+    """Channels of every level of the pyramid."""
+    return tuple(c for c in self.channels for _ in range(2))
+
+  def map(
+    self, params: Any, z: chex.Array, labels: chex.Array | None = None
+  ) -> chex.Array:
+    """Latents to w.
+
+    Args:
+      params: as `init` lays them out.
+      z: [batch, latent_size].
+      labels: ints [batch] in [0, num_labels), for a conditional network.
+
+    Returns:
+      w [batch, latent_size].
+
+    Raises:
+      ValueError: a conditional network without labels.
+    """
+    chex.assert_shape(z, (None, self.latent_size))
+    if self.num_labels and labels is None:
+      raise ValueError(f'A network of {self.num_labels} classes needs labels.')
+    result: Any = Mapping(self).apply({'params': params['mapping']}, z, labels)
+    return result
+
+  def synthesize(
+    self,
+    params: Any,
+    ws: chex.Array,
+    noise: tuple[chex.Array, ...] | None,
+    dtype: chex.ArrayDType = jnp.float32,
+  ) -> tuple[chex.Array, features.FeaturePyramid]:
+    """Styles to an image and its features.
+
+    Args:
+      params: as `init` lays them out.
+      ws: [batch, rows, latent_size] with rows >= num_ws; more are ignored.
+      noise: [batch or 1, r, r, 1] for r in `noise_resolutions`, or None.
+      dtype: of the computation; styles and the image stay float32.
+
+    Returns:
+      rgb float32 [batch, resolution, resolution, 3], about [-1, 1], and the
+      pyramid that EditGAN (Ling et al. 2021) reads: the constant, then every
+      convolution after its activation. Of residual blocks the second level is
+      the block's output, sum included.
+    """
+    chex.assert_rank(ws, 3)
+    result: Any = Synthesis(self, dtype).apply(
+      {'params': params['synthesis']}, ws, noise
+    )
+    return result
+
+  def init(self, key: chex.PRNGKey) -> Any:
+    """Random parameters: weights standard normal, biases of styles one,
+    other biases zero."""
+    z = jnp.zeros((1, self.latent_size))
+    ws = jnp.zeros((1, self.num_ws, self.latent_size))
+    labels = jnp.zeros((1,), int) if self.num_labels else None
+    mapping_key, synthesis_key = jax.random.split(key)
+    return {
+      'mapping': Mapping(self).init(mapping_key, z, labels)['params'],
+      'synthesis': Synthesis(self).init(synthesis_key, ws, None)['params'],
+    }
+
+
+class Mapping(nn.Module):
+  """z, and the class of a conditional network, to w."""
+
+  architecture: StyleGAN2
+
+  @nn.compact
+  def __call__(self, z: chex.Array, labels: chex.Array | None) -> chex.Array:
+    architecture = self.architecture
+    x = layers.pixel_norm(z)
+    if architecture.num_labels:
+      one_hot = jax.nn.one_hot(labels, architecture.num_labels)
+      embed = layers.EqualizedDense(architecture.latent_size, name='embed')
+      x = jnp.concatenate([x, layers.pixel_norm(embed(one_hot))], axis=-1)
+    for i in range(architecture.mapping_layers):
+      dense = layers.EqualizedDense(
+        architecture.latent_size, lr=0.01, name=f'dense_{i}'
+      )
+      x = activate(dense(x))
+    return x
+
+
+def activate(x: chex.Array) -> chex.Array:
+  """Leaky ReLU that keeps the mean square of its input."""
+  return layers.leaky_relu(x) * math.sqrt(2)
+
+
+class StyledConv(nn.Module):
+  """3x3 convolution under a style, noise, bias and activation.
+
+  Attributes:
+    size: channels of the output.
+    upsample: whether the output is twice the size.
+    clamp: bound of the output, or None.
+    dtype: of the computation.
+  """
+
+  size: int
+  upsample: bool = False
+  clamp: float | None = None
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: chex.Array, w: chex.Array, noise: chex.Array | None
+  ) -> chex.Array:
+    """[batch, h, w, in], w [batch, latent_size], noise [batch or 1, h', w', 1]
+    to [batch, h', w', size]."""
+    fan_in = x.shape[-1]
+    shape = (3, 3, fan_in, self.size)
+    kernel = self.param('kernel', nn.initializers.normal(1), shape)
+    strength = self.param('noise_strength', nn.initializers.zeros, ())
+    bias = self.param('bias', nn.initializers.zeros, (self.size,))
+    kernel = kernel * layers.multiplier(9 * fan_in, gain=1)
+    style = layers.EqualizedDense(fan_in, bias=1, name='style')(w)
+    demodulation = lax.rsqrt(
+      layers.dense(jnp.square(style), jnp.square(kernel).sum((0, 1)))
+      + _DEMODULATION_EPS
+    )
+    x = x * per_channel(style, self.dtype)
+    conv = layers.transposed_conv if self.upsample else layers.conv
+    y = conv(x, kernel.astype(self.dtype))
+    y = y * per_channel(demodulation, self.dtype)
+    if noise is not None:
+      y = y + (noise * strength).astype(self.dtype)
+    return bounded(activate(layers.add_channels(y, bias)), self.clamp)
+
+
+class ToRGB(nn.Module):
+  """1x1 convolution under a style that is not demodulated, and bias."""
+
+  clamp: float | None = None
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array, w: chex.Array) -> chex.Array:
+    """[batch, h, w, in], w [batch, latent_size] to float32 [batch, h, w, 3]."""
+    fan_in = x.shape[-1]
+    kernel = self.param('kernel', nn.initializers.normal(1), (fan_in, 3))
+    bias = self.param('bias', nn.initializers.zeros, (3,))
+    kernel = kernel * layers.multiplier(fan_in, gain=1)
+    style = layers.EqualizedDense(fan_in, bias=1, name='style')(w)
+    x = x * per_channel(style, self.dtype)
+    y = layers.dense(x, kernel.astype(self.dtype)).astype(jnp.float32)
+    return bounded(layers.add_channels(y, bias), self.clamp)
+
+
+def per_channel(scale: chex.Array, dtype: chex.ArrayDType) -> chex.Array:
+  """Factors [batch, c] of the channels of [batch, h, w, c]."""
+  return scale[:, None, None].astype(dtype)
+
+
+def bounded(x: chex.Array, bound: float | None) -> chex.Array:
+  """x within [-bound, bound]; as it is if there is none."""
+  return x if bound is None else jnp.clip(x, -bound, bound)
+
+
+class Block(nn.Module):
+  """All layers of one resolution; the 4x4 block starts from a constant."""
+
+  architecture: StyleGAN2
+  resolution: int
+  size: int
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    x: chex.Array | None,
+    image: chex.Array | None,
+    ws: chex.Array,
+    noise: tuple[chex.Array | None, ...],
+  ) -> tuple[chex.Array, tuple[chex.Array, chex.Array], chex.Array | None]:
+    """Returns (output, the two levels of the pyramid, the image so far).
+
+    Args:
+      x: output of the block before, [batch, r / 2, r / 2, in]; None at 4x4.
+      image: of the block before, [batch, r / 2, r / 2, 3], if any.
+      ws: [batch, convolutions + 1, latent_size].
+      noise: a map for each convolution.
+    """
+    architecture = self.architecture
+    conv = {'clamp': architecture.conv_clamp, 'dtype': self.dtype}
+    if x is None:
+      shape = (4, 4, self.size)
+      const = self.param('const', nn.initializers.normal(1), shape)
+      first = jnp.repeat(const[None].astype(self.dtype), ws.shape[0], axis=0)
+    else:
+      up = StyledConv(self.size, upsample=True, name='conv_0', **conv)
+      first = up(x, ws[:, 0], noise[0])
+    second = StyledConv(self.size, name='conv_1', **conv)(
+      first, ws[:, -2], noise[-1]
+    )
+    if x is not None and architecture.block == 'resnet':
+      skip = Skip(self.size, self.dtype, name='skip')(x)
+      second = (skip + second) * math.sqrt(0.5)
+    is_last = self.resolution == architecture.resolution
+    if is_last or architecture.block == 'skip':
+      rgb = ToRGB(name='to_rgb', **conv)(second, ws[:, -1])
+      image = rgb if image is None else layers.upsample(image) + rgb
+    return second, (first, second), image
+
+
+class Skip(nn.Module):
+  """What a residual block adds its convolutions to: its input, upsampled."""
+
+  size: int
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    """[batch, h, w, in] to [batch, 2h, 2w, size]."""
+    fan_in = x.shape[-1]
+    kernel = self.param(
+      'kernel', nn.initializers.normal(1), (fan_in, self.size)
+    )
+    kernel = kernel * layers.multiplier(fan_in, gain=1)
+    return layers.upsample(layers.dense(x, kernel.astype(self.dtype)))
+
+
+class Synthesis(nn.Module):
+  """Styles to image and features."""
+
+  architecture: StyleGAN2
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, ws: chex.Array, noise: tuple[chex.Array, ...] | None
+  ) -> tuple[chex.Array, features.FeaturePyramid]:
+    architecture = self.architecture
+    maps: Any = noise or (None,) * len(architecture.noise_resolutions)
+    x: Any = None
+    image: Any = None
+    levels: tuple[chex.Array, ...] = ()
+    for i, (resolution, size) in enumerate(
+      zip(architecture.resolutions, architecture.channels, strict=True)
+    ):
+      block = Block(
+        architecture, resolution, size, self.dtype, name=f'block_{resolution}'
+      )
+      # Convolutions count from 0 at 4x4, which has one; others have two.
+      first = max(2 * i - 1, 0)
+      x, pair, image = block(
+        x, image, ws[:, first : 2 * i + 2], maps[first : 2 * i + 1]
+      )
+      levels += pair
+    return image, features.FeaturePyramid(levels)
