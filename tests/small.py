@@ -18,26 +18,19 @@ def generator(
   resolution: int = 16,
   channels: tuple[int, ...] = (6, 5, 4),
   latent_size: int = 8,
+  kind: type[generators.Architecture] = stylegan1.StyleGAN1,
   **options: Any,
 ) -> generators.Generator:
-  """A generator with constant noise; options of `stylegan1.StyleGAN1`."""
-  architecture = stylegan1.StyleGAN1(
+  """A generator with constant noise; options of its architecture."""
+  architecture = kind(
     resolution, channels, latent_size, mapping_layers=2, **options
   )
   rng = np.random.default_rng(resolution)
-
-  def normal(*shape: int) -> jax.Array:
-    return jnp.asarray(rng.normal(size=shape), jnp.float32)
-
-  return generators.Generator(
-    architecture=architecture,
-    params=jax.tree.map(
-      lambda leaf: normal(*leaf.shape),
-      names.param_shapes(names.generator_entries(architecture)),
-    ),
-    w_avg=normal(architecture.num_ws, latent_size),
-    noise=tuple(normal(1, r, r, 1) for r in architecture.noise_resolutions),
+  arrays = jax.tree.map(
+    lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32),
+    generators.shapes(architecture, has_noise=True),
   )
+  return generators.Generator(architecture, **arrays)
 
 
 @functools.cache

@@ -172,14 +172,14 @@ def labels_of(
       without keys.
   """
   count, label = generator.architecture.num_labels, sampling.label
-  if label is not None and not 0 <= label < max(count, 1):
+  if not count:
+    if label is not None:
+      raise ValueError(f'Class {label} of a generator that is not conditional.')
+    return None
+  if label is not None and not 0 <= label < count:
     raise ValueError(
       f'Class {label} is none of the {count} classes of this generator.'
-      if count
-      else f'Class {label} of a generator that is not conditional.'
     )
-  if not count:
-    return None
   if label is not None:
     return jnp.full((batch,), label)
   if keys is None:

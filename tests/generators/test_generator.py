@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from dgan_jax import rng
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
 
 _GENERATOR = small.generator(8, (4, 3))
@@ -98,6 +100,63 @@ def test_random_noise_needs_keys():
     generators.sample_latents(
       _GENERATOR, np.ones((1, 8), np.float32), None, sampling
     )
+
+
+def test_a_class_is_given_or_drawn_from_the_key():
+  generator = small.generator(8, (4, 3), kind=stylegan2.StyleGAN2, num_labels=4)
+  drawn = np.asarray(rng.labels(_KEYS, 4))
+  assert len(set(drawn)) > 1
+  _, images, _ = _sample(generator, _KEYS, generators.Sampling())
+  for i, label in enumerate(drawn):
+    for given in range(4):
+      sampling = generators.Sampling(label=given)
+      _, image, _ = _sample(generator, _KEYS[i : i + 1], sampling)
+      difference = np.abs(np.int32(image[0]) - np.int32(images[i])).max()
+      assert (difference <= 1) == (given == label)
+
+
+def test_the_mean_w_of_a_conditional_generator_is_over_its_classes():
+  generator = small.generator(8, (4, 3), kind=stylegan2.StyleGAN2, num_labels=2)
+  architecture, params = generator.architecture, generator.params
+  key = jax.random.key(1)
+  w_avg = generators.mean_w(architecture, params, key=key, num_samples=10)
+  z = jax.random.normal(key, (10, 8))
+  w = architecture.map(params, z, np.arange(10) % 2)
+  np.testing.assert_allclose(w_avg[3], w.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('num_labels', 'label', 'words'),
+  [
+    (0, 1, 'Class 1 of a generator that is not conditional'),
+    (0, 0, 'Class 0 of a generator that is not conditional'),
+    (3, 3, 'Class 3 is none of the 3 classes'),
+    (3, -2, 'Class -2 is none of the 3 classes'),
+    (3, None, '3 classes needs a label, or the keys'),
+  ],
+)
+def test_a_class_that_there_is_not_is_refused(num_labels, label, words):
+  generator = small.generator(
+    8, (4, 3), kind=stylegan2.StyleGAN2, num_labels=num_labels
+  )
+  sampling = generators.Sampling(label=label)
+  z = np.ones((1, 8), np.float32)
+  with pytest.raises(ValueError, match=words):
+    generators.sample_latents(generator, z, None, sampling)
+
+
+@pytest.mark.parametrize('kind', [stylegan1.StyleGAN1, stylegan2.StyleGAN2])
+def test_an_architecture_survives_json(kind):
+  architecture = small.generator(8, (4, 3), kind=kind).architecture
+  fields = json.loads(json.dumps(generators.architecture_to_json(architecture)))
+  assert generators.architecture_from_json(fields) == architecture
+
+
+def test_an_architecture_without_a_kind_is_a_stylegan1():
+  fields = {'resolution': 8, 'channels': [4, 3]}
+  assert generators.architecture_from_json(fields) == stylegan1.StyleGAN1(
+    8, (4, 3)
+  )
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,52 @@ def test_upsample_conv_of_the_mirrored_kernel_is_the_fused_layer():
   np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+_FIR = np.outer((1, 3, 3, 1), (1, 3, 3, 1))[:, :, None, None] / np.float32(16)
+
+
+def _filtered(x):
+  """Correlates every channel with `_FIR`, without padding."""
+  channels = x.shape[-1]
+  return lax.conv_general_dilated(
+    jnp.asarray(x),
+    jnp.asarray(np.tile(_FIR, (1, 1, 1, channels)), jnp.float32),
+    (1, 1),
+    'VALID',
+    dimension_numbers=_LAYOUT,
+    feature_group_count=channels,
+  )
+
+
+@pytest.mark.parametrize('size', [(4, 4), (5, 8)])
+def test_transposed_conv_spreads_every_pixel_by_its_kernel_and_filters(size):
+  x, kernel = _normal(2, *size, 3), _normal(3, 3, 3, 5)
+  height, width = size
+  spread = np.zeros((2, 2 * height + 1, 2 * width + 1, 5), np.float32)
+  for a in range(3):
+    for b in range(3):
+      spread[:, a : a + 2 * height : 2, b : b + 2 * width : 2] += np.einsum(
+        'nhwi,io->nhwo', x, kernel[a, b]
+      )
+  pad = ((0, 0), (1, 1), (1, 1), (0, 0))
+  np.testing.assert_allclose(
+    jax.jit(layers.transposed_conv)(x, kernel),
+    _filtered(np.pad(spread, pad)),
+    atol=2e-5,
+  )
+
+
+def test_upsample_fills_in_zeros_and_filters():
+  x = _normal(2, 5, 7, 3)
+  zeros = np.zeros((2, 10, 14, 3), np.float32)
+  zeros[:, ::2, ::2] = x
+  pad = ((0, 0), (2, 1), (2, 1), (0, 0))
+  np.testing.assert_allclose(
+    jax.jit(layers.upsample)(x), _filtered(np.pad(zeros, pad)), atol=1e-6
+  )
+  flat = layers.upsample(np.ones((1, 4, 4, 1), np.float32))
+  np.testing.assert_allclose(flat[:, 1:-1, 1:-1], 1)
+
+
 def test_blur_is_a_convolution_with_zero_padding():
   x = _normal(2, 5, 7, 3)
   kernel = np.outer((1, 2, 1), (1, 2, 1))[:, :, None, None] / np.float32(16)
