@@ -2,72 +2,55 @@
 
 Both serialisations are read: the zip archive of PyTorch 1.6 and later
 (`data.pkl` and one entry per storage) and the legacy stream before it (five
-pickles, then the storages). The pickle only describes tensors; sizes, offsets
-and strides are checked against the bytes that are really there.
+pickles, then the storages). Only the storages of tensors that are returned
+are looked at.
 """
 
 import dataclasses
+import functools
 import io
-import math
 import pathlib
 import struct
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, files
-from dgan_jax.checkpoints import unpickle
+from dgan_jax.checkpoints import byte_stream, torch_tensors, unpickle
 
-MAX_FILE_BYTES = 4 * 2**30
 MAX_DEPTH = 16
 MAX_ENTRIES = 100_000
+# Real keys have 60 characters, and directories of archives 200 KB.
+_MAX_KEY = 400
+_MAX_DIRECTORY_BYTES = 2**22
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-# What training checkpoints wrap their state dict in.
-_WRAPPERS = ('model_state_dict', 'state_dict')
+# What training checkpoints wrap their state dict in. The networks of
+# rosinality and EditGAN have more of them; the averaged one is wanted.
+_WRAPPERS = ('model_state_dict', 'state_dict', 'g_ema')
 
-_DTYPES: Mapping[str, np.dtype] = {
-  f'torch.{name}Storage': np.dtype(dtype)
-  for name, dtype in {
-    'Double': np.float64,
-    'Float': np.float32,
-    'Half': np.float16,
-    'BFloat16': jnp.bfloat16,
-    'Long': np.int64,
-    'Int': np.int32,
-    'Short': np.int16,
-    'Char': np.int8,
-    'Byte': np.uint8,
-    'Bool': np.bool_,
-  }.items()
-}
+# The values [size] of a storage, fetched when they are needed.
+_Fetch = Callable[[torch_tensors.Storage], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Storage:
-  """`size` elements that several tensors may look at."""
+class Checkpoint:
+  """The tensors of a file; arrays are read-only views of it.
 
-  key: str
-  dtype: np.dtype
-  size: int
+  Attributes:
+    state_dict: {key: array} of the network.
+    wrapper: under which key the file keeps it; None if it holds nothing else.
+    beside: the tensors that it keeps beside, under dotted keys: read, and
+      checked, when they are asked for.
+  """
 
-  @property
-  def num_bytes(self) -> int:
-    return self.size * self.dtype.itemsize
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-  """A view of a storage; offset and strides count elements."""
-
-  storage: _Storage
-  offset: int
-  shape: tuple[int, ...]
-  strides: tuple[int, ...]
+  state_dict: dict[str, np.ndarray]
+  wrapper: str | None
+  beside: Mapping[str, np.ndarray]
 
 
 def read(path: files.PathLike) -> dict[str, np.ndarray]:
@@ -75,9 +58,9 @@ def read(path: files.PathLike) -> dict[str, np.ndarray]:
 
   Args:
     path: a file written by `torch.save`. Dicts inside dicts are flattened to
-      'outer.inner' keys; of a training checkpoint only its `state_dict` or
-      `model_state_dict` is read. What is no tensor (an epoch count) is left
-      out.
+      'outer.inner' keys; of a training checkpoint only its `state_dict`,
+      `model_state_dict` or `g_ema` is read. What is no tensor (an epoch
+      count) is left out.
 
   Returns:
     {key: array}, read-only, in the type it was stored in.
@@ -86,118 +69,63 @@ def read(path: files.PathLike) -> dict[str, np.ndarray]:
     errors.UserError: no such file, one that is damaged or something else, or
       one whose pickle asks for more than arrays and plain containers.
   """
-  path = pathlib.Path(path)
-  if not path.is_file():
-    raise errors.UserError(f'{path} does not exist or is not a file.')
-  size = path.stat().st_size
-  if size > MAX_FILE_BYTES:
-    raise errors.UserError(
-      f'{path} has {size:,} bytes; expected {MAX_FILE_BYTES:,} at most.'
-    )
-  data = path.read_bytes()
+  return read_checkpoint(path).state_dict
+
+
+def read_checkpoint(path: files.PathLike) -> Checkpoint:
+  """Reads a state dict and what is kept beside it; see `read`."""
+  data = byte_stream.map_file(path)
   try:
-    reader = _read_zip if data.startswith(b'PK') else _read_legacy
-    tree, storages = reader(data)
-    return {
-      key: _array(tensor, storages[tensor.storage.key])
-      for key, tensor in _flatten(_unwrap(tree)).items()
-    }
+    if not data:
+      raise unpickle.FormatError('is empty.')
+    if data[:2] == b'PK':
+      tree, fetch = _read_zip(pathlib.Path(path), data)
+    else:
+      tree, fetch = read_legacy(byte_stream.ByteStream(data))
+    network, wrapper, beside = _unwrap(tree)
+    return Checkpoint(
+      state_dict=dict(_Arrays(path, _flatten(network), fetch)),
+      wrapper=wrapper,
+      beside=_Arrays(path, _flatten(beside), fetch),
+    )
   except unpickle.FormatError as error:
     raise errors.UserError(f'{path} {error}') from None
 
 
-class _Descriptions:
-  """The pickle's side of a file: what it may name, and what it described."""
+class _Arrays(Mapping[str, np.ndarray]):
+  """Tensors as arrays, whose storages are fetched when they are needed."""
 
-  def __init__(self) -> None:
-    self.storages: dict[str, _Storage] = {}
+  def __init__(
+    self,
+    path: files.PathLike,
+    tensors: Mapping[str, torch_tensors.Tensor],
+    fetch: _Fetch,
+  ) -> None:
+    self._path = path
+    self._tensors = tensors
+    # Tensors share storages, and of some a copy is made.
+    self._fetch = functools.cache(fetch)
 
-  def load(self, stream: io.BytesIO) -> Any:
-    return unpickle.load(stream, _TABLE, self._persistent_load)
+  def __len__(self) -> int:
+    return len(self._tensors)
 
-  def _persistent_load(self, identifier: Any) -> _Storage:
-    """('storage', type, key, device, size[, view]) to its description."""
-    match identifier:
-      case (
-        'storage',
-        unpickle.Global(value=np.dtype() as dtype),
-        str(key),
-        _,
-        int(size),
-        *view,
-      ) if view in ([], [None]):
-        storage = _Storage(key, dtype, size)
-      case _:
-        raise unpickle.FormatError('refers to data that is no tensor storage.')
-    if not 0 <= storage.size <= MAX_FILE_BYTES:
-      raise unpickle.FormatError('describes a storage of impossible size.')
-    if self.storages.setdefault(storage.key, storage) != storage:
-      raise unpickle.FormatError(
-        f'describes storage {unpickle.shown(storage.key)} in two ways.'
-      )
-    return storage
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._tensors)
+
+  def __getitem__(self, key: str) -> np.ndarray:
+    tensor = self._tensors[key]
+    try:
+      return tensor.array(self._fetch(tensor.storage))
+    except unpickle.FormatError as error:
+      raise errors.UserError(f'{self._path} {error}') from None
 
 
-def _rebuild_tensor(
-  storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
-) -> _Tensor:
-  """Stands in for torch._utils._rebuild_tensor and _rebuild_tensor_v2."""
-  if not (
-    isinstance(storage, _Storage)
-    and isinstance(shape, tuple)
-    and isinstance(strides, tuple)
-    and len(shape) == len(strides) <= 8
-    and all(isinstance(n, int) and n >= 0 for n in (offset, *strides))
-    and all(isinstance(n, int) and n > 0 for n in shape)
-  ):
-    raise unpickle.FormatError('describes a tensor that cannot be.')
-  last = offset + sum(
-    (n - 1) * step for n, step in zip(shape, strides, strict=True)
-  )
-  # An expanded tensor (stride 0) may be larger than its storage: not in any
-  # real checkpoint, and a cheap way to ask for petabytes.
-  if math.prod(shape) > storage.size or last >= storage.size:
-    raise unpickle.FormatError(
-      f'describes a tensor of shape {shape}, strides {strides} and offset '
-      f'{offset} in a storage of {storage.size} values.'
-    )
-  return _Tensor(storage, offset, shape, strides)
-
-
-def _rebuild_parameter(tensor: Any, *_: Any) -> _Tensor:
-  if not isinstance(tensor, _Tensor):
-    raise unpickle.FormatError('describes a parameter that is no tensor.')
-  return tensor
-
-
-def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-  if not isinstance(pairs, list | tuple) or not all(
-    isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
-  ):
-    raise unpickle.FormatError(
-      'holds an OrderedDict that is not made of pairs.'
-    )
-  return {unpickle.hashable(key): value for key, value in pairs}
-
-
-_TABLE: Mapping[str, Any] = {
-  **_DTYPES,
-  'torch._utils._rebuild_tensor': _rebuild_tensor,
-  'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
-  'torch._utils._rebuild_parameter': _rebuild_parameter,
-  'collections.OrderedDict': _ordered_dict,
-}
-
-_Storages = Mapping[str, np.ndarray]
-
-
-def _read_zip(data: bytes) -> tuple[Any, _Storages]:
-  """What data.pkl describes, and the storages it refers to."""
+def _read_zip(path: pathlib.Path, data: memoryview) -> tuple[Any, _Fetch]:
+  """What data.pkl describes, and where the values are."""
   try:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-      return _read_archive(archive, len(data))
-  except unpickle.FormatError:
-    raise
+    # zipfile reads the directory; the entries are views.
+    with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
+      entries = archive.infolist()
   # What zipfile raises for an archive that isn't one, depending on where.
   except (
     zipfile.BadZipFile,
@@ -212,49 +140,92 @@ def _read_zip(data: bytes) -> tuple[Any, _Storages]:
   ) as error:
     reason = unpickle.shown(error).rstrip('.')
     raise unpickle.FormatError(f'is damaged or truncated ({reason}).') from None
+  return _read_archive(entries, data)
+
+
+class _DirectoryFile(io.FileIO):
+  """A file for zipfile, which makes 15 times its size of a directory."""
+
+  def read(self, size: int | None = -1, /) -> bytes:
+    if size is None or not 0 <= size <= _MAX_DIRECTORY_BYTES:
+      size = _MAX_DIRECTORY_BYTES
+    data = super().read(size)
+    if len(data) == _MAX_DIRECTORY_BYTES:
+      raise ValueError(f'directory of over {_MAX_DIRECTORY_BYTES:,} bytes')
+    return data
 
 
 def _read_archive(
-  archive: zipfile.ZipFile, file_size: int
-) -> tuple[Any, _Storages]:
-  entries = archive.infolist()
+  entries: list[zipfile.ZipInfo], data: memoryview
+) -> tuple[Any, _Fetch]:
   # Stored entries that don't overlap: so no entry is larger than it looks,
   # and reading all of them takes no more than the file has.
   if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
     raise unpickle.FormatError(
       'is compressed; PyTorch stores its entries plain.'
     )
-  if sum(entry.file_size for entry in entries) > file_size:
+  if sum(entry.file_size for entry in entries) > len(data):
     raise unpickle.FormatError('is damaged: its entries exceed its size.')
-  pickles = [n for n in archive.namelist() if n.endswith('/data.pkl')]
+  named = {entry.filename: entry for entry in entries}
+  pickles = [e.filename for e in entries if e.filename.endswith('/data.pkl')]
   if len(pickles) != 1:
     raise unpickle.FormatError(
       f'has {len(pickles)} entries data.pkl; a PyTorch checkpoint has one.'
     )
   root = pickles[0].removesuffix('data.pkl')
-  descriptions = _Descriptions()
-  tree = descriptions.load(io.BytesIO(archive.read(pickles[0])))
+  tree = torch_tensors.Descriptions().load(
+    byte_stream.ByteStream(_entry(named[pickles[0]], data))
+  )
   order = '<'
-  if f'{root}byteorder' in archive.namelist():
-    order = '>' if archive.read(f'{root}byteorder') == b'big' else '<'
-  return tree, {
-    key: _values(storage, archive.read(f'{root}data/{key}'), order)
-    for key, storage in descriptions.storages.items()
-  }
+  if f'{root}byteorder' in named:
+    order = '>' if _entry(named[f'{root}byteorder'], data) == b'big' else '<'
+
+  def fetch(storage: torch_tensors.Storage) -> np.ndarray:
+    name = f'{root}data/{storage.key}'
+    if name not in named:
+      raise unpickle.FormatError(
+        f'is damaged: it has no entry {unpickle.shown(name)}.'
+      )
+    return torch_tensors.values(storage, _entry(named[name], data), order)
+
+  return tree, fetch
 
 
-def _read_legacy(data: bytes) -> tuple[Any, _Storages]:
-  """What the fourth pickle describes, and the storages behind the fifth."""
-  stream = io.BytesIO(data)
-  if unpickle.load(stream, {}) != _LEGACY_MAGIC:
+def _entry(entry: zipfile.ZipInfo, data: memoryview) -> memoryview:
+  """The bytes of a stored entry, checked."""
+  name = unpickle.shown(entry.filename)
+  # Behind a header of its own, which has the lengths of two more fields.
+  header = bytes(data[entry.header_offset : entry.header_offset + 30])
+  if len(header) != 30 or not header.startswith(b'PK\x03\x04'):
+    raise unpickle.FormatError(f'is damaged: entry {name} has no header.')
+  start = entry.header_offset + 30 + sum(struct.unpack('<2H', header[26:]))
+  content = data[start : start + entry.file_size]
+  if len(content) != entry.file_size:
+    raise unpickle.FormatError(f'is damaged or truncated in entry {name}.')
+  if zlib.crc32(content) != entry.CRC:
+    raise unpickle.FormatError(f'is damaged: bad CRC-32 of entry {name}.')
+  return content
+
+
+def read_legacy(stream: byte_stream.ByteStream) -> tuple[Any, _Fetch]:
+  """Reads a legacy stream.
+
+  Returns:
+    What its fourth pickle describes, and a function that gives the values of
+    a storage.
+
+  Raises:
+    unpickle.FormatError: it is something else, or damaged.
+  """
+  if not _equals(unpickle.load(stream, {}), _LEGACY_MAGIC):
     raise unpickle.FormatError('is not a PyTorch checkpoint.')
   protocol = unpickle.load(stream, {})
-  if protocol != _LEGACY_PROTOCOL:
+  if not _equals(protocol, _LEGACY_PROTOCOL):
     raise unpickle.FormatError(
       f'has protocol {unpickle.shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
     )
   unpickle.load(stream, {})  # type sizes of the machine that wrote it
-  descriptions = _Descriptions()
+  descriptions = torch_tensors.Descriptions()
   tree = descriptions.load(stream)
   keys = unpickle.load(stream, {})
   if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
@@ -263,7 +234,7 @@ def _read_legacy(data: bytes) -> tuple[Any, _Storages]:
     raise unpickle.FormatError(
       'is damaged: it lists other storages than it uses.'
     )
-  storages = {}
+  raw: dict[str, bytes | memoryview] = {}
   for key in keys:
     storage = descriptions.storages[key]
     count = int.from_bytes(stream.read(8), 'little')
@@ -272,55 +243,44 @@ def _read_legacy(data: bytes) -> tuple[Any, _Storages]:
         f'is damaged or truncated: storage {unpickle.shown(key)} has {count} '
         f'values; expected {storage.size}.'
       )
-    storages[key] = _values(storage, stream.read(storage.num_bytes), '<')
-  return tree, storages
-
-
-def _values(storage: _Storage, raw: bytes, order: str) -> np.ndarray:
-  """The values [size] of a storage from its bytes."""
-  if len(raw) != storage.num_bytes:
-    raise unpickle.FormatError(
-      f'is damaged or truncated: storage {unpickle.shown(storage.key)} has '
-      f'{len(raw)} bytes; expected {storage.num_bytes}.'
-    )
-  # Through integers of the same width: byte order is not for bfloat16.
-  words = np.frombuffer(raw, f'{order}u{storage.dtype.itemsize}')
-  if storage.dtype == np.bool_:
-    return words != 0
-  return words.astype(words.dtype.newbyteorder('='), copy=False).view(
-    storage.dtype
+    raw[key] = stream.read(storage.num_bytes)
+    if len(raw[key]) != storage.num_bytes:
+      raise unpickle.FormatError(
+        f'is damaged or truncated: storage {unpickle.shown(key)} has '
+        f'{len(raw[key])} bytes; expected {storage.num_bytes}.'
+      )
+  return tree, lambda storage: torch_tensors.values(
+    storage, raw[storage.key], '<'
   )
 
 
-def _array(tensor: _Tensor, values: np.ndarray) -> np.ndarray:
-  # `_rebuild_tensor` has checked that this stays within the values.
-  return np.lib.stride_tricks.as_strided(
-    values[tensor.offset :],
-    tensor.shape,
-    [step * values.itemsize for step in tensor.strides],
-    writeable=False,
-  )
+def _equals(value: Any, number: int) -> bool:
+  return isinstance(value, int) and value == number
 
 
-def _unwrap(tree: Any) -> dict[Any, Any]:
+def _unwrap(
+  tree: Any,
+) -> tuple[dict[Any, Any], str | None, dict[Any, Any]]:
+  """The network's dict, its key, and what is beside."""
   if not isinstance(tree, dict):
     raise unpickle.FormatError(
       'holds something else than a state dict ({key: tensor}).'
     )
   for name in _WRAPPERS:
     if isinstance(tree.get(name), dict):
-      return tree[name]
-  return tree
+      rest = {key: value for key, value in tree.items() if key != name}
+      return tree[name], name, rest
+  return tree, None, {}
 
 
-def _flatten(tree: dict[Any, Any]) -> dict[str, _Tensor]:
+def _flatten(tree: dict[Any, Any]) -> dict[str, torch_tensors.Tensor]:
   """The tensors of a tree of dicts under dotted keys.
 
   Raises:
     unpickle.FormatError: it is deeper, or has more entries (a dict may be in
       many places at once), than any real checkpoint; or two keys are equal.
   """
-  seen: dict[str, _Tensor] = {}
+  seen: dict[str, torch_tensors.Tensor] = {}
   visited = 0
 
   def visit(node: dict[Any, Any], prefix: str, depth: int) -> None:
@@ -331,10 +291,14 @@ def _flatten(tree: dict[Any, Any]) -> dict[str, _Tensor]:
       visited += 1
       if visited > MAX_ENTRIES:
         raise unpickle.FormatError(f'has over {MAX_ENTRIES:,} entries.')
+      if not isinstance(name, str | int):
+        continue  # the keys of other things than tensors
       key = f'{prefix}{name}'
+      if len(key) > _MAX_KEY:
+        raise unpickle.FormatError(f'has a key of {len(key):,} characters.')
       if isinstance(value, dict):
         visit(value, f'{key}.', depth + 1)
-      elif isinstance(value, _Tensor):
+      elif isinstance(value, torch_tensors.Tensor):
         if key in seen:
           raise unpickle.FormatError(f'has two keys {unpickle.shown(key)}.')
         seen[key] = value

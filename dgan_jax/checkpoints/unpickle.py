@@ -2,25 +2,25 @@
 
 A pickle is a program for a stack machine, and Python's own machine will call
 whatever the program names. The machine here has no such power: the opcodes
-(parsed by `pickletools.genops`) push numbers, strings and plain containers,
-and a global is looked up in a table that the caller wrote. There is no import,
-no attribute access and no `__setstate__`, so what is not in the table cannot
-happen. The table of a format is all that a new format adds.
+push numbers, strings and plain containers, and a global is looked up in a
+table that the caller wrote. There is no import, no attribute access and no
+`__setstate__`, so what is not in the table cannot happen. The table of a
+format is all that a new format adds.
 
-What a small file can cost is bounded as well: opcodes are counted, integers
-are short, and keys are scalars (hashing a nest of shared tuples takes
-exponential time).
+What a small file can cost is bounded as well: steps are counted, integers are
+short, keys are scalars (hashing a nest of shared tuples takes exponential
+time), and what the pickle hands to functions again and again counts each time.
 """
 
 import dataclasses
-import pickletools
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
-# The largest published network takes 50,000.
-MAX_OPCODES = 1_000_000
-# The longest integer in use is the magic number of legacy torch files, 80.
-_MAX_INTEGER_BITS = 128
+from dgan_jax.checkpoints import byte_stream, pickle_opcodes
+
+# The largest published files take 120,000; at the most costly (empty sets) it
+# bounds what a pickle of small things can take to 100 MB.
+MAX_STEPS = 400_000
 
 
 class FormatError(ValueError):
@@ -40,34 +40,49 @@ class Global:
   value: Any
 
 
+class StandIn:
+  """What a function of the table may make in place of an object.
+
+  Only these take the state that the pickle has for an object.
+  """
+
+  def build(self, state: Any) -> None:
+    """Takes the state, anything plain.
+
+    Raises:
+      FormatError: it is not the state of such an object.
+    """
+    raise NotImplementedError
+
+
 def load(
-  stream: BinaryIO,
+  stream: byte_stream.ByteStream,
   table: Mapping[str, Any],
   persistent_load: Callable[[Any], Any] | None = None,
 ) -> Any:
   """Reads one pickle and leaves the stream behind it.
 
   Args:
-    stream: in memory (`io.BytesIO`), so that a length that lies costs nothing.
+    stream: the pickle and what may follow.
     table: 'module.name' -> a function of ours that takes any plain arguments
-      and refuses unfit ones by `FormatError`, or an inert value.
+      and refuses unfit ones by `FormatError`, or an inert value. A class is
+      a function that makes its `StandIn`.
     persistent_load: turns a persistent id into a value; None refuses them.
 
   Returns:
     Numbers, strings, plain containers, `Global`s of the table and what its
-    functions return. Containers may contain themselves.
+    functions return. Containers may contain themselves. Long bytes are views
+    of the stream.
 
   Raises:
     FormatError: the pickle asks for something else, is damaged or too long.
   """
-  machine = _Machine(table, persistent_load)
+  machine = _Machine(table, persistent_load, len(stream))
   try:
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-      if opcode.name == 'STOP':
+    for opcode, argument in pickle_opcodes.instructions(stream):
+      if opcode == 'STOP':
         return machine.stack.pop()
-      if count >= MAX_OPCODES:
-        raise FormatError(f'holds a pickle of over {MAX_OPCODES:,} steps.')
-      machine.step(opcode.name, argument)
+      machine.step(opcode, argument)
   except FormatError:
     raise
   except (ValueError, IndexError, KeyError) as error:
@@ -79,8 +94,11 @@ def load(
 
 def shown(value: object) -> str:
   """Untrusted text for an error message: short, one line, ASCII."""
-  text = ascii(str(value))[1:-1]
-  return text if len(text) <= 80 else f'{text[:77]}...'
+  # The text of a container may have no end.
+  if not isinstance(value, str | int | float | BaseException | None):
+    return f'a {type(value).__name__}'
+  text = ascii(str(value)[:80])[1:-1]
+  return text if len(text) < 80 else f'{text[:77]}...'
 
 
 class _Machine:
@@ -90,17 +108,22 @@ class _Machine:
     self,
     table: Mapping[str, Any],
     persistent_load: Callable[[Any], Any] | None,
+    size: int,
   ) -> None:
     self.stack: list[Any] = []
     self._outer: list[list[Any]] = []  # the stacks below the open marks
     self._memo: dict[int, Any] = {}
     self._table = table
     self._persistent_load = persistent_load
+    self._steps_left = MAX_STEPS
+    # Every byte is handed over once in files that mean well.
+    self._bytes_left = 2 * size + 4096
 
   def step(self, opcode: str, argument: Any) -> None:
     """Executes one opcode."""
+    self._spend_steps(1)
     if opcode in _VALUES:
-      self.stack.append(_short(argument))
+      self.stack.append(argument)
     elif opcode in _CONSTANTS:
       self.stack.append(_CONSTANTS[opcode])
     elif opcode in _EMPTY:
@@ -192,23 +215,54 @@ class _Machine:
     raise FormatError(f'makes an instance of {shown(argument)}: refused.')
 
   def reduce(self, _: Any) -> None:
+    self._call('calls')
+
+  def new_object(self, _: Any) -> None:
+    self._call('makes an instance of')
+
+  def _call(self, what: str) -> None:
     arguments, function = self.stack.pop(), self.stack.pop()
     if not (isinstance(function, Global) and callable(function.value)):
-      raise FormatError('calls something that is no function: refused.')
+      raise FormatError(f'{what} something that is no function: refused.')
     if not isinstance(arguments, tuple):
-      raise FormatError(f'calls {shown(function.name)} without arguments.')
+      raise FormatError(f'{what} {shown(function.name)} without arguments.')
+    self._spend(arguments)
     try:
       self.stack.append(function.value(*arguments))
     except TypeError:  # their number, or a type that the function never meets
       raise FormatError(
-        f'calls {shown(function.name)} with unfit arguments.'
+        f'{what} {shown(function.name)} with unfit arguments.'
       ) from None
 
   def build(self, _: Any) -> None:
-    # State on top of what an object is. PyTorch hangs version numbers on its
-    # dicts this way; nobody needs them.
-    self.stack.pop()
-    self._top(dict)
+    state = self.stack.pop()
+    target = self.stack[-1]
+    if isinstance(target, StandIn):
+      self._spend(state)
+      target.build(state)
+    elif not isinstance(target, dict):
+      raise FormatError(f'gives a state to {shown(target)}: refused.')
+    # PyTorch hangs version numbers on its dicts this way; nobody needs them.
+
+  def _spend(self, value: Any) -> None:
+    """Counts what a function is given, as it may use all of it.
+
+    A pickle can name the same list or the same bytes a million times.
+    """
+    items = value if isinstance(value, tuple) else (value,)
+    self._spend_steps(len(items))
+    for item in items:
+      if isinstance(item, str | bytes | memoryview):
+        self._bytes_left -= len(item)
+      elif isinstance(item, tuple | list | dict | set | frozenset):
+        self._spend_steps(len(item))
+    if self._bytes_left < 0:
+      raise FormatError('uses its own bytes again and again: refused.')
+
+  def _spend_steps(self, count: int) -> None:
+    self._steps_left -= count
+    if self._steps_left < 0:
+      raise FormatError(f'holds a pickle of over {MAX_STEPS:,} steps.')
 
   def persistent(self, argument: str) -> None:
     self._load_persistent(argument)
@@ -258,35 +312,13 @@ def hashable(key: Any) -> Any:
   return key
 
 
-def _short(value: Any) -> Any:
-  if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
-    raise FormatError(f'holds an integer of {value.bit_length():,} bits.')
-  return value
-
-
 _VALUES = frozenset(
-  [
-    'INT',
-    'BININT',
-    'BININT1',
-    'BININT2',
-    'LONG',
-    'LONG1',
-    'LONG4',
-    'FLOAT',
-    'BINFLOAT',
-    'STRING',
-    'BINSTRING',
-    'SHORT_BINSTRING',
-    'BINBYTES',
-    'SHORT_BINBYTES',
-    'BINBYTES8',
-    'BYTEARRAY8',
-    'UNICODE',
-    'BINUNICODE',
-    'SHORT_BINUNICODE',
-    'BINUNICODE8',
-  ]
+  (
+    *('INT', 'BININT', 'BININT1', 'BININT2', 'LONG', 'LONG1', 'LONG4'),
+    *('FLOAT', 'BINFLOAT', 'STRING', 'BINSTRING', 'SHORT_BINSTRING'),
+    *('BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8', 'BYTEARRAY8'),
+    *('UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8'),
+  )
 )
 _CONSTANTS = {'NONE': None, 'NEWTRUE': True, 'NEWFALSE': False}
 _EMPTY: Mapping[str, Callable[[], Any]] = {
@@ -296,7 +328,7 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
   'EMPTY_TUPLE': tuple,
 }
 _SHORT_TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
-_NOTHING = frozenset({'PROTO', 'FRAME'})
+_NOTHING = frozenset(('PROTO', 'FRAME'))
 _METHODS: Mapping[str, Callable[[_Machine, Any], None]] = {
   'MARK': _Machine.mark,
   'POP': _Machine.pop,
@@ -322,6 +354,7 @@ _METHODS: Mapping[str, Callable[[_Machine, Any], None]] = {
   'STACK_GLOBAL': _Machine.stack_global,
   'INST': _Machine.inst,
   'REDUCE': _Machine.reduce,
+  'NEWOBJ': _Machine.new_object,
   'BUILD': _Machine.build,
   'PERSID': _Machine.persistent,
   'BINPERSID': _Machine.binary_persistent,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import torch_format
+from dgan_jax.checkpoints import byte_stream, torch_format
 from tests.checkpoints import pickles
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
@@ -69,17 +69,86 @@ def test_a_training_checkpoint_gives_its_state_dict_only():
     np.testing.assert_array_equal(new[key], old[key])
 
 
+def test_an_averaged_network_comes_without_what_is_beside_it():
+  path = _MINI / 'mini_stylegan2_editgan_r64.pt'
+  checkpoint = torch_format.read_checkpoint(path)
+  assert checkpoint.wrapper == 'g_ema'
+  assert checkpoint.state_dict['style.1.weight'].shape == (64, 64)
+  assert list(checkpoint.beside) == ['latent_avg']
+  assert checkpoint.beside['latent_avg'].shape == (64,)
+  assert torch_format.read(path).keys() == checkpoint.state_dict.keys()
+
+
+def test_a_file_of_one_state_dict_has_nothing_beside():
+  checkpoint = torch_format.read_checkpoint(_ZIP)
+  assert checkpoint.wrapper is None
+  assert not checkpoint.beside
+
+
+@pytest.mark.parametrize('legacy', [False, True], ids=['zip', 'legacy'])
+def test_a_training_checkpoint_may_hold_options_and_optimizers(read, legacy):
+  namespace = pickles.name('argparse.Namespace') + b')\x81'
+  where = pickles.storage(6)
+  if legacy:
+    where = where.removesuffix(b'tQ') + b'NtQ'
+  tensor = pickles.tensor(where, (6,), (1,))
+  tree = pickles.mapping(
+    {
+      'g_ema': pickles.mapping({'w': tensor}),
+      'g_optim': b'}' + pickles.integer(0) + tensor + b's',
+      'args': namespace + pickles.mapping({'lr': b'N'}) + b'b',
+      'device': pickles.call('torch.device', pickles.text('cpu')),
+      'size': pickles.call('torch.Size', b']'),
+      'dtype': pickles.name('torch.float32'),
+    }
+  )
+  data = np.arange(6, dtype='<f4').tobytes()
+  if legacy:
+    found = read(pickles.legacy_file(tree, {'0': (6, data)}))
+  else:
+    found = read(_file(tree, data))
+  assert list(found) == ['w']
+
+
+def test_what_is_beside_is_checked_when_it_is_read(tmp_path):
+  tree = pickles.mapping(
+    {
+      'g_ema': pickles.mapping({'w': _tensor()}),
+      'other': pickles.tensor(pickles.storage(6, key='1'), (6,), (1,)),
+    }
+  )
+  path = tmp_path / 'made.pt'
+  path.write_bytes(_file(tree))  # without a storage '1'
+  checkpoint = torch_format.read_checkpoint(path)
+  np.testing.assert_array_equal(checkpoint.state_dict['w'], np.arange(6))
+  with pytest.raises(errors.UserError, match=r'made\.pt is damaged.*data/1'):
+    checkpoint.beside['other']
+
+
+def test_an_array_outlives_the_name_of_its_file(tmp_path):
+  path = tmp_path / 'made.pt'
+  path.write_bytes(_file(pickles.mapping({'w': _tensor()})))
+  array = torch_format.read(path)['w']
+  path.unlink()
+  np.testing.assert_array_equal(array, np.arange(6))
+
+
+def test_tensors_without_values_are_read(read):
+  tree = pickles.mapping({'x': _tensor((0, 3), (3, 1), offset=6)})
+  assert read(_file(tree))['x'].shape == (0, 3)
+
+
 def test_dicts_inside_dicts_become_dotted_keys_and_the_rest_is_left_out(read):
   tree = pickles.mapping(
     {
       'epoch': pickles.integer(3),
-      'g_ema': pickles.mapping({'w': _tensor(), 'list': b']'}),
+      'outer': pickles.mapping({'w': _tensor(), 'list': b']'}),
       'parameter': pickles.call(
         'torch._utils._rebuild_parameter', _tensor(), b'\x88', b'N'
       ),
     }
   )
-  assert list(read(_file(tree))) == ['g_ema.w', 'parameter']
+  assert list(read(_file(tree))) == ['outer.w', 'parameter']
 
 
 @pytest.mark.parametrize(
@@ -282,6 +351,26 @@ def test_a_dict_that_contains_itself_is_stopped(refusal):
   assert 'deep' in refusal(_file(b'}q\x00' + pickles.text('x') + b'h\x00s'))
 
 
+def test_keys_that_grow_along_the_nest_are_stopped(refusal):
+  tree = b'N'
+  for _ in range(8):
+    tree = pickles.mapping({'x' * 100: tree})
+  assert 'key of 403 characters' in refusal(_file(tree))
+
+
+def test_large_directories_are_not_read(refusal, monkeypatch):
+  monkeypatch.setattr(torch_format, '_MAX_DIRECTORY_BYTES', 100)
+  data = _file(pickles.mapping({'x': _tensor()}))
+  assert 'directory of over 100 bytes' in refusal(data)
+
+
+def test_a_protocol_that_is_a_nest_is_refused(refusal):
+  # t = (t, t), 60 times: its text would have no end.
+  data = pickles.program(pickles.integer(pickles.MAGIC))
+  data += pickles.program(b')', b'2\x86' * 60)
+  assert 'protocol a tuple; expected 1001' in refusal(data)
+
+
 def test_two_names_for_one_key_are_refused(refusal):
   tree = pickles.mapping(
     {'a.b': _tensor(), 'a': pickles.mapping({'b': _tensor()})}
@@ -292,7 +381,7 @@ def test_two_names_for_one_key_are_refused(refusal):
 @pytest.mark.parametrize(
   ('data', 'reason'),
   [
-    (b'', 'no pickle'),
+    (b'', 'is empty'),
     (b'hello', 'no pickle'),
     (b'PK\x03\x04', 'damaged or truncated'),
     (pickles.program(pickles.integer(1)), 'not a PyTorch checkpoint'),
@@ -315,7 +404,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 def test_files_beyond_the_limit_are_not_read(read, monkeypatch):
-  monkeypatch.setattr(torch_format, 'MAX_FILE_BYTES', 10)
+  monkeypatch.setattr(byte_stream, 'MAX_FILE_BYTES', 10)
   with pytest.raises(errors.UserError, match='expected 10 at most'):
     read(b'\0' * 11)
 

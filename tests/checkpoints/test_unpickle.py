@@ -1,4 +1,3 @@
-import io
 import os
 import pathlib
 import pickle
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dgan_jax.checkpoints import torch_format, unpickle
+from dgan_jax.checkpoints import byte_stream, torch_tensors, unpickle
 from tests.checkpoints import pickles
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
@@ -26,7 +25,9 @@ _PLAIN = {
 
 
 def _load(data, table=None, persistent_load=None):
-  return unpickle.load(io.BytesIO(data), table or {}, persistent_load)
+  return unpickle.load(
+    byte_stream.ByteStream(data), table or {}, persistent_load
+  )
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
@@ -49,9 +50,9 @@ def test_shared_and_self_containing_values_come_back():
 
 
 def test_the_stream_is_left_behind_the_pickle():
-  stream = io.BytesIO(pickle.dumps(1) + pickle.dumps(2) + b'rest')
+  stream = byte_stream.ByteStream(pickle.dumps(1) + pickle.dumps(2) + b'rest')
   assert [unpickle.load(stream, {}) for _ in range(2)] == [1, 2]
-  assert stream.read() == b'rest'
+  assert stream.read(9) == b'rest'
 
 
 def test_a_function_of_the_table_may_be_called():
@@ -163,7 +164,7 @@ def test_hostile_pickles_are_refused_by_the_name_of_what_they_want(
 ):
   marker = tmp_path / 'ran'
   with pytest.raises(unpickle.FormatError) as error:
-    _load(_hostile(marker)[kind], torch_format._TABLE)
+    _load(_hostile(marker)[kind], torch_tensors.TABLE)
   assert _NAMED[kind] in str(error.value)
   assert 'refused' in str(error.value)
   assert '\n' not in str(error.value)
@@ -183,20 +184,115 @@ def test_a_persistent_id_does_not_open_the_door_for_names(tmp_path):
     pickles.items(pickles.text('storage'), pickles.name('os.system')), b'Q'
   )
   with pytest.raises(unpickle.FormatError, match=r'os\.system'):
-    _load(data, torch_format._TABLE, lambda identifier: identifier)
+    _load(data, torch_tensors.TABLE, lambda identifier: identifier)
   assert not marker.exists()
 
 
 def test_an_inert_value_of_the_table_cannot_be_called():
   data = pickles.program(pickles.call('torch.FloatStorage'))
   with pytest.raises(unpickle.FormatError, match='no function'):
-    _load(data, torch_format._TABLE)
+    _load(data, torch_tensors.TABLE)
 
 
 def test_a_function_of_the_table_refuses_unfit_arguments():
   data = pickles.program(pickles.call('collections.OrderedDict', b'N', b'N'))
   with pytest.raises(unpickle.FormatError, match='unfit arguments'):
-    _load(data, torch_format._TABLE)
+    _load(data, torch_tensors.TABLE)
+
+
+class _Made(unpickle.StandIn):
+  def __init__(self, *arguments):
+    if arguments == (None,):
+      raise unpickle.FormatError('is refused.')
+    self.arguments = arguments
+    self.states = []
+
+  def build(self, state):
+    self.states.append(state)
+
+
+def test_a_class_of_the_table_gives_stand_ins_that_take_the_state():
+  made = pickles.name('a.B') + pickles.integers(1, 2) + b'\x81'
+  state = pickles.mapping({'__class__': b'N', 'build': b'N'})
+  loaded = _load(pickles.program(made, state, b'b'), {'a.B': _Made})
+  assert type(loaded) is _Made
+  assert loaded.arguments == (1, 2)
+  assert loaded.states == [{'__class__': None, 'build': None}]
+
+
+@pytest.mark.parametrize('opcode', [b'R', b'\x81'], ids=['reduce', 'newobj'])
+@pytest.mark.parametrize(
+  ('called', 'arguments', 'reason'),
+  [
+    (pickles.name('a.B'), b'N', 'without arguments'),
+    (pickles.name('a.B'), pickles.items(b'N'), 'is refused'),
+    (pickles.name('a.f'), pickles.integers(1, 2, 3), 'unfit arguments'),
+    (pickles.name('a.inert'), b')', 'no function'),
+    (pickles.text('a.B'), b')', 'no function'),
+    (pickles.name('a.B') + b')\x81', b')', 'no function'),
+  ],
+)
+def test_what_is_called_wrongly_is_refused(opcode, called, arguments, reason):
+  table = {'a.B': _Made, 'a.f': lambda x: x, 'a.inert': 'text'}
+  with pytest.raises(unpickle.FormatError, match=reason):
+    _load(pickles.program(called, arguments, opcode), table)
+
+
+@pytest.mark.parametrize(
+  'opcode',
+  [
+    pytest.param(b'(ia\nB\n', id='inst'),
+    pytest.param(b'(ca\nB\no', id='obj'),
+    pytest.param(b'ca\nB\n)}\x92', id='newobj_ex'),
+  ],
+)
+def test_other_ways_to_make_instances_are_refused_even_of_the_table(opcode):
+  with pytest.raises(unpickle.FormatError, match='refused'):
+    _load(pickles.program(opcode), {'a.B': _Made})
+
+
+def test_what_functions_are_given_again_and_again_is_counted(monkeypatch):
+  table = {'a.f': lambda x: None}
+  again = b'h\x00h\x01\x85R0'
+  long_bytes = b'B' + struct.pack('<I', 5000) + bytes(5000)
+  start = pickles.name('a.f') + b'q\x000' + long_bytes + b'q\x010'
+  assert _load(pickles.program(start, again * 2, b'N'), table) is None
+  with pytest.raises(unpickle.FormatError, match='again and again'):
+    _load(pickles.program(start, again * 4, b'N'), table)
+
+  monkeypatch.setattr(unpickle, 'MAX_STEPS', 5000)
+  long_list = b'](' + b'N' * 1000 + b'e'
+  start = pickles.name('a.f') + b'q\x000' + long_list + b'q\x010'
+  assert _load(pickles.program(start, again * 2, b'N'), table) is None
+  with pytest.raises(unpickle.FormatError, match='5,000 steps'):
+    _load(pickles.program(start, again * 4, b'N'), table)
+
+
+def test_strings_of_python_2_are_latin_1_text():
+  expected = ["a'b\\n", 'caf\xe9', '\x00\xff\n', 'q"uote']
+  lines = [
+    rb'"a\'b\\n"',
+    rb"'caf\xe9'",
+    rb"'\x00\xff\n'",
+    b"'q\"uote'",
+  ]
+  data = b'(' + b''.join(b'S' + line + b'\n' for line in lines) + b'l.'
+  assert _load(data) == expected
+  short = b''.join(
+    b'U' + bytes([len(text)]) + text.encode('latin-1') for text in expected
+  )
+  assert _load(pickles.program(b'](', short, b'e')) == expected
+
+
+def test_long_strings_and_bytes_are_views_of_the_file():
+  data = pickles.program(b'T' + struct.pack('<I', 10**6) + bytes(10**6))
+  tracemalloc.start()
+  loaded = _load(data)
+  peak = tracemalloc.get_traced_memory()[1]
+  tracemalloc.stop()
+  assert isinstance(loaded, memoryview)
+  assert loaded == bytes(10**6)
+  assert peak < 2**16
 
 
 def test_state_is_never_set():
@@ -238,6 +334,9 @@ def test_names_from_the_file_cannot_break_the_line():
     pytest.param(b'\x80\x04NN\x93.', id='global without a name'),
     pytest.param(b'cno_newline', id='name that breaks off'),
     pytest.param(b'\xff\xfe', id='no opcode'),
+    pytest.param(b"S'a\\qb'\n.", id='escape that Python 2 does not write'),
+    pytest.param(b"S'a\n.", id='string without an end'),
+    pytest.param(b'F' + b'1' * 10**5 + b'\n.', id='number in digits'),
     pytest.param(b'', id='empty'),
   ],
 )
@@ -274,7 +373,7 @@ def test_deep_nests_do_not_overflow_the_stack():
 
 
 def test_endless_programs_are_stopped(monkeypatch):
-  monkeypatch.setattr(unpickle, 'MAX_OPCODES', 1000)
+  monkeypatch.setattr(unpickle, 'MAX_STEPS', 1000)
   assert _load(pickles.program(b'N' * 900)) is None
   with pytest.raises(unpickle.FormatError, match='1,000 steps'):
     _load(pickles.program(b'N' * 1100))
@@ -287,10 +386,10 @@ def _real_pickle():
 
 def test_every_truncation_is_refused():
   data = _real_pickle()
-  descriptions = torch_format._Descriptions()
+  descriptions = torch_tensors.Descriptions()
   for end in range(len(data)):
     with pytest.raises(unpickle.FormatError):
-      descriptions.load(io.BytesIO(data[:end]))
+      descriptions.load(byte_stream.ByteStream(data[:end]))
 
 
 def test_damage_never_ends_in_another_error():
@@ -302,7 +401,7 @@ def test_damage_never_ends_in_another_error():
     for place in rng.integers(len(data), size=rng.integers(1, 4)):
       damaged[place] = rng.integers(256)
     try:
-      torch_format._Descriptions().load(io.BytesIO(bytes(damaged)))
+      torch_tensors.Descriptions().load(byte_stream.ByteStream(bytes(damaged)))
     except unpickle.FormatError as error:
       messages.append(str(error))
   assert len(messages) > 1500
