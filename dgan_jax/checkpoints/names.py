@@ -1,9 +1,7 @@
-"""State dicts: flat, named as PyTorch names them, laid out as it lays out.
+"""State dicts: flat, named and laid out as the code that wrote them does.
 
-A network is described by one `Entry` per array; from that both directions
-follow, and what to say about an array that is missing, surplus or of another
-shape. Layout differs, values do not: PyTorch keeps dense weights [out, in] and
-convolutions [out, in, height, width].
+Arrays are described by one `Entry` each; from that both directions follow,
+and what to say about an array that is missing, surplus or of another shape.
 """
 
 import dataclasses
@@ -15,23 +13,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors
-from dgan_jax.generators import stylegan1
 
 StateDict = Mapping[str, np.ndarray]
+Path = tuple[str, ...]
 _Transform = Callable[[np.ndarray], np.ndarray]
 
-# PyTorch layout to ours, and back.
+# Their layout to ours, and back. PyTorch keeps dense weights [out, in],
+# convolutions [out, in, height, width] and images [n, c, height, width];
+# TensorFlow [in, out] and [height, width, in, out] as we do.
 _LAYOUTS: Mapping[str, tuple[_Transform, _Transform]] = {
-  'vector': (lambda x: x, lambda x: x),
+  'same': (lambda x: x, lambda x: x),
   'dense': (np.transpose, np.transpose),
-  'conv': (
+  'oihw': (
     lambda x: x.transpose(2, 3, 1, 0),
     lambda x: x.transpose(3, 2, 0, 1),
   ),
-  'conv1x1': (lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]),
-  'const': (
+  '1oihw': (
+    lambda x: x[0].transpose(2, 3, 1, 0),
+    lambda x: x.transpose(3, 2, 0, 1)[None],
+  ),
+  'hwio_mirrored': (lambda x: x[::-1, ::-1], lambda x: x[::-1, ::-1]),
+  'oi11': (lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]),
+  '1oi11': (
+    lambda x: x[0, :, :, 0, 0].T,
+    lambda x: x.T[None, :, :, None, None],
+  ),
+  '11io': (lambda x: x[0, 0], lambda x: x[None, None]),
+  'chw': (lambda x: x.transpose(1, 2, 0), lambda x: x.transpose(2, 0, 1)),
+  '1chw': (
     lambda x: x[0].transpose(1, 2, 0),
     lambda x: x.transpose(2, 0, 1)[None],
+  ),
+  '1c11': (lambda x: x[0, :, 0, 0], lambda x: x[None, :, None, None]),
+  '1': (lambda x: x[0], lambda x: x[None]),
+  'less_one': (lambda x: x + 1, lambda x: x - 1),
+  'hw': (lambda x: x[None, :, :, None], lambda x: x[0, :, :, 0]),
+  '11hw': (
+    lambda x: x.transpose(0, 2, 3, 1),
+    lambda x: x.transpose(0, 3, 1, 2),
   ),
 }
 
@@ -42,69 +61,32 @@ class Entry:
 
   Attributes:
     key: in the state dict.
-    path: in our parameters.
-    shape: in the state dict.
-    layout: how it is turned.
+    path: in our tree.
+    shape: in our tree.
+    layout: how the state dict's array is turned to become ours.
   """
 
   key: str
-  path: tuple[str, ...]
+  path: Path
   shape: tuple[int, ...]
-  layout: str = 'vector'
+  layout: str = 'same'
 
+  @property
+  def stored_shape(self) -> tuple[int, ...]:
+    """The shape in the state dict."""
+    no_memory = np.broadcast_to(np.float32(0), self.shape)
+    return self.to_stored(no_memory).shape
 
-def dense(
-  key: str, path: tuple[str, ...], fan_in: int, size: int
-) -> Iterator[Entry]:
-  """A dense layer's kernel and bias."""
-  yield Entry(f'{key}.weight', (*path, 'kernel'), (size, fan_in), 'dense')
-  yield Entry(f'{key}.bias', (*path, 'bias'), (size,))
+  def to_ours(self, value: np.ndarray) -> np.ndarray:
+    return _LAYOUTS[self.layout][0](value)
 
+  def to_stored(self, value: np.ndarray) -> np.ndarray:
+    return _LAYOUTS[self.layout][1](value)
 
-def conv(
-  key: str, path: tuple[str, ...], fan_in: int, size: int
-) -> Iterator[Entry]:
-  """A 3x3 convolution's kernel and bias."""
-  yield Entry(f'{key}.weight', (*path, 'kernel'), (size, fan_in, 3, 3), 'conv')
-  yield Entry(f'{key}.bias', (*path, 'bias'), (size,))
-
-
-def generator_entries(
-  architecture: stylegan1.StyleGAN1,
-) -> Iterator[Entry]:
-  """The generator of DatasetGAN's release, less its constant blur buffers."""
-  latent = architecture.latent_size
-  for i in range(architecture.mapping_layers):
-    yield from dense(
-      f'g_mapping.dense{i}', ('mapping', f'dense_{i}'), latent, latent
-    )
-  fan_in = architecture.channels[0]
-  for r, size in zip(
-    architecture.resolutions, architecture.channels, strict=True
-  ):
-    key, path = f'g_synthesis.blocks.{r}x{r}', ('synthesis', f'block_{r}')
-    if r == 4:
-      yield Entry(f'{key}.const', (*path, 'const'), (1, size, 4, 4), 'const')
-      yield Entry(f'{key}.bias', (*path, 'bias'), (size,))
-      second = f'{key}.conv'
-    else:
-      yield from conv(f'{key}.conv0_up', (*path, 'conv_up'), fan_in, size)
-      second = f'{key}.conv1'
-    yield from conv(second, (*path, 'conv'), size, size)
-    for i in (1, 2):
-      epilogue = (*path, f'epilogue_{i}')
-      yield Entry(
-        f'{key}.epi{i}.top_epi.noise.weight',
-        (*epilogue, 'noise_strength'),
-        (size,),
-      )
-      yield from dense(
-        f'{key}.epi{i}.style_mod.lin', (*epilogue, 'style'), latent, 2 * size
-      )
-    fan_in = size
-  key, path = 'g_synthesis.torgb', ('synthesis', 'to_rgb')
-  yield Entry(f'{key}.weight', (*path, 'kernel'), (3, fan_in, 1, 1), 'conv1x1')
-  yield Entry(f'{key}.bias', (*path, 'bias'), (3,))
+  def read(self, state_dict: StateDict, source: str) -> jnp.ndarray:
+    """The array as ours; see `checked` for what it raises."""
+    value = checked(state_dict, self.key, self.stored_shape, source)
+    return jnp.asarray(self.to_ours(value))
 
 
 def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
@@ -117,7 +99,9 @@ def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
   for i, (fan_in, size) in enumerate(
     zip((features, *sizes), sizes, strict=False)
   ):
-    yield from dense(f'layers.{3 * i}', (f'dense_{i}',), fan_in, size)
+    key, dense = f'layers.{3 * i}', f'dense_{i}'
+    yield Entry(f'{key}.weight', (dense, 'kernel'), (fan_in, size), 'dense')
+    yield Entry(f'{key}.bias', (dense, 'bias'), (size,))
     if i < 2:
       for theirs, ours in (
         ('weight', 'scale'),
@@ -128,6 +112,23 @@ def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
         yield Entry(
           f'layers.{3 * i + 2}.{theirs}', (f'norm_{i}', ours), (size,)
         )
+
+
+def entries_of(
+  shapes: Any, naming: Callable[[Path], tuple[str, str]]
+) -> list[Entry]:
+  """Entries of a whole tree.
+
+  Args:
+    shapes: nested dicts of `jax.ShapeDtypeStruct`s.
+    naming: a path in it to (key in the state dict, layout).
+  """
+  entries = []
+  for keys, leaf in jax.tree_util.tree_leaves_with_path(shapes):
+    path = tuple(key.key for key in keys)
+    key, layout = naming(path)
+    entries.append(Entry(key, path, leaf.shape, layout))
+  return entries
 
 
 def to_params(
@@ -144,12 +145,11 @@ def to_params(
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
-  params: dict[tuple[str, ...], jnp.ndarray] = {}
+  params: dict[Path, jnp.ndarray] = {}
   unused = set(state_dict)
   for entry in entries:
-    value = checked(state_dict, entry.key, entry.shape, source)
+    params[entry.path] = entry.read(state_dict, source)
     unused.discard(entry.key)
-    params[entry.path] = jnp.asarray(_LAYOUTS[entry.layout][0](value))
   if unused:
     raise errors.UserError(
       f'{source} has keys that are not of this network: {listed(unused)}.'
@@ -159,15 +159,12 @@ def to_params(
 
 def param_shapes(entries: Iterable[Entry]) -> dict[str, Any]:
   """The `jax.ShapeDtypeStruct`s of what `to_params` makes."""
-  shapes = {}
-  for entry in entries:
-    no_memory = np.broadcast_to(np.float32(0), entry.shape)
-    turned = _LAYOUTS[entry.layout][0](no_memory)
-    shapes[entry.path] = jax.ShapeDtypeStruct(turned.shape, jnp.float32)
-  return _nested(shapes)
+  return _nested(
+    {e.path: jax.ShapeDtypeStruct(e.shape, jnp.float32) for e in entries}
+  )
 
 
-def _nested(leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+def _nested(leaves: Mapping[Path, Any]) -> dict[str, Any]:
   tree: dict[str, Any] = {}
   for (*outer, name), leaf in leaves.items():
     node = tree
@@ -186,19 +183,20 @@ def from_params(
     node: Any = params
     for part in entry.path:
       node = node[part]
-    value = _LAYOUTS[entry.layout][1](np.asarray(node))
-    state_dict[entry.key] = np.ascontiguousarray(value)
+    state_dict[entry.key] = np.array(
+      entry.to_stored(np.asarray(node)), order='C'
+    )
   return state_dict
 
 
 def checked(
   state_dict: StateDict, key: str, shape: tuple[int, ...], source: str
 ) -> np.ndarray:
-  """One array as float32.
+  """One array as float32, a copy.
 
   Raises:
-    errors.UserError: it is missing, has another shape, or has values that are
-      not finite.
+    errors.UserError: it is missing, has another shape or type, or has values
+      that are not finite.
   """
   if key not in state_dict:
     raise errors.UserError(
@@ -209,6 +207,12 @@ def checked(
     raise errors.UserError(
       f'{source}: {key} has shape {value.shape}; expected {shape}.'
     )
+  if not (jnp.issubdtype(value.dtype, np.number) or value.dtype == bool) or (
+    value.dtype.kind == 'c'
+  ):
+    raise errors.UserError(
+      f'{source}: {key} is of type {value.dtype}; expected float32.'
+    )
   with np.errstate(over='ignore'):
     value = value.astype(np.float32)
   if not np.isfinite(value).all():
@@ -216,19 +220,33 @@ def checked(
   return value
 
 
-def num_outputs(state_dict: StateDict, key: str, source: str) -> int:
-  """Outputs of the layer whose weight this is.
+def size_of(
+  state_dict: StateDict, key: str, axis: int, source: str, network: str
+) -> int:
+  """Length of an axis of a weight, such as a layer's number of outputs.
+
+  Args:
+    state_dict: that the weight is in.
+    key: of the weight.
+    axis: counted from the front.
+    source: what to call the state dict in errors, a file name.
+    network: what the state dict should be of, for errors.
 
   Raises:
     errors.UserError: there is no such weight.
   """
   if key not in state_dict:
     raise errors.UserError(
-      f"{source} has no key {key}; expected a network of DatasetGAN's release."
+      f'{source} has no key {key}; expected a network of {network}.'
     )
-  if not state_dict[key].shape:
+  shape = state_dict[key].shape
+  if not shape:
     raise errors.UserError(f'{source}: {key} is a scalar; expected a weight.')
-  return state_dict[key].shape[0]
+  if len(shape) <= axis or not shape[axis]:
+    raise errors.UserError(
+      f'{source}: {key} has shape {shape}; expected a weight.'
+    )
+  return shape[axis]
 
 
 def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
@@ -236,7 +254,7 @@ def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
   return {k.removeprefix('module.'): v for k, v in state_dict.items()}
 
 
-def listed(values: set[Any]) -> str:
+def listed(values: Iterable[Any]) -> str:
   """Some of these for an error message, with the last, which may be odd."""
   names = [ascii(str(value))[1:-1][:80] for value in sorted(values)]
   if len(names) > 4:

@@ -14,18 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, features, schema
-from dgan_jax.checkpoints import names, torch_format
+from dgan_jax.checkpoints import (
+  names,
+  naming,
+  stylegan1_names,
+  torch_format,
+)
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
 
-# Upsampling's blur, which the release keeps as a buffer of its state dict.
-_BLUR = np.outer((1, 2, 1), (1, 2, 1)).astype(np.float32)[None, None] / 16
+_ORIGIN = stylegan1_names.RELEASE_TITLE
 
 
 def architecture_from_state_dict(
   state_dict: names.StateDict, source: str = 'The state dict'
-) -> stylegan1.StyleGAN1:
+) -> generators.Architecture:
   """Reads resolution, channels and latent size off the arrays.
 
   Args:
@@ -35,40 +38,9 @@ def architecture_from_state_dict(
   Raises:
     errors.UserError: it is not of that network.
   """
-  state_dict = names.without_prefix(state_dict)
-  found = {
-    int(match[1])
-    for key in state_dict
-    if (match := re.match(r'g_synthesis\.blocks\.([0-9]{1,5})x\1\.', key))
-  }
-  if not found or found != {2**k for k in range(2, 2 + len(found))}:
-    raise errors.UserError(
-      f'{source} has synthesis blocks of {names.listed(found)} px; expected '
-      "4, 8, 16, ... as in the StyleGAN1 generator of DatasetGAN's release."
-    )
-  blocks = 'g_synthesis.blocks'
-  channels = tuple(
-    names.num_outputs(
-      state_dict,
-      f'{blocks}.{r}x{r}.{"conv" if r == 4 else "conv1"}.weight',
-      source,
-    )
-    for r in sorted(found)
+  return stylegan1_names.RELEASE.architecture(
+    names.without_prefix(state_dict), {}, source
   )
-  layers = sum(
-    bool(re.fullmatch(r'g_mapping\.dense[0-9]+\.weight', k)) for k in state_dict
-  )
-  try:
-    return stylegan1.StyleGAN1(
-      resolution=max(found),
-      channels=channels,
-      latent_size=names.num_outputs(
-        state_dict, 'g_mapping.dense0.weight', source
-      ),
-      mapping_layers=layers,
-    )
-  except ValueError as error:
-    raise errors.UserError(f'{source}: {error}') from None
 
 
 def generator_from_release(
@@ -82,9 +54,7 @@ def generator_from_release(
 
   Args:
     state_dict: of the release's `.for_g_all.pt`.
-    w_avg: mean w, [rows, latent] or [1, rows, latent] with at least as many
-      rows as the network uses (the release stores 18 for all), or [latent] or
-      [1, latent] for all rows.
+    w_avg: mean w; see `naming.w_avg_rows`.
     noise: constant noise maps 'noise0', 'noise1', ... [1, 1, r, r], two per
       resolution; None if there are none.
     source: what to call the state dict in errors, a file name.
@@ -93,27 +63,15 @@ def generator_from_release(
     errors.UserError: a key is missing or not of this network, or an array
       has another shape or values that are not finite.
   """
-  state_dict = names.without_prefix(state_dict)
-  architecture = architecture_from_state_dict(state_dict, source)
-  blurs = {
-    f'g_synthesis.blocks.{r}x{r}.conv0_up.intermediate.kernel'
-    for r in architecture.resolutions[1:]
-  }
-  for key in blurs & set(state_dict):
-    if not np.array_equal(
-      names.checked(state_dict, key, (1, 1, 3, 3), source), _BLUR
-    ):
-      raise errors.UserError(
-        f'{source}: {key} is another blur than [1, 2, 1] x [1, 2, 1] / 16.'
-      )
-  weights = {k: v for k, v in state_dict.items() if k not in blurs}
+  stored = naming.read(
+    stylegan1_names.RELEASE, names.without_prefix(state_dict), source=source
+  )
+  architecture = stored.architecture
   return generators.Generator(
     architecture=architecture,
-    params=names.to_params(
-      weights, names.generator_entries(architecture), source
-    ),
-    w_avg=jnp.asarray(_w_avg_rows(w_avg, architecture)),
-    noise=None if noise is None else _noise_maps(noise, architecture),
+    params=stored.params,
+    w_avg=jnp.asarray(naming.w_avg_rows(w_avg, architecture)),
+    noise=None if noise is None else naming.noise_maps(noise, architecture),
   )
 
 
@@ -122,13 +80,8 @@ def generator_to_release(
 ) -> dict[str, np.ndarray]:
   """The state dict that `generator_from_release` makes this generator of;
   its mean latent and noise are not part of one."""
-  architecture = generator.architecture
-  blurs = {
-    f'g_synthesis.blocks.{r}x{r}.conv0_up.intermediate.kernel': _BLUR
-    for r in architecture.resolutions[1:]
-  }
-  return blurs | names.from_params(
-    generator.params, list(names.generator_entries(architecture))
+  return naming.write(
+    stylegan1_names.RELEASE, generator.architecture, generator.params
   )
 
 
@@ -164,7 +117,7 @@ def interpreter_from_release(
   ]
   first = members[0]
   sizes = tuple(
-    names.num_outputs(first, f'layers.{i}.weight', sources[0])
+    names.size_of(first, f'layers.{i}.weight', 0, sources[0], _ORIGIN)
     for i in (0, 3, 6)
   )
   entries = list(names.member_entries(sum(feature_channels), sizes))
@@ -279,43 +232,3 @@ def interpreter_to_release(
     }
     for member in range(spec.members)
   ]
-
-
-def _w_avg_rows(
-  w_avg: np.ndarray, architecture: stylegan1.StyleGAN1
-) -> np.ndarray:
-  """w_avg [num_ws, latent_size] from any of the release's layouts."""
-  rows, latent = architecture.num_ws, architecture.latent_size
-  value = np.asarray(w_avg)
-  if value.ndim == 3 and value.shape[0] == 1:
-    value = value[0]
-  if value.size == latent:
-    value = np.broadcast_to(value.reshape(1, latent), (rows, latent))
-  if value.ndim != 2 or value.shape[0] < rows or value.shape[1] != latent:
-    raise errors.UserError(
-      f'The mean latent has shape {np.shape(w_avg)}; expected ({rows} or '
-      f'more, {latent}) or ({latent},).'
-    )
-  return names.checked(
-    {'w_avg': value[:rows]}, 'w_avg', (rows, latent), 'The mean latent'
-  )
-
-
-def _noise_maps(
-  noise: Mapping[str, np.ndarray], architecture: stylegan1.StyleGAN1
-) -> tuple[jnp.ndarray, ...]:
-  sizes = architecture.noise_resolutions
-  extra = set(noise) - {f'noise{i}' for i in range(len(sizes))}
-  if extra:
-    raise errors.UserError(
-      f'The noise has maps that are not of a {architecture.resolution} px '
-      f'network: {names.listed(extra)}.'
-    )
-  return tuple(
-    jnp.asarray(
-      names.checked(noise, f'noise{i}', (1, 1, r, r), 'The noise').transpose(
-        0, 2, 3, 1
-      )
-    )
-    for i, r in enumerate(sizes)
-  )

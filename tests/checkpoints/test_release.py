@@ -7,7 +7,6 @@ import pytest
 
 from dgan_jax import errors, schema
 from dgan_jax.checkpoints import (
-  names,
   numpy_format,
   release,
   torch_format,
@@ -74,7 +73,7 @@ def test_any_generator_survives_the_way_there_and_back(architecture):
     architecture=architecture,
     params=jax.tree.map(
       lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32),
-      names.param_shapes(names.generator_entries(architecture)),
+      generators.shapes(architecture, has_noise=False)['params'],
     ),
     w_avg=jnp.ones((architecture.num_ws, architecture.latent_size)),
   )

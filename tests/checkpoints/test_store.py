@@ -14,7 +14,7 @@ import optax
 import pytest
 
 from dgan_jax import errors, files
-from dgan_jax.checkpoints import names, orbax_arrays, store
+from dgan_jax.checkpoints import orbax_arrays, store
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -32,7 +32,7 @@ def _random(shapes, seed=0):
 @pytest.fixture
 def generator():
   made = stylegan1.StyleGAN1(8, (4, 3), latent_size=5, mapping_layers=2)
-  shapes = names.param_shapes(names.generator_entries(made))
+  shapes = generators.shapes(made, has_noise=False)['params']
   return generators.Generator(
     architecture=made,
     params=_random(shapes),

@@ -1,0 +1,90 @@
+"""What DatasetGAN's release calls the arrays of its StyleGAN1."""
+
+import numpy as np
+
+from dgan_jax.checkpoints import clues, names, naming
+from dgan_jax.generators import stylegan1
+
+RELEASE_TITLE = "DatasetGAN's release"
+
+# Upsampling's blur, which the release keeps as a buffer of its state dict.
+_BLUR = np.outer((1, 2, 1), (1, 2, 1)).astype(np.float32)[None, None] / 16
+
+
+def _release_architecture(
+  arrays: names.StateDict, settings: clues.Settings, source: str
+) -> stylegan1.StyleGAN1:
+  blocks = 'g_synthesis.blocks'
+  resolutions = clues.resolutions(
+    arrays,
+    r'g_synthesis\.blocks\.([0-9]{1,5})x\1\.',
+    source,
+    f'the StyleGAN1 generator of {RELEASE_TITLE}',
+  )
+
+  def size(key: str) -> int:
+    return names.size_of(arrays, key, 0, source, RELEASE_TITLE)
+
+  return clues.made(
+    stylegan1.StyleGAN1,
+    source,
+    resolution=max(resolutions),
+    channels=tuple(
+      size(f'{blocks}.{r}x{r}.{"conv" if r == 4 else "conv1"}.weight')
+      for r in resolutions
+    ),
+    latent_size=size('g_mapping.dense0.weight'),
+    mapping_layers=clues.count_layers(
+      arrays, r'g_mapping\.dense[0-9]+\.weight', source
+    ),
+  )
+
+
+def _release_key(
+  path: names.Path, architecture: stylegan1.StyleGAN1
+) -> tuple[str, str]:
+  leaf = 'weight' if path[-1] == 'kernel' else path[-1]
+  match path:
+    case ('mapping', dense, _):
+      name = dense.replace('_', '')
+      layout = 'dense' if leaf == 'weight' else 'same'
+      return f'g_mapping.{name}.{leaf}', layout
+    case ('synthesis', 'to_rgb', _):
+      layout = 'oi11' if leaf == 'weight' else 'same'
+      return f'g_synthesis.torgb.{leaf}', layout
+  _, block, *rest = path
+  r = block.removeprefix('block_')
+  key = f'g_synthesis.blocks.{r}x{r}'
+  match rest:
+    case ['const']:
+      return f'{key}.const', '1chw'
+    case ['bias']:
+      return f'{key}.bias', 'same'
+    case [conv, _] if conv in ('conv', 'conv_up'):
+      second = 'conv' if r == '4' else 'conv1'
+      name = 'conv0_up' if conv == 'conv_up' else second
+      return f'{key}.{name}.{leaf}', 'oihw' if leaf == 'weight' else 'same'
+    case [epilogue, 'noise_strength']:
+      i = epilogue.removeprefix('epilogue_')
+      return f'{key}.epi{i}.top_epi.noise.weight', 'same'
+    case [epilogue, 'style', _]:
+      i = epilogue.removeprefix('epilogue_')
+      layout = 'dense' if leaf == 'weight' else 'same'
+      return f'{key}.epi{i}.style_mod.lin.{leaf}', layout
+  raise AssertionError(path)
+
+
+def _release_blurs(architecture: stylegan1.StyleGAN1) -> names.StateDict:
+  return {
+    f'g_synthesis.blocks.{r}x{r}.conv0_up.intermediate.kernel': _BLUR
+    for r in architecture.resolutions[1:]
+  }
+
+
+RELEASE = naming.Naming(
+  title=RELEASE_TITLE,
+  marker='g_synthesis.blocks.4x4.const',
+  architecture=_release_architecture,
+  key_of=_release_key,
+  constants=_release_blurs,
+)
