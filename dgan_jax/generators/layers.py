@@ -131,10 +131,11 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """
   _, height, width, _ = x.shape
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  # Of 2h + 1 rows, even ones see two source rows, odd ones see one.
+  # Of 2h + 1 rows, even ones see two source rows, odd ones see one (and the
+  # two beyond the border, which the filter needs, see none).
   taps = (slice(None, None, -2), slice(1, 2))
   y = [
-    [conv(padded[:, a:, b:], kernel[taps[a], taps[b]], 'VALID') for b in (0, 1)]
+    [conv(padded, kernel[taps[a], taps[b]], 'VALID') for b in (0, 1)]
     for a in (0, 1)
   ]
   columns = [_fir(y[0][b], y[1][b], axis=1, size=height) for b in (0, 1)]
@@ -150,7 +151,7 @@ def _fir(
 
   Args:
     even: size + 1 elements of the axis.
-    odd: as many, of which the last is zero.
+    odd: the size elements between them, and a zero at either end.
     axis: which.
     size: half the length of the result.
 
@@ -161,13 +162,10 @@ def _fir(
   def at(x: chex.Array, start: int) -> chex.Array:
     return lax.slice_in_dim(x, start, start + size, axis=axis)
 
-  pad = [(0, 0)] * even.ndim
-  pad[axis] = (1, 0)
-  before = at(jnp.pad(odd, pad), 0)
   near, far = _FIR
   return (
-    far * (before + at(even, 1)) + near * (at(even, 0) + at(odd, 0)),
-    far * (at(even, 0) + at(odd, 1)) + near * (at(odd, 0) + at(even, 1)),
+    far * (at(odd, 0) + at(even, 1)) + near * (at(even, 0) + at(odd, 1)),
+    far * (at(even, 0) + at(odd, 2)) + near * (at(odd, 1) + at(even, 1)),
   )
 
 
