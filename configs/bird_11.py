@@ -37,8 +37,6 @@ def get_config() -> common.ConfigDict:
   config.schema = 'bird_11'
   config.dataset.name = 'datasetgan_bird'
   config.dataset.config_name = 'bird_11'
-  # The files hold no noise maps of their own.
-  config.sampling.noise = 'random'
   config.factory.num_samples = 10_000
   config.factory.block_size = 1
   return config

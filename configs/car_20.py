@@ -37,8 +37,6 @@ def get_config() -> common.ConfigDict:
   config.dataset.config_name = 'car_20'
   # The network draws 512 x 512; the cars are in the middle rows.
   config.sampling.rows = (64, 448)
-  # The files hold no noise maps of their own.
-  config.sampling.noise = 'random'
   config.factory.num_samples = 10_000
   config.factory.block_size = 1
   return config

@@ -35,7 +35,5 @@ def get_config() -> common.ConfigDict:
   config.dataset.name = 'datasetgan_cat'
   config.dataset.config_name = 'cat_16'
   config.sampling.truncation_layers = 7
-  # The files hold no noise maps of their own.
-  config.sampling.noise = 'random'
   config.factory.num_samples = 10_000
   return config

@@ -31,11 +31,12 @@ def get_config() -> ConfigDict:
 
   config.sampling = sampling = ConfigDict()
   sampling.truncation_psi = 0.7  # 1: no truncation, 0: the mean image
-  # Rows of w that truncation acts on, of two per resolution; 18: all.
-  sampling.truncation_layers = 8
+  # Rows of w that truncation acts on, of two per resolution. 0: what is usual,
+  # the first 8 of a StyleGAN1 and all of a StyleGAN2.
+  sampling.truncation_layers = 0
   # 'const': the generator's own maps; 'random': from each sample's key;
-  # 'none'.
-  sampling.noise = 'const'
+  # 'none'; 'auto': its own if it has any, else random.
+  sampling.noise = 'auto'
   # (first, end) of the image rows kept; (0, 0): all of them.
   sampling.rows = (0, 0)
   sampling.dtype = 'float32'  # or 'bfloat16', on accelerators

@@ -34,8 +34,6 @@ def get_config() -> common.ConfigDict:
   config.schema = 'face_34'
   config.dataset.name = 'datasetgan_face'
   config.dataset.config_name = 'face_34'
-  # The files hold no noise maps of their own.
-  config.sampling.noise = 'random'
   config.factory.num_samples = 10_000
   config.factory.block_size = 1
   return config

@@ -28,15 +28,9 @@ _T = TypeVar('_T')
 def load_generator(config: Config) -> generators.Generator:
   """The generator that the config names: 'bundled', or a saved one's path."""
   bundled = config.generator == 'bundled'
-  generator = store.load_generator(
+  return store.load_generator(
     _ASSET / 'generator' if bundled else config.generator
   )
-  if config.sampling.noise == 'const' and generator.noise is None:
-    raise errors.UserError(
-      f'The generator in {config.generator} has no noise maps of its own, and '
-      "sampling.noise is 'const'; use --config.sampling.noise=random."
-    )
-  return generator
 
 
 def load_schema(config: Config) -> schema_lib.Schema:
@@ -55,7 +49,7 @@ def load_annotations(
     errors.UserError: they don't fit the schema or the generator.
   """
   bundled = config.annotations == 'bundled'
-  canvas = sampling(config).canvas(generator.architecture)
+  canvas = sampling(config, generator).canvas(generator.architecture)
   annotated = annotations.load(
     _ASSET / 'annotated' if bundled else config.annotations,
     schema=load_schema(config),
@@ -79,24 +73,58 @@ def load_annotations(
   )
 
 
-def sampling(config: Config) -> generators.Sampling:
-  """How the generator is to draw its images."""
+def sampling(
+  config: Config, generator: generators.Generator
+) -> generators.Sampling:
+  """How the generator is to draw its images, with what the config leaves to
+  the generator filled in.
+
+  Raises:
+    errors.UserError: the generator cannot draw so.
+  """
+  architecture = generator.architecture
   fields = dict(config.sampling)
-  if tuple(config.sampling.rows) == (0, 0):
+  if fields['noise'] == 'auto':
+    fields['noise'] = 'random' if generator.noise is None else 'const'
+  if not fields['truncation_layers']:
+    fields['truncation_layers'] = architecture.truncation_layers
+  if tuple(fields['rows']) == (0, 0):
     fields['rows'] = None
-  if config.sampling.label == -1:
+  if fields['label'] == -1:
     fields['label'] = None
-  return _options(generators.Sampling, fields, 'sampling')
+  options = _options(generators.Sampling, fields, 'sampling')
+  _check_drawable(options, generator, config.generator)
+  return options
 
 
 def annotated_sampling(
-  config: Config, annotated: annotations.Annotations
+  config: Config,
+  annotated: annotations.Annotations,
+  generator: generators.Generator,
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
   if not annotated.sampling:
-    return sampling(config)
+    return sampling(config, generator)
   fields = {**annotated.sampling, 'dtype': config.sampling.dtype}
-  return _options(generators.Sampling, fields, 'annotations')
+  options = _options(generators.Sampling, fields, 'annotations')
+  _check_drawable(options, generator, config.generator)
+  return options
+
+
+def _check_drawable(
+  options: generators.Sampling, generator: generators.Generator, name: str
+) -> None:
+  if options.noise == 'const' and generator.noise is None:
+    raise errors.UserError(
+      f'The generator in {name} has no noise maps of its own, and '
+      "sampling.noise is 'const'; use --config.sampling.noise=random."
+    )
+  count = generator.architecture.num_labels
+  if options.label is not None and not 0 <= options.label < count:
+    raise errors.UserError(
+      f'The generator in {name} has {count} classes, and sampling.label is '
+      f'{options.label}; use --config.sampling.label=-1 for any.'
+    )
 
 
 def interpreter_options(config: Config) -> training.TrainingOptions:

@@ -26,10 +26,11 @@ def main(config: command.Config, workdir: pathlib.Path) -> finishing.Dataset:
       f'There is no {workdir / "interpreter"}; train one first: '
       f'python -m launch.train_interpreter --workdir={workdir}.'
     )
+  generator = common.load_generator(config)
   job = run.Job(
-    common.load_generator(config),
+    generator,
     store.load_interpreter(workdir / 'interpreter'),
-    common.sampling(config),
+    common.sampling(config, generator),
     common.factory_options(config),
   )
   if job.interpreter.spec.schema_name != common.load_schema(config).name:

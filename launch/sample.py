@@ -47,7 +47,7 @@ Then train:
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   classes = schema.get_schema(config.schema)
   generator = common.load_generator(config)
-  sampling = common.sampling(config)
+  sampling = common.sampling(config, generator)
   indices = np.arange(_NUM_SAMPLES.value) + _FIRST_INDEX.value
   keys = rng.sample_keys(rng.root_key(config.seed), indices)
   names = tuple(f'{index:03}' for index in indices)

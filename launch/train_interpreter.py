@@ -33,7 +33,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   options = common.interpreter_options(config)
   generator = common.load_generator(config)
   annotated = common.load_annotations(config, generator)
-  sampling = common.annotated_sampling(config, annotated)
+  sampling = common.annotated_sampling(config, annotated, generator)
   identity = {
     'generator': generators.checksum(generator),
     'annotations': files.sha256(

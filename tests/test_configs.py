@@ -6,11 +6,12 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common as fields
-from dgan_jax import schema
+from dgan_jax import errors, schema
 from dgan_jax.factory import run
-from dgan_jax.generators import generator
+from dgan_jax.generators import generator, stylegan2
 from dgan_jax.interpreter import training
 from launch import command, common
+from tests import small
 
 _SHIPPED = sorted(pathlib.Path(fields.__file__).parent.glob('[!_]*.py'))
 
@@ -58,10 +59,42 @@ def test_a_config_names_a_built_in_schema(config):
 
 
 def test_a_config_gives_the_library_its_sampling_options(config):
-  options = common.sampling(config)
+  resolution = 512 if config.dataset.config_name == 'car_20' else 16
+  channels = (4,) * (resolution.bit_length() - 2)
+  options = common.sampling(config, small.generator(resolution, channels))
   assert isinstance(options, generator.Sampling)
-  official_car = config.dataset.config_name == 'car_20'
-  assert options.rows == ((64, 448) if official_car else None)
+  assert options.rows == ((64, 448) if resolution == 512 else None)
+  assert options.noise == 'const'
+  assert options.truncation_layers in (7, 8)
+
+
+def test_what_the_config_leaves_open_the_generator_decides():
+  config = fields.get_config()
+  two = small.generator(kind=stylegan2.StyleGAN2)
+  options = common.sampling(config, two)
+  assert (options.noise, options.truncation_layers) == ('const', 6)
+  options = common.sampling(config, two.replace(noise=None))
+  assert options.noise == 'random'
+  config.sampling.noise = 'none'
+  config.sampling.truncation_layers = 3
+  options = common.sampling(config, two)
+  assert (options.noise, options.truncation_layers) == ('none', 3)
+
+
+@pytest.mark.parametrize(
+  ('field', 'value', 'words'),
+  [
+    ('noise', 'const', 'has no noise maps of its own'),
+    ('label', 2, 'has 2 classes, and sampling.label is 2'),
+    ('dtype', 'float16', "config.sampling: Type 'float16' is none of"),
+  ],
+)
+def test_what_a_generator_cannot_do_is_refused(field, value, words):
+  config = fields.get_config()
+  config.sampling[field] = value
+  conditional = small.generator(kind=stylegan2.StyleGAN2, num_labels=2)
+  with pytest.raises(errors.UserError, match=words):
+    common.sampling(config, conditional.replace(noise=None))
 
 
 def test_a_config_gives_the_library_its_factory_options(config):

@@ -58,6 +58,11 @@ class StyleGAN1:
     return 2 * len(self.channels)
 
   @property
+  def truncation_layers(self) -> int:
+    """Rows that truncation acts on unless told: the release's."""
+    return 8
+
+  @property
   def noise_resolutions(self) -> tuple[int, ...]:
     """Sizes of the noise maps, two for every resolution."""
     return tuple(r for r in self.resolutions for _ in range(2))

@@ -65,6 +65,11 @@ class StyleGAN2:
     return 2 * len(self.channels)
 
   @property
+  def truncation_layers(self) -> int:
+    """Rows that truncation acts on unless told: all."""
+    return self.num_ws
+
+  @property
   def noise_resolutions(self) -> tuple[int, ...]:
     """Sizes of the noise maps, one for every convolution."""
     return tuple(r for r in self.resolutions for _ in range(2))[1:]
