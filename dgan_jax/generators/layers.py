@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 # Inputs that `dense_in_parts` adds up at once.
-_PART_SIZE = 32
+_PART_SIZE = 8
 # StyleGAN2's filter along an axis, [far, near, near, far]: [1, 3, 3, 1] / 8,
 # times 2 for the zeros between the pixels that it fills.
 _FIR = (0.75, 0.25)
@@ -257,7 +257,8 @@ class EqualizedDense(nn.Module):
       'kernel', nn.initializers.normal(1 / self.lr), (fan_in, self.size)
     )
     bias = self.param('bias', nn.initializers.constant(self.bias), (self.size,))
-    kernel = kernel * multiplier(fan_in, self.gain, self.lr)
     product = dense_in_parts if x.ndim == 2 else dense
     y = product(x.astype(self.dtype), kernel.astype(self.dtype))
+    # After the product: so the weights are not rounded once more.
+    y = y * multiplier(fan_in, self.gain, self.lr)
     return add_channels(y, bias * self.lr)
