@@ -207,8 +207,14 @@ def _entry(entry: zipfile.ZipInfo, data: memoryview) -> memoryview:
   return content
 
 
-def read_legacy(stream: byte_stream.ByteStream) -> tuple[Any, _Fetch]:
+def read_legacy(
+  stream: byte_stream.ByteStream, budget: unpickle.Budget | None = None
+) -> tuple[Any, _Fetch]:
   """Reads a legacy stream.
+
+  Args:
+    stream: from its start.
+    budget: of the file that it is in; None: its own.
 
   Returns:
     What its fourth pickle describes, and a function that gives the values of
@@ -217,17 +223,22 @@ def read_legacy(stream: byte_stream.ByteStream) -> tuple[Any, _Fetch]:
   Raises:
     unpickle.FormatError: it is something else, or damaged.
   """
-  if not _equals(unpickle.load(stream, {}), _LEGACY_MAGIC):
+  budget = budget or unpickle.Budget(len(stream))
+
+  def load() -> Any:
+    return unpickle.load(stream, {}, budget=budget)
+
+  if not _equals(load(), _LEGACY_MAGIC):
     raise unpickle.FormatError('is not a PyTorch checkpoint.')
-  protocol = unpickle.load(stream, {})
+  protocol = load()
   if not _equals(protocol, _LEGACY_PROTOCOL):
     raise unpickle.FormatError(
       f'has protocol {unpickle.shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
     )
-  unpickle.load(stream, {})  # type sizes of the machine that wrote it
+  load()  # type sizes of the machine that wrote it
   descriptions = torch_tensors.Descriptions()
-  tree = descriptions.load(stream)
-  keys = unpickle.load(stream, {})
+  tree = descriptions.load(stream, budget)
+  keys = load()
   if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
     raise unpickle.FormatError('is damaged: it has no list of storages.')
   if set(keys) != set(descriptions.storages) or len(set(keys)) != len(keys):

@@ -83,14 +83,16 @@ class Tensor:
 class Descriptions:
   """What a pickle of PyTorch may name, and the storages it described."""
 
-  def __init__(self, table: Mapping[str, Any] | None = None) -> None:
-    """Takes more globals that it may name."""
+  def __init__(self) -> None:
     self.storages: dict[str, Storage] = {}
-    self._table = {**TABLE, **(table or {})}
 
-  def load(self, stream: byte_stream.ByteStream) -> Any:
+  def load(
+    self,
+    stream: byte_stream.ByteStream,
+    budget: unpickle.Budget | None = None,
+  ) -> Any:
     """Reads one pickle; see `unpickle.load`."""
-    return unpickle.load(stream, self._table, self._persistent_load)
+    return unpickle.load(stream, TABLE, self._persistent_load, budget)
 
   def _persistent_load(self, identifier: Any) -> Storage:
     """('storage', type, key, device, size[, view]) to its description."""

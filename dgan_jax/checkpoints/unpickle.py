@@ -55,10 +55,47 @@ class StandIn:
     raise NotImplementedError
 
 
+class Budget:
+  """What the pickles of one file may take together.
+
+  A pickle can name the same list or the same bytes a million times, so what
+  its functions are given counts as well.
+  """
+
+  def __init__(self, size: int) -> None:
+    """Takes the size of the file in bytes."""
+    self._steps = MAX_STEPS
+    # Every byte is handed over once in files that mean well.
+    self._bytes = 2 * size + 4096
+
+  def spend(self, steps: int) -> None:
+    """Counts steps.
+
+    Raises:
+      FormatError: they are too many.
+    """
+    self._steps -= steps
+    if self._steps < 0:
+      raise FormatError(f'holds pickles of over {MAX_STEPS:,} steps.')
+
+  def spend_on(self, value: Any) -> None:
+    """Counts what a function is given, as it may look at all of it."""
+    items = value if isinstance(value, tuple) else (value,)
+    self.spend(len(items))
+    for item in items:
+      if isinstance(item, str | bytes | memoryview):
+        self._bytes -= len(item)
+      elif isinstance(item, tuple | list | dict | set | frozenset):
+        self.spend(len(item))
+    if self._bytes < 0:
+      raise FormatError('uses its own bytes again and again: refused.')
+
+
 def load(
   stream: byte_stream.ByteStream,
   table: Mapping[str, Any],
   persistent_load: Callable[[Any], Any] | None = None,
+  budget: Budget | None = None,
 ) -> Any:
   """Reads one pickle and leaves the stream behind it.
 
@@ -68,6 +105,7 @@ def load(
       and refuses unfit ones by `FormatError`, or an inert value. A class is
       a function that makes its `StandIn`.
     persistent_load: turns a persistent id into a value; None refuses them.
+    budget: what it shares with other pickles of the file; None: its own.
 
   Returns:
     Numbers, strings, plain containers, `Global`s of the table and what its
@@ -77,7 +115,7 @@ def load(
   Raises:
     FormatError: the pickle asks for something else, is damaged or too long.
   """
-  machine = _Machine(table, persistent_load, len(stream))
+  machine = _Machine(table, persistent_load, budget or Budget(len(stream)))
   try:
     for opcode, argument in pickle_opcodes.instructions(stream):
       if opcode == 'STOP':
@@ -108,20 +146,18 @@ class _Machine:
     self,
     table: Mapping[str, Any],
     persistent_load: Callable[[Any], Any] | None,
-    size: int,
+    budget: Budget,
   ) -> None:
     self.stack: list[Any] = []
     self._outer: list[list[Any]] = []  # the stacks below the open marks
     self._memo: dict[int, Any] = {}
     self._table = table
     self._persistent_load = persistent_load
-    self._steps_left = MAX_STEPS
-    # Every byte is handed over once in files that mean well.
-    self._bytes_left = 2 * size + 4096
+    self._budget = budget
 
   def step(self, opcode: str, argument: Any) -> None:
     """Executes one opcode."""
-    self._spend_steps(1)
+    self._budget.spend(1)
     if opcode in _VALUES:
       self.stack.append(argument)
     elif opcode in _CONSTANTS:
@@ -226,7 +262,7 @@ class _Machine:
       raise FormatError(f'{what} something that is no function: refused.')
     if not isinstance(arguments, tuple):
       raise FormatError(f'{what} {shown(function.name)} without arguments.')
-    self._spend(arguments)
+    self._budget.spend_on(arguments)
     try:
       self.stack.append(function.value(*arguments))
     except TypeError:  # their number, or a type that the function never meets
@@ -238,31 +274,11 @@ class _Machine:
     state = self.stack.pop()
     target = self.stack[-1]
     if isinstance(target, StandIn):
-      self._spend(state)
+      self._budget.spend_on(state)
       target.build(state)
     elif not isinstance(target, dict):
       raise FormatError(f'gives a state to {shown(target)}: refused.')
     # PyTorch hangs version numbers on its dicts this way; nobody needs them.
-
-  def _spend(self, value: Any) -> None:
-    """Counts what a function is given, as it may use all of it.
-
-    A pickle can name the same list or the same bytes a million times.
-    """
-    items = value if isinstance(value, tuple) else (value,)
-    self._spend_steps(len(items))
-    for item in items:
-      if isinstance(item, str | bytes | memoryview):
-        self._bytes_left -= len(item)
-      elif isinstance(item, tuple | list | dict | set | frozenset):
-        self._spend_steps(len(item))
-    if self._bytes_left < 0:
-      raise FormatError('uses its own bytes again and again: refused.')
-
-  def _spend_steps(self, count: int) -> None:
-    self._steps_left -= count
-    if self._steps_left < 0:
-      raise FormatError(f'holds a pickle of over {MAX_STEPS:,} steps.')
 
   def persistent(self, argument: str) -> None:
     self._load_persistent(argument)
