@@ -42,10 +42,15 @@ def resolutions(
 def count_layers(arrays: names.StateDict, pattern: str, source: str) -> int:
   """How many layers the mapping network has.
 
+  Args:
+    arrays: of the network.
+    pattern: matches the keys of a layer; its first group is the number.
+    source: what to call the arrays in errors.
+
   Raises:
     errors.UserError: more than any real one.
   """
-  count = sum(bool(re.fullmatch(pattern, key)) for key in arrays)
+  count = len({m[1] for key in arrays if (m := re.match(pattern, key))})
   if count > _MAX_MAPPING_LAYERS:
     raise errors.UserError(
       f'{source} has {count} mapping layers; expected '
@@ -69,24 +74,25 @@ def check_latent(z_size: int, w_size: int, source: str) -> int:
 
 
 def check_settings(
-  settings: Settings, standard: Mapping[str, Any], source: str
+  settings: Settings, standard: Mapping[str, tuple[Any, ...]], source: str
 ) -> None:
   """Checks what a file says about its network, where it does.
 
   Args:
     settings: of the file.
-    standard: the only value that we can do, for every key that matches.
+    standard: the values that we can do, for every key that matches.
     source: what to call the file in errors.
 
   Raises:
     errors.UserError: a setting has another value.
   """
-  for pattern, expected in standard.items():
+  for pattern, supported in standard.items():
     for key, value in settings.items():
-      if re.fullmatch(pattern, key) and value != expected:
+      if re.fullmatch(pattern, key) and value not in supported:
         raise errors.UserError(
-          f'{source} has a network with {key} = {unpickle.shown(value)}; '
-          f'only {expected!r} is supported.'
+          f'{source} has a network with {unpickle.shown(key)} = '
+          f'{unpickle.shown(value)}; expected '
+          f'{" or ".join(map(repr, supported))}.'
         )
 
 

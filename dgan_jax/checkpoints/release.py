@@ -13,12 +13,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import errors, features, schema
+from dgan_jax import errors, features, files, schema
 from dgan_jax.checkpoints import (
   names,
   naming,
   stylegan1_names,
   torch_format,
+  torch_writer,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
@@ -232,3 +233,27 @@ def interpreter_to_release(
     }
     for member in range(spec.members)
   ]
+
+
+def write_members(
+  folder: files.PathLike, interpreter: ensemble.Interpreter
+) -> list[pathlib.Path]:
+  """Writes an interpreter as the release keeps it, for the release's code.
+
+  Args:
+    folder: made if it does not exist; gets model_0.pth, model_1.pth, ...
+    interpreter: to write.
+
+  Returns:
+    The files.
+
+  Raises:
+    OSError: the folder cannot be written, or the disk is full.
+  """
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  paths = []
+  for i, member in enumerate(interpreter_to_release(interpreter)):
+    paths.append(folder / f'model_{i}.pth')
+    torch_writer.write(paths[-1], member, wrapper='model_state_dict')
+  return paths

@@ -35,7 +35,7 @@ def _release_architecture(
     ),
     latent_size=size('g_mapping.dense0.weight'),
     mapping_layers=clues.count_layers(
-      arrays, r'g_mapping\.dense[0-9]+\.weight', source
+      arrays, r'g_mapping\.dense([0-9]+)\.', source
     ),
   )
 
@@ -82,7 +82,7 @@ def _release_blurs(architecture: stylegan1.StyleGAN1) -> names.StateDict:
 
 
 RELEASE = naming.Naming(
-  title=RELEASE_TITLE,
+  title=f'StyleGAN1 of {RELEASE_TITLE}',
   marker='g_synthesis.blocks.4x4.const',
   architecture=_release_architecture,
   key_of=_release_key,

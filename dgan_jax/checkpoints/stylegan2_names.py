@@ -13,7 +13,7 @@ from dgan_jax.checkpoints import clues, names, naming
 from dgan_jax.generators import stylegan2
 
 ADA_TITLE = 'StyleGAN2-ADA in PyTorch'
-EDITGAN_TITLE = "EditGAN's port of StyleGAN2"
+EDITGAN_TITLE = 'StyleGAN2 of EditGAN and rosinality'
 
 # The clamp that StyleGAN2-ADA always trains with.
 ADA_CONV_CLAMP = 256.0
@@ -45,16 +45,19 @@ _ADA_DENSE: naming.Leaves = {
   ('kernel',): ('weight', 'dense'),
   ('bias',): ('bias', 'same'),
 }
+# Settings of every block, and the same as an argument of the network.
+_ADA_BLOCK = r'synthesis\.b[0-9]+\.'
+_ADA_ARGUMENT = r'_init_kwargs\.synthesis_kwargs\.'
 # Where it is set, it is set to this, or our network is another.
 _ADA_STANDARD = {
-  r'mapping\.fc[0-9]+\.activation': 'lrelu',
-  r'mapping\.fc[0-9]+\.bias_gain': 0.01,
-  r'mapping\.embed\.activation': 'linear',
-  r'mapping\.embed\.bias_gain': 1,
-  r'synthesis\.b[0-9]+\.conv[01]\.activation': 'lrelu',
-  r'synthesis\.b[0-9]+\.conv[01]\.use_noise': True,
-  r'synthesis\.b[0-9]+\.conv0\.up': 2,
-  r'synthesis\.b[0-9]+\.conv1\.up': 1,
+  r'mapping\.fc[0-9]+\.activation': ('lrelu',),
+  r'mapping\.fc[0-9]+\.bias_gain': (0.01,),
+  r'mapping\.embed\.activation': ('linear',),
+  r'mapping\.embed\.bias_gain': (1,),
+  r'synthesis\.b[0-9]+\.conv[01]\.activation': ('lrelu',),
+  r'synthesis\.b[0-9]+\.conv[01]\.use_noise': (True,),
+  r'synthesis\.b[0-9]+\.conv0\.up': (2,),
+  r'synthesis\.b[0-9]+\.conv1\.up': (1,),
 }
 
 
@@ -73,11 +76,15 @@ def _ada_architecture(
   if 'mapping.embed.weight' in arrays:
     embedded = size('mapping.embed.weight', 0)
     num_labels = size('mapping.embed.weight', 1)
-  stated = clues.only(settings, r'synthesis\.b[0-9]+\.architecture', source)
+  stated = clues.only(
+    settings, rf'{_ADA_BLOCK}architecture|{_ADA_ARGUMENT}architecture', source
+  )
   clamp: Any = ADA_CONV_CLAMP
   if settings:
-    pattern = r'synthesis\.b[0-9]+\.(conv[01]|torgb)\.conv_clamp'
-    clamp = clues.only(settings, pattern, source)
+    pattern = rf'{_ADA_BLOCK}(conv[01]|torgb)\.conv_clamp'
+    clamp = clues.only(
+      settings, rf'{pattern}|{_ADA_ARGUMENT}conv_clamp', source
+    )
   return clues.made(
     stylegan2.StyleGAN2,
     source,
@@ -90,9 +97,7 @@ def _ada_architecture(
       size('synthesis.b4.conv1.affine.weight', 1),
       source,
     ),
-    mapping_layers=clues.count_layers(
-      arrays, r'mapping\.fc[0-9]+\.weight', source
-    ),
+    mapping_layers=clues.count_layers(arrays, r'mapping\.fc([0-9]+)\.', source),
     num_labels=num_labels,
     block=stated
     or clues.block(
@@ -199,7 +204,7 @@ def _editgan_architecture(
       size('conv1.conv.modulation.weight', 1),
       source,
     ),
-    mapping_layers=clues.count_layers(arrays, r'style\.[0-9]+\.weight', source),
+    mapping_layers=clues.count_layers(arrays, r'style\.([0-9]+)\.', source),
   )
 
 

@@ -10,19 +10,19 @@ from dgan_jax import errors
 from dgan_jax.checkpoints import clues, names, naming
 from dgan_jax.generators import stylegan1, stylegan2
 
-STYLEGAN1_TITLE = 'the official StyleGAN1 in TensorFlow'
-STYLEGAN2_TITLE = 'the official StyleGAN2 in TensorFlow'
+STYLEGAN1_TITLE = 'StyleGAN1 in the official TensorFlow code'
+STYLEGAN2_TITLE = 'StyleGAN2 in the official TensorFlow code'
 
 # Where it is set, it is set to this, or our network is another.
 _STYLEGAN1_STANDARD = {
-  'label_size': 0,
-  'normalize_latents': True,
-  r'(mapping_)?nonlinearity': 'lrelu',
-  'mapping_lrmul': 0.01,
-  r'(mapping_)?use_wscale': True,
-  'const_input_layer': True,
-  r'use_(styles|noise|instance_norm)': True,
-  'use_pixel_norm': False,
+  'label_size': (0,),
+  'normalize_latents': (True,),
+  r'(mapping_)?nonlinearity': ('lrelu',),
+  'mapping_lrmul': (0.01,),
+  r'(mapping_)?use_wscale': (True,),
+  'const_input_layer': (True,),
+  r'use_(styles|noise|instance_norm)': (True,),
+  'use_pixel_norm': (False,),
 }
 
 
@@ -68,7 +68,7 @@ def _stylegan1_architecture(
       source,
     ),
     mapping_layers=clues.count_layers(
-      arrays, r'G_mapping/Dense[0-9]+/weight', source
+      arrays, r'G_mapping/Dense([0-9]+)/', source
     ),
     instance_norm_eps=1e-8,
     fused_from=_fused_from(settings, source),
@@ -146,10 +146,12 @@ _STYLEGAN2_RGB: naming.Leaves = {
   ('kernel',): ('weight', '11io'),
 }
 _STYLEGAN2_STANDARD = {
-  'normalize_latents': True,
-  r'(mapping_)?nonlinearity': 'lrelu',
-  'mapping_lrmul': 0.01,
-  'num_channels': 3,
+  'normalize_latents': (True,),
+  r'(mapping_)?nonlinearity': ('lrelu',),
+  'mapping_lrmul': (0.01,),
+  # of the original, and of StyleGAN2-ADA in TensorFlow
+  r'synthesis\.build_func_name': ('G_synthesis_stylegan2', 'G_synthesis'),
+  'num_channels': (3,),
 }
 
 
@@ -180,7 +182,7 @@ def _stylegan2_architecture(
       source,
     ),
     mapping_layers=clues.count_layers(
-      arrays, r'G_mapping/Dense[0-9]+/weight', source
+      arrays, r'G_mapping/Dense([0-9]+)/', source
     ),
     block=settings.get('architecture')
     or clues.block(

@@ -101,6 +101,29 @@ def test_members_survive_the_way_there_and_back(generator, classes):
       np.testing.assert_array_equal(value, theirs[key])
 
 
+@pytest.mark.parametrize('classes', [20, 34])
+def test_members_are_written_as_the_release_keeps_them(
+  generator, classes, tmp_path
+):
+  made = _interpreter(classes, generator)
+  paths = release.write_members(tmp_path / 'made', made)
+  assert paths == [
+    tmp_path / 'made' / f'model_{i}.pth' for i in range(len(paths))
+  ]
+  assert [str(p) for p in paths] == release.member_files(str(tmp_path / 'made'))
+  back = [torch_format.read_checkpoint(path) for path in paths]
+  assert {member.wrapper for member in back} == {'model_state_dict'}
+  for theirs, ours in zip(_members(classes), back, strict=True):
+    for key, value in ours.state_dict.items():
+      assert value.dtype == theirs[key].dtype
+      np.testing.assert_array_equal(value, theirs[key])
+  again = release.interpreter_from_release(
+    [member.state_dict for member in back],
+    feature_channels=generator.architecture.feature_channels,
+  )
+  assert ensemble.checksum(again) == ensemble.checksum(made)
+
+
 def test_keys_may_have_the_prefix_of_data_parallelism(
   state_dict, w_avg, noise, generator
 ):

@@ -1,0 +1,358 @@
+"""Any checkpoint file: what it is, and what it holds as ours.
+
+A file is told by its content, not by its name. What is opened has been
+converted and checked as a whole, so what can be described can be used.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import errors, files, rng
+from dgan_jax.checkpoints import (
+  byte_stream,
+  clues,
+  names,
+  naming,
+  network_pickle,
+  recognition,
+  release,
+  safetensors_format,
+  store,
+  stylegan1_names,
+  stylegan2_names,
+  tensorflow_names,
+  torch_format,
+)
+from dgan_jax.generators import generator as generators
+
+_NAMINGS = (
+  stylegan1_names.RELEASE,
+  tensorflow_names.STYLEGAN1,
+  tensorflow_names.STYLEGAN2,
+  stylegan2_names.ADA,
+  stylegan2_names.EDITGAN,
+)
+# Of several networks in a file the first of these that is there: averages.
+_NETWORKS = ('Gs', 'G_ema', 'G')
+_LICENCE = (
+  "NVIDIA's own weights (StyleGAN, DatasetGAN, EditGAN) are for "
+  'non-commercial use; other weights are under the terms of who trained them.'
+)
+_WITHOUT_CLAMP = (
+  'The file does not say where activations were clamped; '
+  f'{stylegan2_names.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberSizes:
+  """What interpreter files hold.
+
+  Attributes:
+    members: how many files.
+    features: length of a pixel's feature vector.
+    hidden: widths of the two hidden layers.
+    classes: width of the last layer.
+  """
+
+  members: int
+  features: int
+  hidden: tuple[int, int]
+  classes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+  """What a checkpoint holds, converted.
+
+  Attributes:
+    path: of the file or folder.
+    format: what it is, for people.
+    architecture: of the generator; None for an interpreter.
+    params: its weights as ours.
+    w_avg: mean w [num_ws, latent_size], if stored.
+    noise: constant maps [1, r, r, 1], if stored.
+    interpreter: sizes, if it is one.
+    network: name of the network within the file, '' if it has none.
+    others: names of what else the file holds.
+    remarks: sentences about what had to be assumed and what to mind.
+  """
+
+  path: str
+  format: str
+  architecture: generators.Architecture | None = None
+  params: Any = None
+  w_avg: np.ndarray | None = None
+  noise: tuple[jnp.ndarray, ...] | None = None
+  interpreter: MemberSizes | None = None
+  network: str = ''
+  others: tuple[str, ...] = ()
+  remarks: tuple[str, ...] = ()
+
+
+def open_checkpoint(path: files.PathLike) -> Opened:
+  """Opens a file or folder of any kind that we know.
+
+  Raises:
+    errors.UserError: it is of another kind, damaged, or of a network that
+      does something that ours does not.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    return _open_folder(path)
+  head = bytes(byte_stream.map_file(path)[:128])
+  recognition.check_start(head, str(path))
+  # A length, then JSON; no pickle has these bytes there.
+  if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
+    return _open_safetensors(path)
+  if network_pickle.is_network_pickle(path):
+    return _open_networks(path)
+  return _open_torch(path)
+
+
+def open_arrays(
+  arrays: names.StateDict,
+  settings: clues.Settings | None = None,
+  *,
+  source: str = 'The state dict',
+  container: str = 'arrays',
+) -> Opened:
+  """Opens a state dict that has been read.
+
+  Args:
+    arrays: of a generator under any names that we know; its keys may have a
+      prefix, and there may be other networks under other prefixes.
+    settings: what else is known of the network; see `network_pickle.Network`.
+    source: what to call it in errors, a file name.
+    container: what it came in, for people.
+
+  Raises:
+    errors.UserError: see `open_checkpoint`.
+  """
+  found = [
+    (key.removesuffix(names_of.marker), names_of)
+    for key in arrays
+    for names_of in _NAMINGS
+    if key == names_of.marker or key.endswith(f'.{names_of.marker}')
+  ]
+  if not found:
+    raise recognition.unknown(arrays, source)
+  prefix, chosen = min(found, key=lambda f: ('ema' not in f[0].lower(), f[0]))
+  network = {
+    key.removeprefix(prefix): value
+    for key, value in arrays.items()
+    if key.startswith(prefix)
+  }
+  others = {key.split('.')[0] for key in arrays if not key.startswith(prefix)}
+  if chosen is stylegan2_names.EDITGAN and 'latent_avg' in arrays:
+    network['latent_avg'] = arrays['latent_avg']
+    others.discard('latent_avg')
+  stored = naming.read(chosen, network, settings, source)
+  remarks = [_LICENCE]
+  if chosen is stylegan2_names.ADA and not settings:
+    remarks.insert(0, _WITHOUT_CLAMP)
+  return Opened(
+    path=source,
+    format=f'{chosen.title} ({container})',
+    architecture=stored.architecture,
+    params=stored.params,
+    w_avg=stored.w_avg,
+    noise=stored.noise,
+    network=prefix.rstrip('.'),
+    others=tuple(sorted(others)),
+    remarks=tuple(remarks),
+  )
+
+
+def describe(opened: Opened) -> str:
+  """What was opened, in lines for people."""
+  lines = {'File': opened.path, 'Format': opened.format}
+  if opened.network:
+    lines['Network'] = opened.network
+  if opened.others:
+    lines['Also in the file'] = ', '.join(opened.others)
+  if opened.architecture is not None:
+    lines |= _generator_lines(opened, opened.architecture)
+  if opened.interpreter is not None:
+    sizes = opened.interpreter
+    lines |= {
+      'Members': f'{sizes.members}',
+      'Features': f'{sizes.features} of every pixel',
+      'Hidden': f'{sizes.hidden[0]}, {sizes.hidden[1]}',
+      'Classes': f'{sizes.classes}',
+    }
+  width = max(map(len, lines)) + 1
+  described = [f'{name + ":":{width}} {text}' for name, text in lines.items()]
+  return '\n'.join([*described, *opened.remarks])
+
+
+def _generator_lines(
+  opened: Opened, made: generators.Architecture
+) -> dict[str, str]:
+  kind = type(made).__name__
+  block = getattr(made, 'block', None)
+  clamp = getattr(made, 'conv_clamp', None)
+  count = sum(leaf.size for leaf in jax.tree.leaves(opened.params))
+  maps = len(opened.noise or ())
+  return {
+    'Architecture': kind
+    + (f', blocks {block!r}' if block else '')
+    + (f', clamped at {clamp:g}' if clamp else ''),
+    'Resolution': f'{made.resolution} px',
+    'Channels': f'{", ".join(map(str, made.channels))} from 4 px up',
+    'Latent': f'{made.latent_size}, {made.mapping_layers} mapping layers',
+    'Conditional': f'{made.num_labels} classes' if made.num_labels else 'no',
+    'Parameters': f'{count:,}',
+    'Mean latent': 'not in the file' if opened.w_avg is None else 'stored',
+    'Noise maps': f'{maps} stored' if maps else 'none in the file',
+  }
+
+
+def generator(
+  opened: Opened,
+  *,
+  avg_latent: np.ndarray | None = None,
+  noise: Mapping[str, np.ndarray] | None = None,
+) -> generators.Generator:
+  """The generator that was opened.
+
+  Args:
+    opened: by `open_checkpoint`.
+    avg_latent: mean w, see `naming.w_avg_rows`; None takes the stored one, or
+      else the mean over 8,000 latents.
+    noise: maps, see `naming.noise_maps`; None takes those stored, if any.
+
+  Raises:
+    errors.UserError: it is an interpreter, or one of these is of another
+      network.
+  """
+  architecture = opened.architecture
+  if architecture is None:
+    raise errors.UserError(
+      f'{opened.path} holds an interpreter; expected a generator.'
+    )
+  if avg_latent is not None:
+    w_avg = jnp.asarray(naming.w_avg_rows(avg_latent, architecture))
+  elif opened.w_avg is not None:
+    w_avg = jnp.asarray(opened.w_avg)
+  else:
+    key = rng.stream(rng.root_key(0), 'w_avg')
+    w_avg = generators.mean_w(architecture, opened.params, key=key)
+  return generators.Generator(
+    architecture=architecture,
+    params=opened.params,
+    w_avg=w_avg,
+    noise=opened.noise
+    if noise is None
+    else naming.noise_maps(noise, architecture),
+  )
+
+
+def _open_folder(path: pathlib.Path) -> Opened:
+  members = sorted(path.glob('model_*.pth'))
+  if members and not (path / 'checkpoint.json').exists():
+    paths = release.member_files(str(path))
+    return _open_members(torch_format.read(paths[0]), str(path), len(paths))
+  kind = store.load_metadata(path).get('kind')
+  if kind == 'generator':
+    return _own(path, 'Our folder of a generator', store.load_generator(path))
+  if kind == 'interpreter':
+    spec = store.load_interpreter(path).spec
+    return Opened(
+      path=str(path),
+      format='Our folder of an interpreter',
+      interpreter=MemberSizes(
+        spec.members, spec.num_features, spec.hidden, spec.num_classes
+      ),
+    )
+  raise errors.UserError(
+    f'{path} holds a checkpoint of kind {kind!r}; {recognition.EXPECTED}.'
+  )
+
+
+def _open_safetensors(path: pathlib.Path) -> Opened:
+  arrays, metadata = safetensors_format.read(path)
+  if safetensors_format.is_ours(metadata):
+    made = safetensors_format.generator_of(arrays, metadata, str(path))
+    return _own(path, 'Our .safetensors file', made)
+  return open_arrays(arrays, source=str(path), container='.safetensors')
+
+
+def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:
+  return Opened(
+    path=str(path),
+    format=kind,
+    architecture=made.architecture,
+    params=made.params,
+    w_avg=np.asarray(made.w_avg),
+    noise=made.noise,
+  )
+
+
+def _open_networks(path: pathlib.Path) -> Opened:
+  networks = network_pickle.read(path)
+  name = next((n for n in _NETWORKS if n in networks), None)
+  if name is None:
+    held = ', '.join(f'{n} ({v.kind})' for n, v in networks.items())
+    raise errors.UserError(
+      f'{path} holds the networks {held or "none"}; expected one of '
+      f'{", ".join(_NETWORKS)}.'
+    )
+  chosen = networks[name]
+  opened = open_arrays(
+    chosen.arrays,
+    {**chosen.settings} or None,
+    source=f'{path} ({name})',
+    container='pickled networks',
+  )
+  return dataclasses.replace(
+    opened,
+    path=str(path),
+    network=name,
+    others=tuple(n for n in networks if n != name),
+  )
+
+
+def _open_torch(path: pathlib.Path) -> Opened:
+  checkpoint = torch_format.read_checkpoint(path)
+  arrays = dict(checkpoint.state_dict)
+  if 'layers.0.weight' in names.without_prefix(arrays):
+    return _open_members(arrays, str(path), 1)
+  others = {key.split('.')[0] for key in checkpoint.beside}
+  if 'latent_avg' in checkpoint.beside:
+    arrays['latent_avg'] = checkpoint.beside['latent_avg']
+    others.discard('latent_avg')
+  opened = open_arrays(arrays, source=str(path), container='PyTorch file')
+  return dataclasses.replace(
+    opened,
+    network=opened.network or checkpoint.wrapper or '',
+    others=tuple(sorted({*opened.others, *others})),
+  )
+
+
+def _open_members(
+  state_dict: names.StateDict, source: str, members: int
+) -> Opened:
+  features = names.size_of(
+    names.without_prefix(state_dict),
+    'layers.0.weight',
+    1,
+    source,
+    stylegan1_names.RELEASE_TITLE,
+  )
+  spec = release.interpreter_from_release(
+    [state_dict], feature_channels=[features], sources=[source]
+  ).spec
+  return Opened(
+    path=source,
+    format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
+    interpreter=MemberSizes(
+      members, spec.num_features, spec.hidden, spec.num_classes
+    ),
+  )

@@ -1,0 +1,58 @@
+"""What to say of files that hold nothing of ours."""
+
+import re
+
+from dgan_jax import errors
+from dgan_jax.checkpoints import names
+
+EXPECTED = (
+  'expected a generator (.for_g_all.pt, .pkl, .pt, .safetensors or a converted '
+  'folder) or an interpreter (model_0.pth or a folder)'
+)
+# Starts of what people have at hand by mistake.
+_MISTAKES = {
+  rb'\Z': 'empty',
+  rb'\x93NUMPY': 'a NumPy array',
+  rb'PK\x03\x04.{26}[ -~]{1,40}\.npy': 'a NumPy archive',
+  rb'\x89PNG': 'a PNG image',
+  rb'\xff\xd8\xff': 'a JPEG image',
+  rb'\x1f\x8b': 'compressed by gzip',
+  rb'\x89HDF': 'an HDF5 file',
+  rb'\s*<': 'a web page or XML, as failed downloads leave',
+  rb'version https://git-lfs': 'a Git LFS pointer, not the file itself',
+  # Old protocols of pickle are text too, but start otherwise.
+  rb'(?![(c}])[\t\n\r -~]{16}': 'text',
+}
+
+
+def check_start(head: bytes, source: str) -> None:
+  """Refuses files that are something else by their first bytes.
+
+  Args:
+    head: the first 100 bytes or more.
+    source: the file's name.
+
+  Raises:
+    errors.UserError: it is something else.
+  """
+  for start, found in _MISTAKES.items():
+    if re.match(start, head, re.DOTALL):
+      raise errors.UserError(f'{source} is {found}; {EXPECTED}.')
+
+
+def unknown(arrays: names.StateDict, source: str) -> errors.UserError:
+  """What to say of a state dict that is no generator."""
+  keys = '\n'.join(arrays)
+  if re.search(r'(?m)(^|\.)synthesis\.(L0_|input\.(affine|freqs))', keys):
+    found = 'holds a StyleGAN3 network'
+  elif re.search(
+    r'(?m)(^|[./])(b[0-9]+\.fromrgb|final_linear|FromRGB(_lod[0-9]+)?)\b', keys
+  ):
+    found = 'holds a discriminator and no generator'
+  elif arrays:
+    found = f'holds {len(arrays)} arrays ({names.listed(arrays)})'
+  else:
+    found = 'holds no arrays'
+  return errors.UserError(
+    f'{source} {found}; {EXPECTED}, of a StyleGAN1 or StyleGAN2.'
+  )
