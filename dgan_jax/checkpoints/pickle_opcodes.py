@@ -94,8 +94,8 @@ def _name(stream: byte_stream.ByteStream) -> str:
   return _line(stream).decode('utf-8')
 
 
-def _name_pair(stream: byte_stream.ByteStream) -> str:
-  return f'{_name(stream)} {_name(stream)}'
+def _name_pair(stream: byte_stream.ByteStream) -> tuple[str, str]:
+  return _name(stream), _name(stream)
 
 
 def _integer(width: int) -> Callable[[byte_stream.ByteStream], Any]:

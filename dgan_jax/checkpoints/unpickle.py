@@ -236,8 +236,8 @@ class _Machine:
   def get(self, index: int) -> None:
     self.stack.append(self._memo[index])
 
-  def global_name(self, argument: str) -> None:
-    self._find(*argument.split(' ', 1))
+  def global_name(self, argument: tuple[str, str]) -> None:
+    self._find(*argument)
 
   def stack_global(self, _: Any) -> None:
     name, module = self.stack.pop(), self.stack.pop()
@@ -245,10 +245,12 @@ class _Machine:
       raise FormatError('holds a damaged pickle (a global without a name).')
     self._find(module, name)
 
-  def inst(self, argument: str) -> None:
+  def inst(self, argument: tuple[str, str]) -> None:
     # Old-style instances: never needed, but the refusal should say of what.
-    self._find(*argument.split(' ', 1))
-    raise FormatError(f'makes an instance of {shown(argument)}: refused.')
+    self._find(*argument)
+    raise FormatError(
+      f'makes an instance of {shown(".".join(argument))}: refused.'
+    )
 
   def reduce(self, _: Any) -> None:
     self._call('calls')
@@ -291,7 +293,7 @@ class _Machine:
       raise FormatError('refers to data outside its pickle: refused.')
     self.stack.append(self._persistent_load(identifier))
 
-  def _find(self, module: str, name: str = '') -> None:
+  def _find(self, module: str, name: str) -> None:
     full = f'{module}.{name}'
     if full not in self._table:
       raise FormatError(

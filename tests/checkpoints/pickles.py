@@ -91,13 +91,22 @@ def zip_file(
   compression: int = zipfile.ZIP_STORED,
 ) -> bytes:
   """A file as PyTorch writes since 1.6."""
+  entries: dict[str, str | bytes] = {'data.pkl': program(tree)}
+  if byteorder is not None:
+    entries['byteorder'] = byteorder
+  for key, data in storages.items():
+    entries[f'data/{key}'] = data
+  return archive(entries, compression)
+
+
+def archive(
+  entries: Mapping[str, str | bytes], compression: int = zipfile.ZIP_STORED
+) -> bytes:
+  """A zip archive with its entries in one folder."""
   stream = io.BytesIO()
-  with zipfile.ZipFile(stream, 'w', compression) as archive:
-    archive.writestr('made/data.pkl', program(tree))
-    if byteorder is not None:
-      archive.writestr('made/byteorder', byteorder)
-    for key, data in storages.items():
-      archive.writestr(f'made/data/{key}', data)
+  with zipfile.ZipFile(stream, 'w', compression) as file:
+    for key, data in entries.items():
+      file.writestr(zipfile.ZipInfo(f'made/{key}'), data, compression)
   return stream.getvalue()
 
 
@@ -108,11 +117,18 @@ def legacy_file(
   keys = b'](' + b''.join(map(text, storages)) + b'e'
   return b''.join(
     [
-      program(integer(MAGIC)),
-      program(integer(1001)),
-      program(mapping({'little_endian': b'\x88'})),
+      *legacy_start(),
       program(tree),
       program(keys),
       *(struct.pack('<q', n) + data for n, data in storages.values()),
     ]
   )
+
+
+def legacy_start() -> list[bytes]:
+  """The three pickles before the one that describes something."""
+  return [
+    program(integer(MAGIC)),
+    program(integer(1001)),
+    program(mapping({'little_endian': b'\x88'})),
+  ]

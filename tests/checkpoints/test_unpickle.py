@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dgan_jax.checkpoints import byte_stream, torch_tensors, unpickle
-from tests.checkpoints import pickles
+from tests.checkpoints import hostile, pickles
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
 
@@ -60,121 +60,10 @@ def test_a_function_of_the_table_may_be_called():
   assert _load(data, {'a.b': lambda n: n + 1}) == 4
 
 
-def _hostile(marker):
-  """Pickles that touch `marker` where Python's own machine reads them."""
-  command = pickles.text(f'touch {marker}')
-  code = pickles.text(f'open({str(marker)!r}, "w").close()')
-  system = pickles.name('os.system')
-  short = f'touch {marker}'.encode()
-  inner = pickles.program(pickles.call('os.system', command))
-  state = pickles.mapping({'system': command})
-  return {
-    'reduce': pickles.program(system, pickles.items(command), b'R'),
-    'protocol 0': b"cos\nsystem\n(S'" + short + b"'\ntR.",
-    'stack global': b'\x80\x04\x8c\x02os\x8c\x06system\x93\x8c'
-    + bytes([len(short)])
-    + short
-    + b'\x85R.',
-    'inst': b'(' + command + b'ios\nsystem\n.',
-    'obj': b'\x80\x02(' + system + command + b'o.',
-    'newobj': pickles.program(
-      pickles.name('subprocess.Popen'), pickles.items(command), b'\x81'
-    ),
-    'newobj_ex': b'\x80\x04'
-    + pickles.name('subprocess.Popen')
-    + pickles.items(command)
-    + b'}\x92.',
-    'eval': pickles.program(pickles.call('builtins.eval', code)),
-    'python 2 eval': pickles.program(pickles.call('__builtin__.eval', code)),
-    'memo': pickles.program(
-      system, b'q\x000', command, b'q\x010h\x00h\x01\x85R'
-    ),
-    'memo far away': pickles.program(
-      system, b'r\xff\xff\x00\x000j\xff\xff\x00\x00', command, b'\x85R'
-    ),
-    'nested pickle': pickles.program(
-      pickles.call('pickle.loads', b'C' + bytes([len(inner)]) + inner)
-    ),
-    'getattr': pickles.program(
-      pickles.name('builtins.getattr'),
-      pickles.items(
-        pickles.call('builtins.__import__', pickles.text('os')),
-        pickles.text('system'),
-      ),
-      b'R',
-      pickles.items(command),
-      b'R',
-    ),
-    'method of an allowed name': b'\x80\x04\x8c\x0bcollections\x8c\x20'
-    b'OrderedDict.__init__.__globals__\x93.',
-    'hidden behind pop': pickles.program(
-      system, pickles.items(command), b'R0', pickles.integer(1)
-    ),
-    'hidden after mark': pickles.program(
-      b'(', system, pickles.items(command), b'R1', pickles.integer(1)
-    ),
-    'as a key': pickles.program(b'}', system, pickles.items(command), b'RNs'),
-    'build': pickles.program(
-      pickles.name('types.SimpleNamespace'), b')\x81', state, b'b'
-    ),
-    'torch file': pickles.program(
-      pickles.call('torch.storage._load_from_bytes', command)
-    ),
-    'extension': b'\x80\x02\x82\x01' + pickles.items(command) + b'R.',
-    'extension 2': b'\x80\x02\x83\x01\x00' + pickles.items(command) + b'R.',
-    'extension 4': b'\x80\x02\x84\x01\0\0\0' + pickles.items(command) + b'R.',
-    'buffer': b'\x80\x05\x97.',
-    'persistent': pickles.program(command, b'Q'),
-    'persistent text': b'P' + short + b'\n.',
-  }
-
-
-_NAMED = {
-  'reduce': 'os.system',
-  'protocol 0': 'os.system',
-  'stack global': 'os.system',
-  'inst': 'os.system',
-  'obj': 'os.system',
-  'newobj': 'subprocess.Popen',
-  'newobj_ex': 'subprocess.Popen',
-  'eval': 'builtins.eval',
-  'python 2 eval': '__builtin__.eval',
-  'memo': 'os.system',
-  'memo far away': 'os.system',
-  'nested pickle': 'pickle.loads',
-  'getattr': 'builtins.getattr',
-  'method of an allowed name': 'collections.OrderedDict.__init__.__globals__',
-  'hidden behind pop': 'os.system',
-  'hidden after mark': 'os.system',
-  'as a key': 'os.system',
-  'build': 'types.SimpleNamespace',
-  'torch file': 'torch.storage._load_from_bytes',
-  'extension': 'EXT1',
-  'extension 2': 'EXT2',
-  'extension 4': 'EXT4',
-  'buffer': 'NEXT_BUFFER',
-  'persistent': 'outside its pickle',
-  'persistent text': 'outside its pickle',
-}
-
-
-@pytest.mark.parametrize('kind', _NAMED)
-def test_hostile_pickles_are_refused_by_the_name_of_what_they_want(
-  tmp_path, kind
-):
-  marker = tmp_path / 'ran'
-  with pytest.raises(unpickle.FormatError) as error:
-    _load(_hostile(marker)[kind], torch_tensors.TABLE)
-  assert _NAMED[kind] in str(error.value)
-  assert 'refused' in str(error.value)
-  assert '\n' not in str(error.value)
-  assert not marker.exists()
-
-
 @pytest.mark.parametrize('kind', ['reduce', 'stack global', 'memo', 'eval'])
 def test_the_hostile_pickles_would_run(tmp_path, kind):
   marker = tmp_path / 'ran'
-  pickle.loads(_hostile(marker)[kind])
+  pickle.loads(hostile.programs(marker)[kind])
   assert marker.exists()
 
 
