@@ -4,8 +4,10 @@
 
 prints for every quantity the largest error and how much is allowed (the rule
 is in `parity_checks.py`). What a file holds is told from its arrays; sizes,
-seeds, classes and members may be any. Exit status: 0 all within tolerance, 1
-something is not or a file is of no known kind, 2 a file cannot be read.
+seeds, classes and members may be any. What `<stem>.expected.npz` is about is
+the checkpoint `<stem>.pkl` or `<stem>.pt` beside it. Exit status: 0 all within
+tolerance, 1 something is not or a file is of no known kind, 2 a file cannot be
+read.
 """
 
 import argparse
@@ -16,17 +18,15 @@ from collections.abc import Callable
 
 from dgan_jax import errors
 from tests import (
+  parity_checkpoints,
   parity_checks,
   parity_end_to_end,
   parity_generator,
   parity_interpreter,
+  parity_stylegan2,
 )
 
 _Checker = Callable[[parity_checks.Vectors], list[parity_checks.Check]]
-
-
-class SkippedError(Exception):
-  """The file is of a kind that the project has no code for yet."""
 
 
 def checker(
@@ -36,20 +36,20 @@ def checker(
 
   Args:
     vectors: the file.
-    generator_file: where the generator of an end-to-end file is, if not
-      where the file says.
-
-  Raises:
-    SkippedError: a kind that is not supported yet.
+    generator_file: where the generator is, if not where the file says: the
+      .npz of an end-to-end file, a checkpoint of any format for others.
   """
+  checkpoint = generator_file
+  if generator_file is not None and generator_file.suffix == '.npz':
+    checkpoint = None
 
   def has(*keys: str) -> bool:
     return all(any(k.startswith(key) for k in vectors) for key in keys)
 
-  if has('out/rgb_official_tf'):
-    raise SkippedError('TensorFlow checkpoints are not supported yet')
-  if {'style_dim', 'init_kwargs'} & set(vectors.meta):
-    raise SkippedError('StyleGAN2 is not supported yet')
+  if has('in/z', 'out/rgb_official_tf'):
+    return functools.partial(
+      parity_checkpoints.check_stylegan1, path=checkpoint
+    )
   if has('process_image/in'):
     return parity_generator.check_units
   if has('init/', 'final/', 'in/batch_index'):
@@ -64,6 +64,8 @@ def checker(
     return parity_interpreter.check
   if has('in/z', 'sd/g_synthesis', 'out/rgb'):
     return parity_generator.check
+  if has('in/z') and (has('out/img_psi') or has('out/rgb')):
+    return functools.partial(parity_stylegan2.check, path=checkpoint)
   return None
 
 
@@ -78,9 +80,6 @@ def report(
       print(f'{path.name}: no kind of vector file has these arrays')
       return 1
     results = check(vectors)
-  except SkippedError as reason:
-    print(f'{path.name}: skipped: {reason}')
-    return 0
   except parity_checks.UnreadableError as error:
     print(error)
     return 2
@@ -110,9 +109,10 @@ def main(arguments: list[str] | None = None) -> int:
   parser.add_argument(
     '--generator',
     type=pathlib.Path,
-    metavar='FILE.npz',
-    help='where the generator of an end-to-end file is; default: where the '
-    'file says, in its own folder',
+    metavar='FILE',
+    help='where the generator is: the .npz of an end-to-end file, or a '
+    'checkpoint of any format; default: where the file says, in its own '
+    'folder',
   )
   options = parser.parse_args(arguments)
   print(f'{"file":40} {"quantity":24} {"error":>9} {"tolerance":>9}')

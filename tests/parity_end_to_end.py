@@ -86,7 +86,7 @@ def check_checkpoints(vectors: checks.Vectors) -> list[checks.Check]:
     x = vectors['out/features_px_first256']
     if not results:
       results = _check_images(vectors, vectors, ws, rgb, canvas)
-      ours = _pixels(pyramids[0], canvas, np.arange(len(x)))
+      ours = pixels(pyramids[0], canvas, np.arange(len(x)))
       results.append(checks.compare('features', ours, x))
     prefix = f'out/cls{classes}/'
     logits = jax.jit(ensemble.logits)(interpreter, x)
@@ -120,7 +120,7 @@ def _run(
   )
 
 
-def _pixels(
+def pixels(
   pyramid: features.FeaturePyramid, canvas: features.Canvas, index: np.ndarray
 ) -> jax.Array:
   """Feature vectors of pixels of the first image, counted row by row."""
@@ -177,7 +177,7 @@ def _check_pixels(
     theirs = vectors.get(f'out/{key}')
     if theirs is None or index is None:
       continue
-    x = _pixels(pyramid, canvas, index)
+    x = pixels(pyramid, canvas, index)
     results.append(checks.compare('features', x, theirs, error))
     ours = jax.jit(
       lambda interpreter, x: parity_interpreter.our_statistics(

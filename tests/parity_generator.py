@@ -110,10 +110,12 @@ def _check_layers(
       names[key] = (f'block_{match[1]}', _LAYERS[match[2]])
   if not names:
     return []
+  architecture = generator.architecture
+  assert isinstance(architecture, stylegan1.StyleGAN1)
 
   @jax.jit
   def run(generator: generators.Generator, ws: jax.Array) -> Any:
-    _, state = stylegan1.Synthesis(generator.architecture).apply(
+    _, state = stylegan1.Synthesis(architecture).apply(
       {'params': generator.params['synthesis']},
       ws,
       generator.noise,
@@ -126,7 +128,7 @@ def _check_layers(
   results = []
   for key, (block, name) in names.items():
     ours = outputs[block][name]['__call__'][0]
-    level = 2 * generator.architecture.resolutions.index(ours.shape[1])
+    level = 2 * architecture.resolutions.index(ours.shape[1])
     error = stated and max(stated[level : level + 2])
     quantity = f'{block} {name}'
     theirs = vectors.image(f'dbg/{key}')

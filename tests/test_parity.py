@@ -14,20 +14,25 @@ from dgan_jax.interpreter import ensemble, labelling
 from tests import parity, parity_checks, parity_interpreter, small
 
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
-_FILES = [
-  'car_crop_and_interpolate_r64_tiny.npz',
-  'interpreter_training_20_classes.npz',
-  'mini_ckpt/expected.npz',
-  'stylegan1_r32_small.npz',
-  'units.npz',
-]
+# What is compared in each.
+_FILES = {
+  'car_crop_and_interpolate_r64_tiny.npz': 12,
+  'interpreter_training_20_classes.npz': 40,
+  'mini_ckpt/expected.npz': 12,
+  'mini_ckpt/mini_stylegan1_tf_r32.expected.npz': 3,
+  'mini_ckpt/mini_stylegan2_ada_r32.expected.npz': 3,
+  'stylegan1_r32_small.npz': 19,
+  'stylegan2_ada_r64.npz': 26,
+  'stylegan2_editgan_r64.npz': 20,
+  'units.npz': 9,
+}
 
 
-@pytest.mark.parametrize('name', _FILES)
-def test_the_vectors_of_the_reference_are_matched(name, capsys):
+@pytest.mark.parametrize(('name', 'quantities'), _FILES.items())
+def test_the_vectors_of_the_reference_are_matched(name, quantities, capsys):
   assert parity.main([str(_GOLDENS / name)]) == 0
   rows = capsys.readouterr().out.splitlines()
-  assert len(rows) > 7
+  assert len(rows) == 1 + quantities
   assert all(row.endswith(' ok') for row in rows[1:])
 
 
@@ -55,6 +60,25 @@ def _changed(tmp_path, name, change):
     ('mini_ckpt/expected.npz', 'out/cls34/js', 1e-3, 'js'),
     ('mini_ckpt/expected.npz', 'out/cls34/logits', 1e-2, 'logits'),
     ('mini_ckpt/expected.npz', 'out/cls34/label', 1, 'label'),
+    ('stylegan2_ada_r64.npz', 'out/layer/b16.conv0', 3e-4, 'block_16 conv_0'),
+    ('stylegan2_ada_r64.npz', 'out/img_psi0.5_cutoff6', 1e-5, 'rgb psi0.5_'),
+    ('stylegan2_ada_r64.npz', 'out/ws_psi0.7', 2e-4, 'ws psi0.7'),
+    ('stylegan2_ada_r64.npz', 'out/generate_py_u8', 1, 'generate_py'),
+    ('stylegan2_editgan_r64.npz', 'out/skip_rgb_02', 1e-5, 'image 16'),
+    ('stylegan2_editgan_r64.npz', 'out/feat_05', 2e-5, 'features 5'),
+    ('stylegan2_editgan_r64.npz', 'out/features_px', 2e-5, 'features '),
+    (
+      'mini_ckpt/mini_stylegan2_ada_r32.expected.npz',
+      'sd_G_ema/synthesis.b8.conv0.weight',
+      1e-6,
+      'weights read',
+    ),
+    (
+      'mini_ckpt/mini_stylegan1_tf_r32.expected.npz',
+      'out/rgb_official_tf_eps1e-8',
+      2e-4,
+      'rgb_official_tf',
+    ),
     ('interpreter_training_20_classes.npz', 'out/loss', 1e-5, 'loss'),
     (
       'interpreter_training_20_classes.npz',
@@ -277,13 +301,6 @@ def test_a_file_that_cannot_be_read_exits_with_2(tmp_path, capsys, content):
   output = capsys.readouterr().out
   assert 'damaged.npz cannot be read' in output
   assert 'blur' in output
-
-
-def test_stylegan2_is_skipped(tmp_path, capsys):
-  np.savez(tmp_path / 'two.npz', meta=json.dumps({'style_dim': 64}))
-  assert parity.main([str(tmp_path / 'two.npz')]) == 0
-  output = capsys.readouterr().out
-  assert 'two.npz: skipped: StyleGAN2 is not supported yet' in output
 
 
 def test_the_float64_statistics_follow_their_definitions():

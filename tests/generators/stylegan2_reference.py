@@ -36,10 +36,9 @@ class Outputs:
   images: Mapping[str, np.ndarray]
 
 
-def map_latents(
-  params: Any, z: np.ndarray, labels: Sequence[int] | None = None
-) -> np.ndarray:
-  """z [batch, latent_size], and classes if it is conditional, to w."""
+def map_latents(params: Any, z: np.ndarray, labels: Any = None) -> np.ndarray:
+  """z [batch, latent_size], and classes [batch] of a conditional network, to
+  w."""
   params = _exact(params)
   x = _normalize(z.astype(np.float64))
   if 'embed' in params:
