@@ -183,9 +183,8 @@ def from_params(
     node: Any = params
     for part in entry.path:
       node = node[part]
-    state_dict[entry.key] = np.array(
-      entry.to_stored(np.asarray(node)), order='C'
-    )
+    value = entry.to_stored(np.asarray(node))
+    state_dict[entry.key] = np.asarray(value, order='C')
   return state_dict
 
 

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,10 +16,10 @@ from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
 from tests.checkpoints import arrays as stored_arrays
 
-_ONE = {'kind': stylegan1.StyleGAN1}
-_TWO = {'kind': stylegan2.StyleGAN2}
+_ONE: dict[str, Any] = {'kind': stylegan1.StyleGAN1}
+_TWO: dict[str, Any] = {'kind': stylegan2.StyleGAN2}
 _OFFICIAL = {**_ONE, 'instance_norm_eps': 1e-8}
-_CASES = {
+_CASES: dict[str, tuple[naming.Naming, dict[str, Any]]] = {
   'release': (stylegan1_names.RELEASE, _ONE),
   'tensorflow-1': (tensorflow_names.STYLEGAN1, _OFFICIAL),
   'tensorflow-2': (tensorflow_names.STYLEGAN2, _TWO),
@@ -44,7 +45,7 @@ _CASES = {
 }
 
 
-@pytest.fixture(params=_CASES.values(), ids=_CASES.keys())
+@pytest.fixture(params=list(_CASES.values()), ids=list(_CASES))
 def case(request):
   names_of, options = request.param
   generator = small.generator(**options)

@@ -1,0 +1,100 @@
+"""What a checkpoint holds, as data and in lines for people."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax.generators import generator as generators
+
+
+@dataclasses.dataclass(frozen=True)
+class MemberSizes:
+  """What interpreter files hold.
+
+  Attributes:
+    members: how many files.
+    features: length of a pixel's feature vector.
+    hidden: widths of the two hidden layers.
+    classes: width of the last layer.
+  """
+
+  members: int
+  features: int
+  hidden: tuple[int, int]
+  classes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+  """What a checkpoint holds, converted.
+
+  Attributes:
+    path: of the file or folder.
+    format: what it is, for people.
+    architecture: of the generator; None for an interpreter.
+    params: its weights as ours.
+    w_avg: mean w [num_ws, latent_size], if stored.
+    noise: constant maps [1, r, r, 1], if stored.
+    interpreter: sizes, if it is one.
+    network: name of the network within the file, '' if it has none.
+    others: names of what else the file holds.
+    remarks: sentences about what had to be assumed and what to mind.
+  """
+
+  path: str
+  format: str
+  architecture: generators.Architecture | None = None
+  params: Any = None
+  w_avg: np.ndarray | None = None
+  noise: tuple[jnp.ndarray, ...] | None = None
+  interpreter: MemberSizes | None = None
+  network: str = ''
+  others: tuple[str, ...] = ()
+  remarks: tuple[str, ...] = ()
+
+
+def describe(opened: Opened) -> str:
+  """What was opened, in lines for people."""
+  lines = {'File': opened.path, 'Format': opened.format}
+  if opened.network:
+    lines['Network'] = opened.network
+  if opened.others:
+    lines['Also in the file'] = ', '.join(opened.others)
+  if opened.architecture is not None:
+    lines |= _generator_lines(opened, opened.architecture)
+  if opened.interpreter is not None:
+    sizes = opened.interpreter
+    lines |= {
+      'Members': f'{sizes.members}',
+      'Features': f'{sizes.features} of every pixel',
+      'Hidden': f'{sizes.hidden[0]}, {sizes.hidden[1]}',
+      'Classes': f'{sizes.classes}',
+    }
+  width = max(map(len, lines)) + 1
+  described = [f'{name + ":":{width}} {text}' for name, text in lines.items()]
+  return '\n'.join([*described, *opened.remarks])
+
+
+def _generator_lines(
+  opened: Opened, made: generators.Architecture
+) -> dict[str, str]:
+  kind = type(made).__name__
+  block = getattr(made, 'block', None)
+  clamp = getattr(made, 'conv_clamp', None)
+  count = sum(leaf.size for leaf in jax.tree.leaves(opened.params))
+  maps = len(opened.noise or ())
+  return {
+    'Architecture': kind
+    + (f', blocks {block!r}' if block else '')
+    + (f', clamped at {clamp:g}' if clamp else ''),
+    'Resolution': f'{made.resolution} px',
+    'Channels': f'{", ".join(map(str, made.channels))} from 4 px up',
+    'Latent': f'{made.latent_size}, {made.mapping_layers} mapping layers',
+    'Conditional': f'{made.num_labels} classes' if made.num_labels else 'no',
+    'Parameters': f'{count:,}',
+    'Mean latent': 'not in the file' if opened.w_avg is None else 'stored',
+    'Noise maps': f'{maps} stored' if maps else 'none in the file',
+  }
