@@ -82,12 +82,12 @@ def sampling(
   Raises:
     errors.UserError: the generator cannot draw so.
   """
-  architecture = generator.architecture
+  usual = generators.usual_sampling(generator)
   fields = dict(config.sampling)
   if fields['noise'] == 'auto':
-    fields['noise'] = 'random' if generator.noise is None else 'const'
+    fields['noise'] = usual.noise
   if not fields['truncation_layers']:
-    fields['truncation_layers'] = architecture.truncation_layers
+    fields['truncation_layers'] = usual.truncation_layers
   if tuple(fields['rows']) == (0, 0):
     fields['rows'] = None
   if fields['label'] == -1:

@@ -1,36 +1,59 @@
-"""Converts a published checkpoint into a folder that the other commands read.
+"""Converts checkpoints into folders that the other commands read, and back.
 
-A generator is the state dict of DatasetGAN's release (*.for_g_all.pt) with its
-mean latent; an interpreter is the release's model_0.pth, model_1.pth, ...
-Nothing that the files contain is executed.
+A generator is any published StyleGAN1 or StyleGAN2: an official .pkl
+(TensorFlow, or StyleGAN2-ADA in PyTorch), a .pt of EditGAN's port, the
+.for_g_all.pt of DatasetGAN's release, a .safetensors of ours or of any of
+those. An interpreter is the release's model_0.pth, model_1.pth, ... Nothing
+that a file contains is executed.
+
+An --output that ends in .safetensors gets one file instead of a folder; an
+interpreter of ours is written as the release's files.
 
 Example:
-  python -m launch.convert --input=car.for_g_all.pt \\
-    --avg_latent=avg_latent_stylegan1.npy --output=/tmp/car/generator
+  python -m launch.convert --input=network.pkl --describe
+  python -m launch.convert --input=network.pkl --output=mine/generator
   python -m launch.convert --interpreter=release/car --schema=car_20 \\
-    --rows=64,448 --generator=/tmp/car/generator --output=/tmp/car/interpreter
+    --rows=64,448 --generator=mine/generator --output=mine/interpreter
+  python -m launch.convert --interpreter=mine/interpreter --output=as_release
 """
 
 import pathlib
+import time
 from collections.abc import Sequence
 
 import jax
 from absl import flags
 
 from dgan_jax import errors, schema
-from dgan_jax.checkpoints import numpy_format, release, store, torch_format
+from dgan_jax.checkpoints import (
+  numpy_format,
+  opening,
+  release,
+  safetensors_format,
+  store,
+)
 from dgan_jax.generators import generator as generators
-from launch import command
+from launch import command, common, drawing
 
-_INPUT = flags.DEFINE_string('input', None, 'Generator: a .for_g_all.pt file.')
-_AVG_LATENT = flags.DEFINE_string('avg_latent', None, 'Its mean latent, .npy.')
+_SHEET = 'contact_sheet.png'
+
+_INPUT = flags.DEFINE_string('input', None, 'Generator: a file or a folder.')
+_DESCRIBE = flags.DEFINE_bool(
+  'describe', False, 'Say what --input or --interpreter holds; write nothing.'
+)
+_AVG_LATENT = flags.DEFINE_string(
+  'avg_latent', None, 'Mean latent, .npy, in place of what --input has.'
+)
 _NOISE = flags.DEFINE_string(
-  'noise',
-  None,
-  'Its constant noise, if it has any: .npz of noise0, noise1, ...',
+  'noise', None, 'Constant noise, .npz of noise0, noise1, ..., likewise.'
+)
+_NUM_IMAGES = flags.DEFINE_integer(
+  'num_images', 8, 'Images on the contact sheet.', lower_bound=0
 )
 _INTERPRETER = flags.DEFINE_string(
-  'interpreter', None, 'Folder of model_0.pth, model_1.pth, ...; or a pattern.'
+  'interpreter',
+  None,
+  'Folder of model_0.pth, model_1.pth, ... (or a pattern); or one of ours.',
 )
 _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Converted generator that the interpreter belongs to.'
@@ -41,42 +64,64 @@ _SCHEMA = flags.DEFINE_string(
 _ROWS = flags.DEFINE_list(
   'rows', None, 'First and end row of the images it labels: 64,448 for cars.'
 )
-_OUTPUT = flags.DEFINE_string('output', None, 'Folder to write.', required=True)
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'Folder to write, or a .safetensors file for a generator.'
+)
+flags.mark_flags_as_mutual_exclusive(['input', 'interpreter'], required=True)
 
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise errors.UserError(f'Unexpected argument {argv[1]!r}; see --help.')
-  if (_INPUT.value is None) == (_INTERPRETER.value is None):
-    raise errors.UserError('Give either --input or --interpreter; see --help.')
+  generator = _INPUT.value
+  interpreter = _INTERPRETER.value or ''
+  if _DESCRIBE.value:
+    print(opening.describe(opening.open_checkpoint(generator or interpreter)))
+    return
+  if _OUTPUT.value is None:
+    raise errors.UserError('Say where to write: --output=FOLDER.')
   output = pathlib.Path(_OUTPUT.value)
-  if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+  if output.is_file() or (output.is_dir() and any(output.iterdir())):
     raise errors.UserError(f'{output} is not empty; give another --output.')
-  if _INPUT.value is not None:
-    _convert_generator(_INPUT.value, output)
-  if _INTERPRETER.value is not None:
-    _convert_interpreter(_INTERPRETER.value, output)
-  print(f'Written to {output}.')
+  if generator:
+    _convert_generator(generator, output)
+  elif common.is_saved(pathlib.Path(interpreter)):
+    _export_interpreter(interpreter, output)
+  else:
+    _convert_interpreter(interpreter, output)
 
 
 def _convert_generator(path: str, output: pathlib.Path) -> None:
-  if _AVG_LATENT.value is None:
-    raise errors.UserError('A generator needs its mean latent: --avg_latent.')
-  state_dict = torch_format.read(path)
-  w_avg = numpy_format.read_npy(_AVG_LATENT.value)
-  noise = numpy_format.read_npz(_NOISE.value) if _NOISE.value else None
-  generator = release.generator_from_release(
-    state_dict, w_avg, noise, source=path
+  start = time.monotonic()
+  avg_latent, noise = _AVG_LATENT.value, _NOISE.value
+  opened = opening.open_checkpoint(path)
+  generator = opening.generator(
+    opened,
+    avg_latent=numpy_format.read_npy(avg_latent) if avg_latent else None,
+    noise=numpy_format.read_npz(noise) if noise else None,
   )
-  made = generator.architecture
+  print(opening.describe(opened))
+  if avg_latent is None and opened.w_avg is None:
+    print('The mean latent was computed, from 8,000 latents.')
+  single = output.suffix == '.safetensors'
+  if single:
+    safetensors_format.write_generator(output, generator)
+  else:
+    store.save_generator(output, generator)
   print(
-    f'Generator: StyleGAN1, {made.resolution} px, channels {made.channels}, '
-    f'latent {made.latent_size}, {_count(generator.params):,} parameters.\n'
-    f'Mean latent: {w_avg.shape}, of which {made.num_ws} rows are used.\n'
-    f'Noise: {len(noise) if noise else "no"} constant maps.\n'
-    f'Checksum: {generators.checksum(generator)}.'
+    f'Checksum: {generators.checksum(generator)}\n'
+    f'Written to {output} in {time.monotonic() - start:.1f} s.',
+    flush=True,
   )
-  store.save_generator(output, generator)
+  if _NUM_IMAGES.value:
+    sheet = output.with_suffix('.png') if single else output / _SHEET
+    drawing.contact_sheet(generator, sheet, _NUM_IMAGES.value)
+    print(f'Look at {sheet}.')
+  if not single:
+    print(
+      'Next: python -m launch.sample --workdir=paint '
+      f'--config.generator={output} --config.schema=SCHEMA'
+    )
 
 
 def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
@@ -91,12 +136,18 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
     rows=_rows(),
   )
   spec = interpreter.spec
+  count = sum(leaf.size for leaf in jax.tree.leaves(interpreter.params))
+  store.save_interpreter(output, interpreter)
   print(
     f'Interpreter: {spec.members} members, {spec.num_features} features, '
     f'hidden {spec.hidden}, {spec.num_classes} classes of {spec.schema_name}, '
-    f'{_count(interpreter.params):,} parameters.'
+    f'{count:,} parameters.\nWritten to {output}.'
   )
-  store.save_interpreter(output, interpreter)
+
+
+def _export_interpreter(folder: str, output: pathlib.Path) -> None:
+  release.write_members(output, store.load_interpreter(folder))
+  print(f"Written to {output}, in the layout of DatasetGAN's release.")
 
 
 def _rows() -> tuple[int, int] | None:
@@ -109,10 +160,6 @@ def _rows() -> tuple[int, int] | None:
       f'--rows={",".join(_ROWS.value)} is not two numbers such as 64,448.'
     ) from None
   return first, end
-
-
-def _count(params: object) -> int:
-  return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 if __name__ == '__main__':

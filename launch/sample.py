@@ -17,7 +17,7 @@ from absl import flags
 
 from dgan_jax import errors, files, manifest, rng, schema, visualize
 from dgan_jax.generators import generator as generators
-from launch import command, common
+from launch import command, common, drawing
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1
@@ -62,21 +62,15 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   )
   _refuse_other_images(workdir, listed)
 
-  # One at a time: what a batch computes may depend on its size in the last
-  # bit, and these images are to be reproduced.
-  def image(generator: generators.Generator, key: jax.Array) -> jax.Array:
-    return generators.sample(generator, key, sampling)[1][0]
-
-  draw = jax.jit(image)
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
-  images = []
+  images: list[np.ndarray] = []
   with command.terminal_progress('images') as on_progress:
-    for place, name in enumerate(names):
-      images.append(np.asarray(draw(generator, keys[place : place + 1])))
-      png = visualize.png(images[-1])
-      files.write_bytes(workdir / 'images' / f'{name}.png', png)
-      on_progress(place + 1, len(names), {})
+    for image in drawing.draw(generator, keys, sampling):
+      png = visualize.png(image)
+      files.write_bytes(workdir / 'images' / f'{names[len(images)]}.png', png)
+      images.append(image)
+      on_progress(len(images), len(names), {})
   sheet = visualize.contact_sheet(np.stack(images), captions=names)
   files.write_bytes(workdir / 'contact_sheet.png', visualize.png(sheet))
   readme = _readme(workdir, classes, images[0], len(names))

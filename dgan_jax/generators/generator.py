@@ -106,6 +106,15 @@ def shapes(architecture: Architecture, has_noise: bool) -> dict[str, Any]:
   }
 
 
+def usual_sampling(generator: Generator) -> Sampling:
+  """Noise and truncation as they are usual for a generator: its own noise
+  maps if it has any, and its architecture's rows."""
+  return Sampling(
+    truncation_layers=generator.architecture.truncation_layers,
+    noise='random' if generator.noise is None else 'const',
+  )
+
+
 def checksum(generator: Generator) -> str:
   """sha256 of architecture and arrays: what a dataset names as its source."""
   header = json.dumps(

@@ -5,8 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import opening, store, torch_format
+from dgan_jax.generators import generator as generators
 from tests.checkpoints import pickles
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -50,9 +52,13 @@ def test_a_generator_and_its_interpreter_are_converted(convert, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert done.stderr == ''
-  for word in ('StyleGAN1, 32 px', '(16, 16, 16, 16)', '8 constant maps'):
-    assert word in done.stdout
-  assert store.load_generator(output).architecture.resolution == 32
+  for words in ("DatasetGAN's release", '32 px', '16, 16, 16, 16 from 4 px'):
+    assert words in done.stdout
+  saved = store.load_generator(output)
+  assert saved.architecture.resolution == 32
+  np.testing.assert_array_equal(saved.noise[0][..., 0], noise['noise0'][0])
+  with Image.open(output / 'contact_sheet.png') as sheet:
+    assert sheet.width > 8 * 32
 
   done = convert(
     f'--interpreter={_MINI / "interpreter_20"}',
@@ -65,6 +71,65 @@ def test_a_generator_and_its_interpreter_are_converted(convert, tmp_path):
   assert '3 members, 128 features' in done.stdout
   spec = store.load_interpreter(tmp_path / 'interpreter').spec
   assert (spec.members, spec.rows, spec.schema_name) == (3, (4, 28), 'car_20')
+
+  done = convert(
+    f'--interpreter={tmp_path / "interpreter"}',
+    f'--output={tmp_path / "exported"}',
+  )
+  assert done.returncode == 0, done.stderr
+  for name in ('model_0.pth', 'model_1.pth', 'model_2.pth'):
+    theirs = torch_format.read(_MINI / 'interpreter_20' / name)
+    ours = torch_format.read(tmp_path / 'exported' / name)
+    for key, value in ours.items():
+      np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+
+
+def test_a_generator_becomes_a_safetensors_file_and_a_folder_again(
+  convert, tmp_path
+):
+  single, folder = tmp_path / 'made.safetensors', tmp_path / 'folder'
+  pickle = f'--input={_MINI / "mini_stylegan2_ada_r32.pkl"}'
+  done = convert(pickle, f'--output={single}', '--num_images=2')
+  assert done.returncode == 0, done.stderr
+  assert (tmp_path / 'made.png').is_file()
+  done = convert(f'--input={single}', f'--output={folder}', '--num_images=0')
+  assert done.returncode == 0, done.stderr
+  assert not (folder / 'contact_sheet.png').exists()
+  checksum = generators.checksum(store.load_generator(folder))
+  assert checksum == generators.checksum(
+    opening.generator(opening.open_checkpoint(single))
+  )
+  assert checksum in done.stdout
+
+
+@pytest.mark.parametrize(
+  ('file', 'words'),
+  [
+    ('mini_stylegan1_tf_r32.pkl', ['StyleGAN1 in', 'TensorFlow', '8 stored']),
+    ('mini_stylegan2_tf_r32.pkl', ['StyleGAN2 in', 'TensorFlow', 'Gs']),
+    ('mini_stylegan2_ada_r32.pkl', ['StyleGAN2-ADA', 'G_ema', 'at 256']),
+    ('mini_stylegan2_editgan_r64.pt', ['EditGAN', '64 px', 'g_ema']),
+    ('mini_stylegan1_r32.legacy.for_g_all.pt', ['release', 'not in the file']),
+    ('interpreter_34/model_0.pth', ['Interpreter', '34', '128 of every pixel']),
+  ],
+)
+def test_a_file_is_described_and_nothing_is_written(
+  convert, tmp_path, file, words
+):
+  done = convert(
+    f'--input={_MINI / file}', '--describe', f'--output={tmp_path / "o"}'
+  )
+  assert done.returncode == 0, done.stderr
+  for word in words:
+    assert word in done.stdout, done.stdout
+  assert not (tmp_path / 'o').exists()
+
+
+def test_a_folder_of_members_is_described(convert):
+  done = convert(f'--interpreter={_MINI / "interpreter_20"}', '--describe')
+  assert done.returncode == 0, done.stderr
+  assert '3' in done.stdout
+  assert 'Classes:' in done.stdout
 
 
 def test_a_hostile_checkpoint_is_refused_and_nothing_is_written(
@@ -98,9 +163,9 @@ def test_a_truncated_mean_latent_is_refused(convert, tmp_path):
 @pytest.mark.parametrize(
   ('args', 'word'),
   [
-    ([], '--input'),
-    ([_INPUT, '--interpreter=x'], '--input'),
-    ([_INPUT], '--avg_latent'),
+    ([], 'Exactly one of (input, interpreter)'),
+    ([_INPUT, '--interpreter=x'], 'Exactly one of (input, interpreter)'),
+    ([_INPUT, '--avg_latent=none.npy'], 'none.npy'),
     (['--interpreter=x'], '--generator'),
     ([_INPUT, _AVG_LATENT, 'more'], 'more'),
   ],
