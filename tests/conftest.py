@@ -15,3 +15,13 @@ import jax
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    '--fuzz',
+    type=int,
+    default=400,
+    metavar='N',
+    help='damaged files of every checkpoint format to read (default: 400)',
+  )

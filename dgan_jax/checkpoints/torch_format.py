@@ -8,24 +8,24 @@ are looked at.
 
 import dataclasses
 import functools
-import io
-import pathlib
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from dgan_jax import errors, files
-from dgan_jax.checkpoints import byte_stream, torch_tensors, unpickle
+from dgan_jax.checkpoints import (
+  byte_stream,
+  torch_tensors,
+  unpickle,
+  zip_entries,
+)
 
 MAX_DEPTH = 16
 MAX_ENTRIES = 100_000
-# Real keys have 60 characters, and directories of archives 200 KB.
+# Real ones have 60 characters.
 _MAX_KEY = 400
-_MAX_DIRECTORY_BYTES = 2**22
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -79,7 +79,7 @@ def read_checkpoint(path: files.PathLike) -> Checkpoint:
     if not data:
       raise unpickle.FormatError('is empty.')
     if data[:2] == b'PK':
-      tree, fetch = _read_zip(pathlib.Path(path), data)
+      tree, fetch = _read_archive(zip_entries.directory(path), data)
     else:
       tree, fetch = read_legacy(byte_stream.ByteStream(data))
     network, wrapper, beside = _unwrap(tree)
@@ -120,44 +120,10 @@ class _Arrays(Mapping[str, np.ndarray]):
       raise errors.UserError(f'{self._path} {error}') from None
 
 
-def _read_zip(path: pathlib.Path, data: memoryview) -> tuple[Any, _Fetch]:
-  """What data.pkl describes, and where the values are."""
-  try:
-    # zipfile reads the directory; the entries are views.
-    with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
-      entries = archive.infolist()
-  # What zipfile raises for an archive that isn't one, depending on where.
-  except (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-  ) as error:
-    reason = unpickle.shown(error).rstrip('.')
-    raise unpickle.FormatError(f'is damaged or truncated ({reason}).') from None
-  return _read_archive(entries, data)
-
-
-class _DirectoryFile(io.FileIO):
-  """A file for zipfile, which makes 15 times its size of a directory."""
-
-  def read(self, size: int | None = -1, /) -> bytes:
-    if size is None or not 0 <= size <= _MAX_DIRECTORY_BYTES:
-      size = _MAX_DIRECTORY_BYTES
-    data = super().read(size)
-    if len(data) == _MAX_DIRECTORY_BYTES:
-      raise ValueError(f'directory of over {_MAX_DIRECTORY_BYTES:,} bytes')
-    return data
-
-
 def _read_archive(
   entries: list[zipfile.ZipInfo], data: memoryview
 ) -> tuple[Any, _Fetch]:
+  """What data.pkl describes, and where the values are."""
   # Stored entries that don't overlap: so no entry is larger than it looks,
   # and reading all of them takes no more than the file has.
   if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
@@ -174,11 +140,15 @@ def _read_archive(
     )
   root = pickles[0].removesuffix('data.pkl')
   tree = torch_tensors.Descriptions().load(
-    byte_stream.ByteStream(_entry(named[pickles[0]], data))
+    byte_stream.ByteStream(zip_entries.content(named[pickles[0]], data))
   )
   order = '<'
   if f'{root}byteorder' in named:
-    order = '>' if _entry(named[f'{root}byteorder'], data) == b'big' else '<'
+    order = (
+      '>'
+      if zip_entries.content(named[f'{root}byteorder'], data) == b'big'
+      else '<'
+    )
 
   def fetch(storage: torch_tensors.Storage) -> np.ndarray:
     name = f'{root}data/{storage.key}'
@@ -186,25 +156,11 @@ def _read_archive(
       raise unpickle.FormatError(
         f'is damaged: it has no entry {unpickle.shown(name)}.'
       )
-    return torch_tensors.values(storage, _entry(named[name], data), order)
+    return torch_tensors.values(
+      storage, zip_entries.content(named[name], data), order
+    )
 
   return tree, fetch
-
-
-def _entry(entry: zipfile.ZipInfo, data: memoryview) -> memoryview:
-  """The bytes of a stored entry, checked."""
-  name = unpickle.shown(entry.filename)
-  # Behind a header of its own, which has the lengths of two more fields.
-  header = bytes(data[entry.header_offset : entry.header_offset + 30])
-  if len(header) != 30 or not header.startswith(b'PK\x03\x04'):
-    raise unpickle.FormatError(f'is damaged: entry {name} has no header.')
-  start = entry.header_offset + 30 + sum(struct.unpack('<2H', header[26:]))
-  content = data[start : start + entry.file_size]
-  if len(content) != entry.file_size:
-    raise unpickle.FormatError(f'is damaged or truncated in entry {name}.')
-  if zlib.crc32(content) != entry.CRC:
-    raise unpickle.FormatError(f'is damaged: bad CRC-32 of entry {name}.')
-  return content
 
 
 def read_legacy(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import byte_stream, torch_format
+from dgan_jax.checkpoints import byte_stream, torch_format, zip_entries
 from tests.checkpoints import pickles
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
@@ -359,7 +359,7 @@ def test_keys_that_grow_along_the_nest_are_stopped(refusal):
 
 
 def test_large_directories_are_not_read(refusal, monkeypatch):
-  monkeypatch.setattr(torch_format, '_MAX_DIRECTORY_BYTES', 100)
+  monkeypatch.setattr(zip_entries, '_MAX_DIRECTORY_BYTES', 100)
   data = _file(pickles.mapping({'x': _tensor()}))
   assert 'directory of over 100 bytes' in refusal(data)
 
