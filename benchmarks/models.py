@@ -11,48 +11,73 @@ import numpy as np
 
 import dgan_jax
 from dgan_jax import annotations as annotations_lib
-from dgan_jax import metrics, rng
+from dgan_jax import features, metrics, rng
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
+from dgan_jax.generators import stylegan1, stylegan2
 from dgan_jax.interpreter import ensemble, labelling
 
 _ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets' / 'rendered_cars_64'
 _IMAGES_PER_BLOCK = 16
 
 
-def random_generator(resolution: int) -> generators.Generator:
-  """The official network of a resolution, with random weights and noise."""
+# The network of every name, and the channels it has at resolution 1: half as
+# many at 2, and so on, 512 at most.
+_NETWORKS: dict[str, tuple[type[generators.Architecture], int]] = {
+  'StyleGAN1': (stylegan1.StyleGAN1, 16384),
+  'StyleGAN2': (stylegan2.StyleGAN2, 32768),  # config f
+}
+NETWORKS = tuple(_NETWORKS)
+
+
+def architecture(
+  resolution: int, network: str = 'StyleGAN1'
+) -> generators.Architecture:
+  """The official network of a name and a resolution."""
+  kind, most = _NETWORKS[network]
   channels = tuple(
-    min(8192 // 2**stage, 512)
-    for stage in range(1, resolution.bit_length() - 1)
+    min(most // size, 512) for size in features.resolutions_up_to(resolution)
   )
-  architecture = stylegan1.StyleGAN1(resolution, channels)
+  return kind(resolution, channels)
+
+
+def random_generator(
+  resolution: int, network: str = 'StyleGAN1'
+) -> generators.Generator:
+  """An official network with random weights and noise."""
+  made = architecture(resolution, network)
 
   @jax.jit
   def make(key: Any) -> tuple[Any, Any]:
     params_key, noise_key = jax.random.split(key)
     noise = tuple(
       jax.random.normal(jax.random.fold_in(noise_key, i), (1, r, r, 1))
-      for i, r in enumerate(architecture.noise_resolutions)
+      for i, r in enumerate(made.noise_resolutions)
     )
-    return architecture.init(params_key), noise
+    return made.init(params_key), noise
 
   params, noise = make(rng.root_key(0))
-  w_avg = jnp.zeros((architecture.num_ws, architecture.latent_size))
-  return generators.Generator(architecture, params, w_avg, noise)
+  w_avg = jnp.zeros((made.num_ws, made.latent_size))
+  return generators.Generator(made, params, w_avg, noise)
+
+
+def interpreter_spec(
+  architecture: generators.Architecture, num_classes: int, members: int
+) -> ensemble.InterpreterSpec:
+  """Members of the release's widths."""
+  return ensemble.InterpreterSpec(
+    architecture.feature_channels,
+    num_classes,
+    ensemble.hidden_sizes(num_classes),
+    members,
+  )
 
 
 def random_interpreter(
   generator: generators.Generator, num_classes: int, members: int
 ) -> ensemble.Interpreter:
-  """Untrained members of the release's widths."""
-  spec = ensemble.InterpreterSpec(
-    generator.architecture.feature_channels,
-    num_classes,
-    ensemble.hidden_sizes(num_classes),
-    members,
-  )
+  """Untrained members."""
+  spec = interpreter_spec(generator.architecture, num_classes, members)
   classifier = ensemble.PixelClassifier(spec.hidden, num_classes)
 
   def member(key: Any) -> Any:

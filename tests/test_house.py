@@ -74,8 +74,8 @@ def test_every_import_is_among_the_requirements():
         top = name.split('.')[0]
         if top in sys.stdlib_module_names or (_ROOT / top).is_dir():
           continue
-        if (folder, top) == ('benchmarks', 'torch'):
-          continue  # optional, for one comparison
+        if folder == 'benchmarks' and top in ('flaxmodels', 'torch'):
+          continue  # optional, for one comparison each
         owners = {
           owner.lower().replace('_', '-') for owner in distributions[top]
         }

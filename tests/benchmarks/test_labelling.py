@@ -2,10 +2,12 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from benchmarks import labelling, models, paper_dataflow
 from dgan_jax import rng
 from dgan_jax.factory import sampling as factory
+from dgan_jax.generators import stylegan1, stylegan2
 
 
 def test_the_paper_dataflow_gives_the_labels_of_the_factory():
@@ -37,8 +39,49 @@ def test_all_variants_are_measured_in_blocks(quick, capsys):
       '--json',
     ]
   )
-  (case,) = json.loads(capsys.readouterr().out)['cases']
+  result = json.loads(capsys.readouterr().out)
+  (case,) = result['cases']
+  assert result['compared'] == []
   assert set(case['variants']) == {'synthesis', 'ours', 'paper'}
   for numbers in case['variants'].values():
     assert 0 < numbers['seconds_per_sample'] < 60
     assert 0.05 < numbers['peak_gib'] < 8
+
+
+def test_two_networks_are_compared_by_operation(quick, monkeypatch, capsys):
+  def architecture(resolution, network):
+    kinds = {'StyleGAN1': stylegan1.StyleGAN1, 'StyleGAN2': stylegan2.StyleGAN2}
+    return kinds[network](resolution, (8, 8), 16, mapping_layers=2)
+
+  monkeypatch.setattr(models, 'architecture', architecture)
+  monkeypatch.setattr(labelling, '_DOMAINS', {8: (20, (2, 6))})
+  labelling.main(
+    [
+      '--sizes=8',
+      '--paper_sizes=',
+      '--repeats=1',
+      '--members=2',
+      '--networks=StyleGAN1,StyleGAN2',
+      '--json',
+    ]
+  )
+  result = json.loads(capsys.readouterr().out)
+  cases = {case['case']['network']: case for case in result['cases']}
+  assert set(cases) == {'StyleGAN1', 'StyleGAN2'}
+  assert all(case['case']['rows'] is None for case in cases.values())
+  (comparison,) = result['compared']
+  for variant, ratio in comparison['seconds_per_gflop'].items():
+    first, second = (
+      cases[name]['variants'][variant] for name in comparison['networks']
+    )
+    assert ratio == pytest.approx(
+      second['seconds_per_sample']
+      / second['gflop_per_sample']
+      / (first['seconds_per_sample'] / first['gflop_per_sample'])
+    )
+
+
+def test_a_network_that_there_is_not_is_refused(capsys):
+  with pytest.raises(SystemExit):
+    labelling.main(['--networks=StyleGAN3'])
+  assert "['StyleGAN3'] are none of" in capsys.readouterr().err

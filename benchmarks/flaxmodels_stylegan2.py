@@ -1,0 +1,112 @@
+"""Another StyleGAN2 in JAX to compare with: flaxmodels, the forward pass.
+
+Needs `pip install flaxmodels`. Version 0.1.3 names an argument of
+`jnp.reshape` as JAX no longer does; it is given one that knows the name, and
+is otherwise called as it is.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan2
+
+
+class _Numpy:
+  """jax.numpy as flaxmodels knows it."""
+
+  def __getattr__(self, name: str) -> Any:
+    return getattr(jnp, name)
+
+  def reshape(self, x: Any, newshape: Any) -> Any:
+    return jnp.reshape(x, newshape)
+
+
+def forward(generator: generators.Generator) -> Callable[[Any, Any], Any]:
+  """The same network under flaxmodels.
+
+  Args:
+    generator: a StyleGAN2 of config f's channels, at the same or a smaller
+      maximum, with skip connections and noise maps.
+
+  Returns:
+    (generator, z [batch, latent_size]) -> rgb, untruncated, to be compiled.
+  """
+  import flaxmodels.stylegan2 as theirs
+
+  theirs.ops.jnp = _Numpy()
+  architecture = generator.architecture
+  assert isinstance(architecture, stylegan2.StyleGAN2)
+  last = architecture.channels[-1]
+  mapping = theirs.MappingNetwork(
+    z_dim=architecture.latent_size,
+    w_dim=architecture.latent_size,
+    layer_features=architecture.latent_size,
+    num_ws=architecture.num_ws,
+    num_layers=architecture.mapping_layers,
+  )
+  synthesis = theirs.SynthesisNetwork(
+    resolution=architecture.resolution,
+    w_dim=architecture.latent_size,
+    fmap_base=last * architecture.resolution // 2,
+    fmap_max=architecture.channels[0],
+    clip_conv=architecture.conv_clamp,
+  )
+
+  def run(generator: generators.Generator, z: Any) -> Any:
+    mapping_variables, synthesis_variables = _variables(generator)
+    ws = mapping.apply(mapping_variables, z, train=False)
+    return synthesis.apply(synthesis_variables, ws, noise_mode='const')
+
+  return run
+
+
+def _variables(generator: generators.Generator) -> tuple[Any, Any]:
+  """A generator's weights as flaxmodels lays them out."""
+  mapping, synthesis = (generator.params[k] for k in ('mapping', 'synthesis'))
+  mapping_variables = {
+    'params': {
+      f'LinearLayer_{i}': _dense(mapping[f'dense_{i}'])
+      for i in range(len(mapping))
+    },
+    'moving_stats': {'w_avg': generator.w_avg[0]},
+  }
+  maps = iter(generator.noise or ())
+  blocks, noise = {}, {}
+  sizes = sorted(int(name.removeprefix('block_')) for name in synthesis)
+  for i, size in enumerate(sizes):
+    block = synthesis[f'block_{size}']
+    names = [name for name in ('conv_0', 'conv_1') if name in block]
+    blocks[f'SynthesisBlock_{i}'] = {
+      # Upsampling kernels are oriented as TensorFlow's.
+      f'SynthesisLayer_{j}': _layer(block[name], flip=name == 'conv_0')
+      for j, name in enumerate(names)
+    } | {'ToRGBLayer_0': _layer(block['to_rgb'])}
+    noise[f'SynthesisBlock_{i}'] = {
+      f'SynthesisLayer_{j}': {'noise_const': next(maps)}
+      for j in range(len(names))
+    }
+  const = synthesis['block_4']['const'][None]
+  return mapping_variables, {
+    'params': {'const': const, **blocks},
+    'noise_consts': noise,
+  }
+
+
+def _layer(layer: Any, flip: bool = False) -> Any:
+  kernel = layer['kernel']
+  if flip:
+    kernel = kernel[::-1, ::-1]
+  strength = layer.get('noise_strength')
+  return {
+    'weight': kernel if kernel.ndim == 4 else kernel[None, None],
+    'bias': layer['bias'],
+    # A one is added to the bias of a style.
+    'LinearLayer_0': _dense(layer['style'], bias=-1),
+  } | ({} if strength is None else {'noise_strength': strength})
+
+
+def _dense(layer: Any, bias: float = 0) -> Any:
+  return {'weight': layer['kernel'], 'bias': layer['bias'] + bias}
