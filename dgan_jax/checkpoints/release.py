@@ -22,6 +22,7 @@ from dgan_jax.checkpoints import (
   torch_writer,
 )
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
 
 _ORIGIN = stylegan1_names.RELEASE_TITLE
@@ -80,7 +81,16 @@ def generator_to_release(
   generator: generators.Generator,
 ) -> dict[str, np.ndarray]:
   """The state dict that `generator_from_release` makes this generator of;
-  its mean latent and noise are not part of one."""
+  its mean latent and noise are not part of one.
+
+  Raises:
+    errors.UserError: it is no StyleGAN1.
+  """
+  if not isinstance(generator.architecture, stylegan1.StyleGAN1):
+    raise errors.UserError(
+      f'{_ORIGIN} keeps generators of StyleGAN1; this is a '
+      f'{type(generator.architecture).__name__}.'
+    )
   return naming.write(
     stylegan1_names.RELEASE, generator.architecture, generator.params
   )

@@ -12,8 +12,9 @@ from dgan_jax.checkpoints import (
   torch_format,
 )
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
+from dgan_jax.generators import stylegan1, stylegan2
 from dgan_jax.interpreter import ensemble
+from tests import small
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
 
@@ -99,6 +100,12 @@ def test_members_survive_the_way_there_and_back(generator, classes):
     assert theirs.keys() - ours.keys() == counters
     for key, value in ours.items():
       np.testing.assert_array_equal(value, theirs[key])
+
+
+def test_the_release_keeps_no_stylegan2():
+  made = small.generator(kind=stylegan2.StyleGAN2)
+  with pytest.raises(errors.UserError, match='this is a StyleGAN2'):
+    release.generator_to_release(made)
 
 
 @pytest.mark.parametrize('classes', [20, 34])
