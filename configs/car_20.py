@@ -4,7 +4,7 @@ Put these files of DatasetGAN's release into official/car_20/. Weights and
 annotations are for non-commercial use.
 
 - karras2019stylegan-cars-512x384.for_g_all.pt:
-    the generator in the release's layout
+    the generator in the release's layout; NVIDIA's .pkl of it does as well
 - avg_latent_stylegan1.npy:
     its mean latent
 - annotated/:

@@ -4,7 +4,7 @@ Put these files of DatasetGAN's release into official/cat_16/. Weights and
 annotations are for non-commercial use.
 
 - karras2019stylegan-cats-256x256.for_g_all.pt:
-    the generator in the release's layout
+    the generator in the release's layout; NVIDIA's .pkl of it does as well
 - avg_latent_cat.npy:
     its mean latent
 - annotated/:

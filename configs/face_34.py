@@ -4,7 +4,7 @@ Put these files of DatasetGAN's release into official/face_34/. Weights and
 annotations are for non-commercial use.
 
 - karras2019stylegan-celebahq-1024x1024.for_g_all.pt:
-    the generator in the release's layout
+    the generator in the release's layout; NVIDIA's .pkl of it does as well
 - avg_latent_stylegan1.npy:
     its mean latent
 - annotated/:
