@@ -17,6 +17,7 @@ from dgan_jax import errors
 from dgan_jax.checkpoints import (
   network_pickle,
   numpy_format,
+  opening,
   safetensors_format,
   torch_format,
 )
@@ -181,6 +182,12 @@ _FORMATS: Mapping[str, _Format] = {
 }
 
 
+def _check_message(path, message):
+  assert message.startswith(str(path)), message
+  assert message.isprintable(), message
+  assert len(message) < len(str(path)) + 300, message
+
+
 def _check(path, data, read):
   """Reads a damaged file; returns whether it was refused."""
   path.write_bytes(data)
@@ -189,10 +196,7 @@ def _check(path, data, read):
   try:
     arrays = read(path)
   except errors.UserError as error:
-    message = str(error)
-    assert message.startswith(str(path)), message
-    assert message.isprintable(), message
-    assert len(message) < len(str(path)) + 300, message
+    _check_message(path, str(error))
     refused = True
   else:
     arrays = arrays if isinstance(arrays, dict) else {'': arrays}
@@ -251,24 +255,29 @@ def test_damage_ends_in_one_line_or_in_arrays(check, name, request):
 
 
 @pytest.mark.parametrize(
-  ('file', 'read'),
+  'file',
   [
-    ('mini_stylegan1_r32.for_g_all.pt', _checkpoint_arrays),
-    ('mini_stylegan1_r32.legacy.for_g_all.pt', _checkpoint_arrays),
-    ('mini_stylegan2_editgan_r64.pt', _checkpoint_arrays),
-    ('mini_stylegan1_tf_r32.pkl', _network_arrays),
-    ('mini_stylegan2_tf_r32.pkl', _network_arrays),
-    ('mini_stylegan2_ada_r32.pkl', _network_arrays),
+    'mini_stylegan1_r32.for_g_all.pt',
+    'mini_stylegan1_r32.legacy.for_g_all.pt',
+    'mini_stylegan2_editgan_r64.pt',
+    'mini_stylegan1_tf_r32.pkl',
+    'mini_stylegan2_tf_r32.pkl',
+    'mini_stylegan2_ada_r32.pkl',
+    'interpreter_20/model_0.pth',
   ],
 )
-def test_damaged_real_files_end_in_one_line_or_in_arrays(
-  check, file, read, request
+def test_damaged_networks_end_in_one_line_or_are_opened(
+  tmp_path, file, request
 ):
+  path = tmp_path / 'made'
   whole = (_MINI / file).read_bytes()
   for case in range(request.config.getoption('--fuzz') // 80):
     rng = np.random.default_rng([zlib.crc32(file.encode()), case])
     way = damage.ANYWHERE[rng.integers(len(damage.ANYWHERE))]
+    path.write_bytes(way(whole, rng))
     try:
-      check(way(whole, rng), read)
+      assert opening.describe(opening.open_checkpoint(path))
+    except errors.UserError as error:
+      _check_message(path, str(error))
     except Exception as error:
       raise AssertionError(f'{file}: case {case} ({way.__name__})') from error

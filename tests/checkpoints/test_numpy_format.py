@@ -41,6 +41,37 @@ def test_arrays_come_back(tmp_path):
   assert list(numpy_format.read_npz(tmp_path / 'b.npz')) == ['x', 'y']
 
 
+@pytest.mark.parametrize(
+  'array',
+  [
+    np.arange(6, dtype='>f4').reshape(2, 3),
+    np.asfortranarray(np.arange(24, dtype=np.int16).reshape(2, 3, 4)),
+    np.array(2.5),
+    np.zeros((0, 3), np.uint8),
+    np.arange(3, dtype=np.float16),
+  ],
+  ids=['big endian', 'Fortran order', 'no axes', 'no values', 'half'],
+)
+@pytest.mark.parametrize('version', [(1, 0), (2, 0), (3, 0)])
+def test_every_layout_and_version_comes_back(tmp_path, array, version):
+  with open(tmp_path / 'a.npy', 'wb') as file:
+    np.lib.format.write_array(file, array, version)
+  found = numpy_format.read_npy(tmp_path / 'a.npy')
+  np.testing.assert_array_equal(found, array)
+  assert found.dtype == array.dtype.newbyteorder('=')
+  np.savez_compressed(tmp_path / 'b.npz', x=array)
+  found = numpy_format.read_npz(tmp_path / 'b.npz')['x']
+  np.testing.assert_array_equal(found, array)
+
+
+def test_headers_by_python_2_are_read(tmp_path):
+  header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 1L), }\n"
+  data = b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header
+  (tmp_path / 'a.npy').write_bytes(data + bytes(8))
+  found = numpy_format.read_npy(tmp_path / 'a.npy')
+  np.testing.assert_array_equal(found, np.zeros((2, 1), np.float32))
+
+
 class _Touch:
   def __init__(self, path):
     self.path = path
