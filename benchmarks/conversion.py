@@ -1,0 +1,211 @@
+"""Seconds and memory of converting a full-size checkpoint.
+
+Writes a StyleGAN2-ADA pickle of random weights, of config f with its 30
+million parameters unless told otherwise, into a temporary folder, and runs
+`launch.convert` on it: to a folder, to one .safetensors file, and to a folder
+with the contact sheet that is drawn unless told not to. Seconds are of the
+whole command, starting Python and JAX included; `convert` also says what its
+own work took, which is the conversion alone.
+
+  python -m benchmarks.conversion
+  python -m benchmarks.conversion --networks=G_ema --repeats=1 --json
+"""
+
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks import common, models
+from dgan_jax.checkpoints import stylegan2_names
+from tests.checkpoints import arrays, writers
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_CLAMP = 256
+_BUFFERS = ('w_avg', 'noise_const', 'resample_filter')
+# What each kind of output adds to the command.
+OUTPUTS = {
+  'folder': ('generator', '--num_images=0'),
+  '.safetensors': ('generator.safetensors', '--num_images=0'),
+  'folder and contact sheet': ('generator', '--num_images=8'),
+}
+
+
+def write_pickle(
+  path: pathlib.Path, resolution: int, networks: Sequence[str]
+) -> int:
+  """Writes a pickle as StyleGAN2-ADA does; returns a network's parameters.
+
+  Args:
+    path: of the file.
+    resolution: of the images.
+    networks: which to write, of G, D and G_ema. All are given a generator's
+      arrays, which is about what a discriminator has, too.
+  """
+  generator = models.random_generator(resolution, 'StyleGAN2')
+  state_dict = arrays.of(stylegan2_names.ADA, generator)
+  content = {name: _module('Generator', state_dict) for name in networks}
+  path.write_bytes(writers.dumps(content, 3))
+  return sum(
+    value.size
+    for key, value in state_dict.items()
+    if key.split('.')[-1] not in _BUFFERS
+  )
+
+
+def _module(name: str, state_dict: dict[str, np.ndarray]) -> Any:
+  """A state dict as modules in modules."""
+  leaves = {key: v for key, v in state_dict.items() if '.' not in key}
+  inner: dict[str, dict[str, np.ndarray]] = {}
+  for key, value in state_dict.items():
+    part, _, rest = key.partition('.')
+    if rest:
+      inner.setdefault(part, {})[rest] = value
+  settings: dict[str, Any] = {}
+  if re.fullmatch(r'b\d+', name):
+    settings['architecture'] = 'skip'
+  if re.fullmatch(r'conv\d|torgb', name):
+    settings['conv_clamp'] = _CLAMP
+  return writers.module(
+    name,
+    parameters=OrderedDict(
+      (key, writers.parameter(value))
+      for key, value in leaves.items()
+      if key not in _BUFFERS
+    ),
+    buffers=OrderedDict(
+      (key, writers.tensor(value))
+      for key, value in leaves.items()
+      if key in _BUFFERS
+    ),
+    modules=OrderedDict(
+      (part, _module(part, values)) for part, values in inner.items()
+    ),
+    **settings,
+  )
+
+
+def run(command: Sequence[str]) -> tuple[common.Measurement, str]:
+  """Runs a command; what it took, and what it printed.
+
+  Raises:
+    RuntimeError: it failed.
+  """
+  start = time.perf_counter()
+  process = subprocess.Popen(
+    command, cwd=_ROOT, stdout=subprocess.PIPE, text=True
+  )
+  assert process.stdout is not None
+  with process.stdout as stream:
+    printed = stream.read()
+  # Of this child alone, unlike resource.getrusage.
+  _, status, usage = os.wait4(process.pid, 0)
+  process.returncode = os.waitstatus_to_exitcode(status)
+  if process.returncode:
+    raise RuntimeError(f'{" ".join(command)} failed.')
+  unit = 1 if sys.platform == 'darwin' else 1024
+  seconds = time.perf_counter() - start
+  return common.Measurement(
+    seconds, usage.ru_maxrss * unit / common.GIB
+  ), printed
+
+
+def convert(
+  checkpoint: pathlib.Path, output: str, *options: str
+) -> dict[str, float]:
+  """Seconds and memory of one conversion."""
+  with tempfile.TemporaryDirectory() as folder:
+    measured, printed = run(
+      [
+        *(sys.executable, '-m', 'launch.convert', f'--input={checkpoint}'),
+        f'--output={pathlib.Path(folder) / output}',
+        *options,
+      ]
+    )
+  match = re.search(r'Written to .* in ([\d.]+) s', printed)
+  assert match is not None, printed
+  return {
+    'seconds': measured.seconds,
+    'converting_seconds': float(match[1]),
+    'peak_gib': measured.peak_gib,
+  }
+
+
+def measure(checkpoint: pathlib.Path, repeats: int) -> dict[str, Any]:
+  """Medians by kind of output, all taking turns; memory is the most."""
+  runs: dict[str, list[dict[str, float]]] = {name: [] for name in OUTPUTS}
+  for repeat in range(repeats):
+    for name, options in OUTPUTS.items():
+      common.note(f'{name} {repeat + 1}')
+      runs[name].append(convert(checkpoint, *options))
+  return {
+    name: {
+      'seconds': statistics.median(r['seconds'] for r in found),
+      'converting_seconds': statistics.median(
+        r['converting_seconds'] for r in found
+      ),
+      'peak_gib': max(r['peak_gib'] for r in found),
+    }
+    for name, found in runs.items()
+  }
+
+
+def _format(result: dict[str, Any]) -> str:
+  rows = [['', 'seconds', 'of which converting', 'peak GiB']]
+  for name, numbers in result['outputs'].items():
+    rows.append(
+      [
+        name,
+        f'{numbers["seconds"]:.2f}',
+        f'{numbers["converting_seconds"]:.1f}',
+        f'{numbers["peak_gib"]:.2f}',
+      ]
+    )
+  return (
+    f'{result["resolution"]} px, {result["parameters"]:,} parameters, '
+    f'{", ".join(result["networks"])}: {result["file_mib"]:.0f} MiB\n\n'
+    f'{common.table(rows)}'
+  )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  options = common.parser(__doc__)
+  options.add_argument('--resolution', type=int, default=1024)
+  options.add_argument(
+    '--networks',
+    type=lambda text: text.split(','),
+    default=['G', 'D', 'G_ema'],
+    help='G,D,G_ema as in official files, or fewer',
+  )
+  options.add_argument('--repeats', type=int, default=3)
+  args = options.parse_args(argv)
+  with tempfile.TemporaryDirectory() as folder:
+    checkpoint = pathlib.Path(folder) / 'network.pkl'
+    common.note('writing a checkpoint')
+    # Elsewhere, because a child's peak counts what its parent has in use.
+    with common.fresh_process() as process:
+      parameters = process.submit(
+        write_pickle, checkpoint, args.resolution, args.networks
+      ).result()
+    result = {
+      'machine': common.describe_machine(),
+      'resolution': args.resolution,
+      'networks': args.networks,
+      'parameters': parameters,
+      'file_mib': checkpoint.stat().st_size / 2**20,
+      'outputs': measure(checkpoint, args.repeats),
+    }
+  common.report(result, _format(result), as_json=args.json)
+
+
+if __name__ == '__main__':
+  main()
