@@ -1,0 +1,1 @@
+"""Training a generator of our own: a StyleGAN against a discriminator."""

@@ -1,0 +1,229 @@
+"""StyleGAN2's residual discriminator (Karras et al. 2020, section 4.1).
+
+It judges the images of any generator. What it says of an image depends on the
+others of its group too, through one number: how much they differ (Karras et
+al. 2018, section 3).
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+
+from dgan_jax import features
+from dgan_jax.generators import layers, resolutions
+
+# [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
+_FAR, _NEAR = 0.125, 0.375
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualDiscriminator:
+  """The architecture: everything about the network but its weights.
+
+  Attributes:
+    resolution: height and width of the images, a power of two, 8 to 1024.
+    channels: of every resolution from 4x4 up, as a generator has them.
+    group_size: images, next to each other in a batch, whose variety the
+      network is shown; 1: it sees every image by itself.
+  """
+
+  resolution: int
+  channels: tuple[int, ...]
+  group_size: int = 4
+
+  def __post_init__(self) -> None:
+    resolutions.check(self.resolution, self.channels)
+    if self.group_size < 1:
+      raise ValueError(f'Group size {self.group_size} is not positive.')
+
+  def score(
+    self,
+    params: Any,
+    images: chex.Array,
+    dtype: chex.ArrayDType = jnp.float32,
+  ) -> chex.Array:
+    """How real images look: positive for real.
+
+    Args:
+      params: as `init` lays them out.
+      images: [batch, resolution, resolution, 3], about [-1, 1].
+      dtype: of the computation; the variety of a group stays float32.
+
+    Returns:
+      Logits float32 [batch].
+
+    Raises:
+      ValueError: more images than one group, and not a number of whole groups.
+    """
+    size = self.resolution
+    chex.assert_shape(images, (None, size, size, 3))
+    result: Any = _Network(self, dtype).apply({'params': params}, images)
+    return result
+
+  def init(self, key: chex.PRNGKey) -> Any:
+    """Random parameters: weights standard normal, biases zero."""
+    images = jnp.zeros((1, self.resolution, self.resolution, 3))
+    return _Network(self).init(key, images)['params']
+
+
+class _Network(nn.Module):
+  architecture: ResidualDiscriminator
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, images: chex.Array) -> chex.Array:
+    architecture = self.architecture
+    sizes = architecture.channels[::-1]
+    x = images.astype(self.dtype)
+    x = activate(Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x))
+    for resolution, size in zip(
+      features.resolutions_up_to(architecture.resolution)[:0:-1],
+      sizes[1:],
+      strict=True,
+    ):
+      x = Block(size, self.dtype, name=f'block_{resolution}')(x)
+    x = append_variety(x, architecture.group_size)
+    x = activate(Convolution(sizes[-1], dtype=self.dtype, name='conv')(x))
+    x = x.reshape(x.shape[0], -1)
+    dense = layers.EqualizedDense(sizes[-1], dtype=self.dtype, name='dense')
+    logits = layers.EqualizedDense(1, name='logit')(
+      activate(dense(x)).astype(jnp.float32)
+    )
+    return logits[:, 0]
+
+
+class Block(nn.Module):
+  """Two convolutions, the second to half the size, beside a shortcut."""
+
+  size: int
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    """[batch, 2h, 2w, in] to [batch, h, w, size]."""
+    shortcut = Convolution(
+      self.size, 1, bias=False, dtype=self.dtype, name='skip'
+    )(downsample(x))
+    y = activate(Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x))
+    y = activate(
+      Convolution(self.size, down=True, dtype=self.dtype, name='conv_1')(y)
+    )
+    return (shortcut + y) * math.sqrt(0.5)
+
+
+class Convolution(nn.Module):
+  """Convolution with an equalised learning rate, and bias.
+
+  Attributes:
+    size: channels of the output.
+    width: of the kernel, 1 or 3.
+    down: whether the output is half the size.
+    bias: whether there is one.
+    dtype: of the computation.
+  """
+
+  size: int
+  width: int = 3
+  down: bool = False
+  bias: bool = True
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    shape = (self.width, self.width, x.shape[-1], self.size)
+    kernel = self.param('kernel', nn.initializers.normal(1), shape)
+    scale = layers.multiplier(math.prod(shape[:3]), gain=1)
+    kernel = (kernel * scale).astype(self.dtype)
+    if self.width == 1:
+      y = layers.dense(x, kernel[0, 0])
+    elif self.down:
+      y = downsampling_conv(x, kernel)
+    else:
+      y = layers.conv(x, kernel)
+    if not self.bias:
+      return y
+    bias = self.param('bias', nn.initializers.zeros, (self.size,))
+    return layers.add_channels(y, bias)
+
+
+def activate(x: chex.Array) -> chex.Array:
+  """Leaky ReLU that keeps the mean square of its input."""
+  return layers.leaky_relu(x) * math.sqrt(2)
+
+
+def append_variety(x: chex.Array, group_size: int) -> chex.Array:
+  """Appends a channel with the mean standard deviation within a group.
+
+  Args:
+    x: [batch, h, w, c].
+    group_size: images next to each other that make a group; 1 gives zeros.
+
+  Returns:
+    [batch, h, w, c + 1].
+
+  Raises:
+    ValueError: the batch is larger than a group and holds no whole number of
+      them.
+  """
+  batch, height, width, channels = x.shape
+  group = min(group_size, batch)
+  if batch % group:
+    raise ValueError(
+      f'A batch of {batch} images holds no whole number of groups of {group}.'
+    )
+  y = x.astype(jnp.float32).reshape(-1, group, height, width, channels)
+  deviation = jnp.sqrt(y.var(1) + 1e-8).mean((1, 2, 3))
+  if group == 1:
+    deviation = jnp.zeros_like(deviation)
+  column = jnp.repeat(deviation, group)[:, None, None, None]
+  channel = jnp.broadcast_to(column, (batch, height, width, 1))
+  return jnp.concatenate([x, channel.astype(x.dtype)], axis=-1)
+
+
+def downsample(x: chex.Array) -> chex.Array:
+  """The filter [1, 3, 3, 1] / 8 along both axes, zero-padded, then every
+  second pixel: [batch, 2h, 2w, c] to [batch, h, w, c]."""
+  for axis in (1, 2):
+    size = x.shape[axis] // 2
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (1, 1)
+    padded = jnp.pad(x, pad)
+    taps = [
+      lax.slice_in_dim(padded, i, i + 2 * size - 1, stride=2, axis=axis)
+      for i in range(4)
+    ]
+    x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
+  return x
+
+
+def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
+  """The filter [1, 3, 3, 1] / 8 along both axes, then a 3x3 convolution at
+  every second pixel.
+
+  Args:
+    x: [batch, 2h, 2w, in], zero-padded by 2.
+    kernel: [3, 3, in, out].
+
+  Returns:
+    [batch, h, w, out].
+  """
+  for axis in (1, 2):
+    size = x.shape[axis] + 1
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (2, 2)
+    padded = jnp.pad(x, pad)
+    taps = [lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(4)]
+    x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    window_strides=(2, 2),
+    padding='VALID',
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    precision=layers.precision(x.dtype),
+  )

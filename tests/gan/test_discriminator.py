@@ -1,0 +1,137 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from dgan_jax import rng
+from dgan_jax.gan import discriminator as discriminators
+
+_SMALL = discriminators.ResidualDiscriminator(16, (6, 5, 4), group_size=2)
+
+
+def _images(count, size=16, seed=0):
+  shape = (count, size, size, 3)
+  return jnp.asarray(np.random.default_rng(seed).normal(size=shape), 'f')
+
+
+def _init(architecture):
+  return jax.jit(architecture.init)(rng.root_key(0))
+
+
+@pytest.fixture(scope='module')
+def params():
+  return _init(_SMALL)
+
+
+_score = jax.jit(_SMALL.score, static_argnames='dtype')
+
+
+def _filtered(x):
+  """[1, 3, 3, 1] / 8 along both axes by one depthwise convolution, padded by
+  2 on every side."""
+  taps = np.array([1, 3, 3, 1], 'f') / 8
+  kernel = np.tile(np.outer(taps, taps)[..., None, None], (1, x.shape[-1]))
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (1, 1),
+    [(2, 2), (2, 2)],
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    feature_group_count=x.shape[-1],
+  )
+
+
+def test_downsampling_filters_and_drops_every_second_pixel():
+  x = _images(2, 8)
+  np.testing.assert_allclose(
+    discriminators.downsample(x), _filtered(x)[:, 1::2, 1::2], atol=1e-6
+  )
+
+
+@pytest.mark.parametrize('size', [4, 8])
+def test_the_downsampling_convolution_is_a_filter_and_a_strided_one(size):
+  x = _images(2, size)
+  kernel = jnp.asarray(np.random.default_rng(1).normal(size=(3, 3, 3, 5)), 'f')
+  slow = lax.conv_general_dilated(
+    _filtered(x),
+    kernel,
+    (2, 2),
+    'VALID',
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+  fast = discriminators.downsampling_conv(x, kernel)
+  assert fast.shape == (2, size // 2, size // 2, 5)
+  np.testing.assert_allclose(fast, slow, atol=1e-5)
+
+
+def test_the_variety_is_the_mean_deviation_of_a_group():
+  x = np.asarray(_images(4, 4))
+  with_variety = np.asarray(discriminators.append_variety(x, 2))
+  np.testing.assert_array_equal(with_variety[..., :-1], x)
+  for first in (0, 2):
+    expected = x[first : first + 2].std(0).mean()
+    np.testing.assert_allclose(
+      with_variety[first : first + 2, ..., -1], expected, rtol=1e-5
+    )
+
+
+def test_a_score_depends_on_its_group_and_on_no_other(params):
+  images = _images(4)
+  both = _score(params, images)
+  np.testing.assert_allclose(both[:2], _score(params, images[:2]), atol=1e-5)
+  changed = _score(params, images.at[1].set(0))
+  assert abs(changed[0] - both[0]) > 1e-6
+  np.testing.assert_allclose(changed[2:], both[2:], atol=1e-5)
+
+
+def test_without_groups_every_image_is_scored_by_itself():
+  single = discriminators.ResidualDiscriminator(8, (4, 4), group_size=1)
+  params = _init(single)
+  images = _images(3, 8)
+  score = jax.jit(single.score)
+  np.testing.assert_allclose(
+    score(params, images)[:1], score(params, images[:1]), atol=1e-5
+  )
+
+
+def test_half_a_group_is_refused(params):
+  with pytest.raises(ValueError, match='3 images holds no whole number'):
+    _SMALL.score(params, _images(3))
+
+
+def test_activations_start_at_unit_scale():
+  """What the equalised learning rate is for."""
+  wide = discriminators.ResidualDiscriminator(32, (64, 64, 64, 64))
+  logits = jax.jit(wide.score)(_init(wide), _images(16, 32))
+  assert 0.05 < float(jnp.abs(logits).mean()) < 5
+
+
+def test_half_precision_is_near_and_its_logits_are_not_rounded(params):
+  images = _images(4)
+  exact = _score(params, images)
+  half = _score(params, images, dtype=jnp.bfloat16)
+  assert half.dtype == jnp.float32
+  np.testing.assert_allclose(half, exact, atol=0.1)
+
+
+def test_every_parameter_has_a_gradient(params):
+  images = _images(4)
+
+  @jax.jit
+  @jax.grad
+  def gradient(params):
+    return jnp.square(_SMALL.score(params, images)).sum()
+
+  grads = gradient(params)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+    assert jnp.abs(leaf).max() > 0, path
+
+
+@pytest.mark.parametrize(
+  ('resolution', 'channels', 'words'),
+  [(48, (4, 4, 4), 'not a power of two'), (16, (4, 4), '2 channel counts')],
+)
+def test_a_wrong_size_is_refused(resolution, channels, words):
+  with pytest.raises(ValueError, match=words):
+    discriminators.ResidualDiscriminator(resolution, channels)
