@@ -24,7 +24,9 @@ class _Numpy:
     return jnp.reshape(x, newshape)
 
 
-def forward(generator: generators.Generator) -> Callable[[Any, Any], Any]:
+def forward(
+  generator: generators.Generator,
+) -> tuple[Callable[[Any, Any], Any], Any]:
   """The same network under flaxmodels.
 
   Args:
@@ -32,7 +34,8 @@ def forward(generator: generators.Generator) -> Callable[[Any, Any], Any]:
       maximum, with skip connections and noise maps.
 
   Returns:
-    (generator, z [batch, latent_size]) -> rgb, untruncated, to be compiled.
+    (variables, z [batch, latent_size]) -> rgb, untruncated, to be compiled;
+    and the variables.
   """
   import flaxmodels.stylegan2 as theirs
 
@@ -55,12 +58,11 @@ def forward(generator: generators.Generator) -> Callable[[Any, Any], Any]:
     clip_conv=architecture.conv_clamp,
   )
 
-  def run(generator: generators.Generator, z: Any) -> Any:
-    mapping_variables, synthesis_variables = _variables(generator)
-    ws = mapping.apply(mapping_variables, z, train=False)
-    return synthesis.apply(synthesis_variables, ws, noise_mode='const')
+  def run(variables: Any, z: Any) -> Any:
+    ws = mapping.apply(variables[0], z, train=False)
+    return synthesis.apply(variables[1], ws, noise_mode='const')
 
-  return run
+  return run, _variables(generator)
 
 
 def _variables(generator: generators.Generator) -> tuple[Any, Any]:

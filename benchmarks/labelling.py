@@ -97,11 +97,12 @@ def _flaxmodels(case: Case, keys: np.ndarray) -> Callable[[], Any]:
   from benchmarks import flaxmodels_stylegan2
 
   generator = models.random_generator(case.resolution, case.network)
-  forward = jax.jit(flaxmodels_stylegan2.forward(generator))
+  run, variables = flaxmodels_stylegan2.forward(generator)
+  forward = jax.jit(run)
   latents = rng.latents(
     rng.key_from_data(keys), generator.architecture.latent_size
   )
-  return lambda: forward(generator, latents)
+  return lambda: forward(variables, latents)
 
 
 def _ours(case: Case, keys: np.ndarray) -> Callable[[], Any]:

@@ -28,5 +28,6 @@ def test_it_is_the_same_network():
 
   with warnings.catch_warnings(), jax.numpy_rank_promotion('allow'):
     warnings.simplefilter('ignore')
-    theirs = jax.jit(flaxmodels_stylegan2.forward(generator))(generator, z)
+    run, variables = flaxmodels_stylegan2.forward(generator)
+    theirs = jax.jit(run)(variables, z)
   np.testing.assert_allclose(ours(generator), theirs, atol=3e-5)
