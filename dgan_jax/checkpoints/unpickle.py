@@ -65,8 +65,9 @@ class Budget:
   def __init__(self, size: int) -> None:
     """Takes the size of the file in bytes."""
     self._steps = MAX_STEPS
-    # Every byte is handed over once in files that mean well.
-    self._bytes = 2 * size + 4096
+    # Files that mean well hand over every byte once, or twice as text that
+    # stands for bytes.
+    self._bytes = 4 * size + 4096
 
   def spend(self, steps: int) -> None:
     """Counts steps.

@@ -3,6 +3,7 @@
 import functools
 import io
 import pickletools
+import re
 import struct
 from collections.abc import Callable
 
@@ -132,6 +133,18 @@ def renamed(pickle: bytes, rng: np.random.Generator) -> bytes:
   return pickle.replace(pickles.name(old), pickles.name(new))
 
 
+def renumbered(pickle: bytes, rng: np.random.Generator) -> bytes:
+  """A small number is another: a size, a stride, an offset, a switch."""
+  places = [
+    (match.start(), match.end()) for match in _SMALL_NUMBER.finditer(pickle)
+  ]
+  if not places:
+    return flipped(pickle, rng)
+  start, end = places[rng.integers(len(places))]
+  number = pickles.integer(int(rng.choice((-1, 0, 1, 2, 3, 4, 5, 7, 30, 999))))
+  return pickle[:start] + number + pickle[end:]
+
+
 def nested(pickle: bytes, rng: np.random.Generator) -> bytes:
   """A deep nest, or one that doubles with every level."""
   kinds = (b'(', b'\x85', b'2\x86', b'](', b'}', b'N\x85R', b']2a', b'(lp0\n')
@@ -158,6 +171,8 @@ def relengthened(pickle: bytes, rng: np.random.Generator) -> bytes:
   )
 
 
+# By protocol 2 (short and long) and by protocol 0.
+_SMALL_NUMBER = re.compile(rb'K[\0-\x40]|\x8a\x01[\0-\x40]|I[0-9]{1,2}\n')
 _WIDTHS = {
   **dict.fromkeys('UC\x8c\x8a', 1),
   **dict.fromkeys('TBX\x8b', 4),
@@ -165,7 +180,8 @@ _WIDTHS = {
 }
 
 PICKLES: tuple[_Damage, ...] = (
-  *(calling, calling, replaced, renamed, nested, relengthened, *ANYWHERE),
+  *(calling, calling, replaced, renamed, renumbered, nested, relengthened),
+  *ANYWHERE,
 )
 
 

@@ -147,7 +147,7 @@ def test_what_functions_are_given_again_and_again_is_counted(monkeypatch):
   start = pickles.name('a.f') + b'q\x000' + long_bytes + b'q\x010'
   assert _load(pickles.program(start, again * 2, b'N'), table) is None
   with pytest.raises(unpickle.FormatError, match='again and again'):
-    _load(pickles.program(start, again * 4, b'N'), table)
+    _load(pickles.program(start, again * 6, b'N'), table)
 
   monkeypatch.setattr(unpickle, 'MAX_STEPS', 5000)
   long_list = b'](' + b'N' * 1000 + b'e'
