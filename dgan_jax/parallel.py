@@ -94,6 +94,70 @@ def map_blocks(
   return run
 
 
+# Of a tree that every device has its own of, the mean over devices.
+Mean = Callable[[Any], Any]
+
+
+def spread_step(
+  function: Callable[[Any, Any, Mean], tuple[Any, Any]],
+  devices: Sequence[jax.Device] | None = None,
+) -> Callable[[Any, Any], tuple[Any, Any]]:
+  """Spreads a training step over devices, each with its part of the batch.
+
+  Args:
+    function: (state, part of the batch, mean) -> (state, metrics); what it
+      returns must be the same on every device: made from what `mean` gives.
+    devices: default all of the run, those of other hosts included.
+
+  Returns:
+    (state, this host's part of the batch, arrays [n, ...]) -> (state,
+    metrics). The state given is used up.
+
+  Raises (the returned function):
+    ValueError: the devices cannot share the batch evenly.
+  """
+  count = len(devices) if devices else jax.local_device_count()
+  if count == jax.process_count() == 1:
+    return jax.jit(
+      lambda state, batch: function(state, batch, lambda x: x), donate_argnums=0
+    )
+  mapped = jax.pmap(
+    lambda state, batch: function(
+      state, batch, lambda tree: jax.lax.pmean(tree, _AXIS)
+    ),
+    _AXIS,
+    in_axes=(None, 0),
+    out_axes=None,
+    devices=devices,
+    donate_argnums=0,
+  )
+
+  def part(x: Any) -> Any:
+    if x.shape[0] % count:
+      raise ValueError(
+        f'{count} devices cannot share a batch of {x.shape[0]} evenly.'
+      )
+    return x.reshape(count, -1, *x.shape[1:])
+
+  return lambda state, batch: mapped(state, jax.tree.map(part, batch))
+
+
+def local_rows(batch_size: int) -> slice:
+  """The rows of a batch of all hosts that are this one's.
+
+  Raises:
+    ValueError: the hosts cannot share the batch evenly.
+  """
+  size, rest = divmod(batch_size, jax.process_count())
+  if rest:
+    raise ValueError(
+      f'{jax.process_count()} hosts cannot share a batch of {batch_size} '
+      'evenly.'
+    )
+  start = size * jax.process_index()
+  return slice(start, start + size)
+
+
 def _fetch(count: int, results: Any) -> tuple[int, Any]:
   host: Any = jax.device_get(results)
   return count, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), host)

@@ -59,3 +59,38 @@ def test_results_are_on_the_host():
 
 def test_this_is_the_only_process_of_the_run():
   assert (parallel.process_index(), parallel.process_count()) == (0, 1)
+
+
+def _step(state, batch, mean):
+  """Gradient descent on the mean of |x w - 1|^2."""
+
+  def loss(state):
+    return jnp.square(batch @ state - 1).mean()
+
+  value, gradient = mean(jax.value_and_grad(loss)(state))
+  return state - 0.1 * gradient, {'loss': value}
+
+
+@pytest.mark.parametrize('devices', [2, 8])
+def test_a_training_step_on_many_devices_is_that_on_one(devices):
+  one = parallel.spread_step(_step, jax.devices()[:1])
+  many = parallel.spread_step(_step, jax.devices()[:devices])
+  batch = np.random.default_rng(1).normal(size=(16, 3)).astype('f')
+  states = [jnp.ones(3), jnp.ones(3)]
+  for _ in range(3):
+    (states[0], expected), (states[1], found) = (
+      step(state, batch)
+      for step, state in zip((one, many), states, strict=True)
+    )
+  np.testing.assert_allclose(states[1], states[0], rtol=1e-5)
+  np.testing.assert_allclose(found['loss'], expected['loss'], rtol=1e-5)
+
+
+def test_a_batch_that_devices_cannot_share_is_refused():
+  step = parallel.spread_step(_step, jax.devices()[:3])
+  with pytest.raises(ValueError, match='3 devices cannot share a batch of 16'):
+    step(jnp.ones(3), np.ones((16, 3), 'f'))
+
+
+def test_a_single_host_has_all_rows_of_a_batch():
+  assert parallel.local_rows(12) == slice(0, 12)

@@ -1,0 +1,214 @@
+"""What training changes, what it is told, and how it starts."""
+
+import dataclasses
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from dgan_jax import rng
+from dgan_jax.gan import augmentation
+from dgan_jax.gan import discriminator as discriminators
+from dgan_jax.generators import generator as generators
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How a generator is trained.
+
+  Attributes:
+    images: real images shown in all, epochs or not.
+    batch_size: images of a step, on all devices together.
+    learning_rate: of generator and discriminator.
+    decay: share of the training, at its end, in which the learning rate falls
+      linearly to zero.
+    r1_gamma: weight of the R1 penalty.
+    r1_interval: steps between two penalties; 0: none ever.
+    r1_batch: images of a batch that it is taken on, evenly spread.
+    mixing: share of samples whose ws come from two latents.
+    ema_images: half-life, in images, of the averaged generator's weights ...
+    ema_rampup: ... but at most this share of the images shown so far.
+    flip: whether mirrored images are as good as images; then half of the
+      reals are mirrored.
+    augment: adaptive discriminator augmentation, for small collections.
+    augment_target: see `augmentation.adapt`.
+    augment_images: see `augmentation.adapt`, `images_to_one`.
+    one_pass: whether the discriminator judges fakes once for both losses; see
+      `steps.one_pass_gradients`.
+    dtype: of the computation, 'float32' or 'bfloat16'; weights, statistics
+      and the penalty stay float32.
+  """
+
+  images: int = 1_000_000
+  batch_size: int = 32
+  learning_rate: float = 0.0025
+  decay: float = 0.25
+  r1_gamma: float = 1.0
+  r1_interval: int = 16
+  r1_batch: int = 16
+  mixing: float = 0.5
+  ema_images: int = 10_000
+  ema_rampup: float = 0.05
+  flip: bool = False
+  augment: bool = False
+  augment_target: float = 0.6
+  augment_images: int = 500_000
+  one_pass: bool = True
+  dtype: str = 'float32'
+
+  def __post_init__(self) -> None:
+    if self.dtype not in generators.DTYPES:
+      raise ValueError(f'Type {self.dtype!r} is none of {generators.DTYPES}.')
+    for name in ('images', 'batch_size', 'r1_batch', 'augment_images'):
+      if getattr(self, name) < 1:
+        raise ValueError(
+          f'{name} is {getattr(self, name)}; expected 1 or more.'
+        )
+    for name in ('decay', 'mixing', 'ema_rampup'):
+      if not 0 <= getattr(self, name) <= 1:
+        raise ValueError(f'{name} {getattr(self, name)} is not in [0, 1].')
+    if self.batch_size % self.r1_batch:
+      raise ValueError(
+        f'r1_batch {self.r1_batch} does not divide batch_size '
+        f'{self.batch_size}.'
+      )
+
+  @property
+  def steps(self) -> int:
+    """Batches in all."""
+    return -(-self.images // self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """All that is fixed during a training.
+
+  Attributes:
+    generator: that is trained.
+    discriminator: that it is trained against.
+    options: how.
+    generator_optimizer: turns gradients to steps of unit learning rate.
+    discriminator_optimizer: the same.
+  """
+
+  generator: generators.Architecture
+  discriminator: discriminators.ResidualDiscriminator
+  options: Options
+  generator_optimizer: optax.GradientTransformation
+  discriminator_optimizer: optax.GradientTransformation
+
+  @classmethod
+  def of(
+    cls,
+    generator: generators.Architecture,
+    discriminator: discriminators.ResidualDiscriminator,
+    options: Options,
+  ) -> 'Recipe':
+    """With Adam (0, 0.99), as the StyleGANs.
+
+    Raises:
+      ValueError: the two are for images of different sizes, or the generator
+        is conditional.
+    """
+    if generator.resolution != discriminator.resolution:
+      raise ValueError(
+        f'A generator of {generator.resolution} px and a discriminator of '
+        f'{discriminator.resolution} px.'
+      )
+    if generator.num_labels:
+      raise ValueError('Conditional generators cannot be trained here.')
+    # Karras et al. 2020, appendix B: the penalty's extra steps are made up for.
+    share = discriminator_share(options)
+    return cls(
+      generator,
+      discriminator,
+      options,
+      optax.scale_by_adam(0.0, 0.99, 1e-8),
+      optax.scale_by_adam(0.0, 0.99**share, 1e-8),
+    )
+
+
+def discriminator_share(options: Options) -> float:
+  """Of the discriminator's updates, the share that are not a penalty's."""
+  interval = options.r1_interval
+  return interval / (interval + 1) if interval else 1.0
+
+
+@flax.struct.dataclass
+class Batch:
+  """Real images of one step, or those of one device.
+
+  Attributes:
+    images: uint8 [n, size, size, 3].
+    places: of each in the batch of all devices, int32 [n].
+  """
+
+  images: chex.Array
+  places: chex.Array
+
+
+@flax.struct.dataclass
+class State:
+  """All that training changes; with the recipe, the data and the seed it
+  determines what follows.
+
+  Attributes:
+    step: batches seen, int32.
+    generator: parameters.
+    discriminator: parameters.
+    generator_optimizer: of the generator's parameters.
+    discriminator_optimizer: of the discriminator's parameters.
+    average: of the generator's parameters over the last steps: the one to
+      draw from.
+    w_avg: of w over the last steps, [latent_size].
+    strength: of the augmentation.
+  """
+
+  step: chex.Array
+  generator: Any
+  discriminator: Any
+  generator_optimizer: Any
+  discriminator_optimizer: Any
+  average: Any
+  w_avg: chex.Array
+  strength: augmentation.Strength
+
+
+def init(recipe: Recipe, *, key: chex.PRNGKey) -> State:
+  """Where training starts."""
+  generator = recipe.generator.init(rng.stream(key, 'generator'))
+  discriminator = recipe.discriminator.init(rng.stream(key, 'discriminator'))
+  return State(
+    step=jnp.zeros((), jnp.int32),
+    generator=generator,
+    discriminator=discriminator,
+    generator_optimizer=recipe.generator_optimizer.init(generator),
+    discriminator_optimizer=recipe.discriminator_optimizer.init(discriminator),
+    average=jax.tree.map(jnp.copy, generator),
+    w_avg=jnp.zeros((recipe.generator.latent_size,)),
+    strength=augmentation.Strength.none(),
+  )
+
+
+def noise_maps(
+  architecture: generators.Architecture, key: chex.PRNGKey
+) -> tuple[chex.Array, ...]:
+  """The constant noise that a generator trained from `key` is given."""
+  keys = rng.stream(key, 'noise maps')[None]
+  return rng.noise(keys, architecture.noise_resolutions)
+
+
+def averaged(
+  recipe: Recipe, state: State, noise: tuple[chex.Array, ...]
+) -> generators.Generator:
+  """The generator to draw from."""
+  rows = recipe.generator.num_ws
+  return generators.Generator(
+    recipe.generator,
+    state.average,
+    jnp.tile(state.w_avg, (rows, 1)),
+    noise,
+  )
