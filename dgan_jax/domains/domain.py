@@ -1,0 +1,42 @@
+"""What every domain offers."""
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from dgan_jax import schema as schema_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+  """A picture with its truth, or several with a leading axis.
+
+  Attributes:
+    image: uint8 [height, width, 3], RGB.
+    mask: uint8 [height, width], labels of the domain's schema.
+    keypoints: float32 [keypoints, 2], x and y in pixels from the top left
+      corner (the centre of the first pixel is at 0.5), also where they are
+      hidden or outside; zeros for what isn't there at all.
+    visible: bool [keypoints].
+  """
+
+  image: np.ndarray
+  mask: np.ndarray
+  keypoints: np.ndarray
+  visible: np.ndarray
+
+
+class Domain(Protocol):
+  """Pictures by their number, hashable and cheap to pickle."""
+
+  @property
+  def schema(self) -> schema_lib.Schema:
+    """Classes of the masks and names of the keypoints."""
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """Height and width in pixels."""
+
+  def render(self, index: int) -> Rendered:
+    """Picture `index`, the same on every machine."""

@@ -1,0 +1,259 @@
+"""Which surface is seen at every sample: triangles into a depth buffer.
+
+Triangles are sorted by the size of their bounding boxes and each size is
+drawn by one array operation, so that the cost is a small multiple of the
+number of covered samples.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+Array = np.ndarray
+
+# Edges count this far out, in shares of a triangle, so that rounding leaves no
+# cracks between neighbours.
+_SLACK = 1e-5
+# Samples that one array operation looks at.
+_AT_ONCE = 1 << 20
+
+# Says of points on triangles, int64 [n], with weights of the corners, float64
+# [3, n], which lie in a hole of the surface: bool [n].
+Holes = Callable[[Array, Array], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+  """What is seen, sample by sample.
+
+  Attributes:
+    height: of the picture, in samples.
+    width: likewise.
+    covered: int64 [n], the samples (row * width + column) that show a
+      triangle, in increasing order.
+    triangle: int64 [n], which.
+    weights: float64 [3, n], of its corners, for attributes in space.
+    nearness: float64 [height * width], 1 / depth in 1/m; 0 where there is
+      nothing.
+  """
+
+  height: int
+  width: int
+  covered: Array
+  triangle: Array
+  weights: Array
+  nearness: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class _Triangles:
+  """Triangles on the screen: [3, n] by corner, or [n]."""
+
+  number: Array
+  column: Array
+  row: Array
+  nearness: Array
+  double_area: Array
+  left: Array
+  right: Array
+  top: Array
+  bottom: Array
+
+  def take(self, which: Array) -> '_Triangles':
+    return _Triangles(
+      **{
+        field.name: getattr(self, field.name)[..., which]
+        for field in dataclasses.fields(self)
+      }
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fragments:
+  """Samples of triangles, before it is known which are seen; arrays [n].
+
+  `second` and `third` are the weights of these corners on the screen.
+  """
+
+  sample: Array
+  triangle: Array
+  second: Array
+  third: Array
+  nearness: Array
+
+
+def rasterise(
+  columns: Array,
+  rows: Array,
+  nearness: Array,
+  triangles: Array,
+  height: int,
+  width: int,
+  pierced: Array | None = None,
+  holes: Holes | None = None,
+) -> Samples:
+  """Finds the nearest triangle at the centre of every sample.
+
+  Args:
+    columns: float64 [vertices], where they are seen; the centre of the first
+      sample is at 0.5.
+    rows: likewise, downwards.
+    nearness: 1 / depth of the vertices, positive.
+    triangles: int [triangles, 3]; those seen from behind are left out.
+    height: of the picture, in samples.
+    width: likewise.
+    pierced: bool [triangles], those that may have holes.
+    holes: where these are.
+
+  Returns:
+    The samples. Of triangles at the same depth the first is seen.
+  """
+  on_screen = _on_screen(columns, rows, nearness, triangles, height, width)
+  parts = [_nothing(), *_all_fragments(on_screen, height, width)]
+  found = _Fragments(
+    **{
+      field.name: np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(_Fragments)
+    }
+  )
+  corners = nearness[triangles].T
+
+  def weights(which: Array) -> Array:
+    """Of the corners in space, from those on the screen."""
+    second, third = found.second[which], found.third[which]
+    shares = np.stack([1 - second - third, second, third])
+    return shares * corners[:, found.triangle[which]] / found.nearness[which]
+
+  there = np.ones(len(found.sample), bool)
+  if pierced is not None and holes is not None:
+    doubtful = np.flatnonzero(pierced[found.triangle])
+    there[doubtful] = ~holes(found.triangle[doubtful], weights(doubtful))
+  seen, buffer = _nearest(found, there, height * width)
+  return Samples(
+    height=height,
+    width=width,
+    covered=found.sample[seen],
+    triangle=found.triangle[seen],
+    weights=weights(seen),
+    nearness=buffer,
+  )
+
+
+def _on_screen(
+  columns: Array,
+  rows: Array,
+  nearness: Array,
+  triangles: Array,
+  height: int,
+  width: int,
+) -> _Triangles:
+  """The triangles that face the viewer and may cover a sample."""
+  column, row = columns[triangles].T, rows[triangles].T
+  double_area = _turn(
+    column[1] - column[0],
+    row[1] - row[0],
+    column[2] - column[0],
+    row[2] - row[0],
+  )
+  left, right = _span(column, width)
+  top, bottom = _span(row, height)
+  everything = _Triangles(
+    *(np.arange(len(triangles)), column, row, nearness[triangles].T),
+    *(double_area, left, right, top, bottom),
+  )
+  # Rows count downwards, which makes counter-clockwise areas negative.
+  facing = double_area < -1e-9
+  return everything.take(
+    np.flatnonzero(facing & (left <= right) & (top <= bottom))
+  )
+
+
+def _all_fragments(
+  triangles: _Triangles, height: int, width: int
+) -> Iterator[_Fragments]:
+  """Fragments, a size of bounding boxes at a time."""
+  log_width = _log2_ceil(triangles.right - triangles.left + 1)
+  log_height = _log2_ceil(triangles.bottom - triangles.top + 1)
+  size = 32 * log_width + log_height
+  for key in np.unique(size):
+    box = 1 << int(key % 32), 1 << int(key // 32)
+    members = np.flatnonzero(size == key)
+    step = max(1, _AT_ONCE // (box[0] * box[1]))
+    for start in range(0, len(members), step):
+      part = triangles.take(members[start : start + step])
+      yield _fragments(part, box, height, width)
+
+
+def _fragments(
+  triangles: _Triangles, box: tuple[int, int], height: int, width: int
+) -> _Fragments:
+  """Fragments of triangles that fit into boxes of a height and width."""
+  offsets = np.arange(box[0] * box[1])
+  row = triangles.top[:, None] + offsets // box[1]
+  column = triangles.left[:, None] + offsets % box[1]
+  x0, x1, x2 = triangles.column[:, :, None]
+  y0, y1, y2 = triangles.row[:, :, None]
+  x, y = column + 0.5 - x0, row + 0.5 - y0
+  area = triangles.double_area[:, None]
+  second = _turn(x, y, x2 - x0, y2 - y0) / area
+  third = _turn(x1 - x0, y1 - y0, x, y) / area
+  inside = (second >= -_SLACK) & (third >= -_SLACK)
+  inside &= second + third <= 1 + _SLACK
+  inside &= (column < width) & (row < height)
+  which, where = np.nonzero(inside)
+  second, third = second[which, where], third[which, where]
+  near0, near1, near2 = triangles.nearness[:, which]
+  return _Fragments(
+    sample=row[which, where] * width + column[which, where],
+    triangle=triangles.number[which],
+    second=second,
+    third=third,
+    nearness=near0 + second * (near1 - near0) + third * (near2 - near0),
+  )
+
+
+def _nearest(
+  found: _Fragments, there: Array, count: int
+) -> tuple[Array, Array]:
+  """The fragment seen at each sample that has one, in the order of samples.
+
+  Args:
+    found: fragments.
+    there: bool [fragments], those that are not in a hole.
+    count: number of samples.
+
+  Returns:
+    int64 [n], fragments; float64 [count], the nearness at every sample.
+  """
+  nearness = np.where(there, found.nearness, 0)
+  buffer = np.zeros(count)
+  np.maximum.at(buffer, found.sample, nearness)
+  first = np.flatnonzero(there & (nearness == buffer[found.sample]))
+  # Written from the last triangle to the first, which stays.
+  first = first[np.argsort(-found.triangle[first], kind='stable')]
+  seen = np.full(count, -1)
+  seen[found.sample[first]] = first
+  return seen[seen >= 0], buffer
+
+
+def _turn(x1: Array, y1: Array, x2: Array, y2: Array) -> Array:
+  """Twice the area that one vector spans with the other."""
+  return x1 * y2 - x2 * y1
+
+
+def _span(values: Array, size: int) -> tuple[Array, Array]:
+  """First and last sample whose centre may lie within values [3, n]."""
+  first = np.ceil(values.min(axis=0) - 0.5).astype(np.int64)
+  last = np.floor(values.max(axis=0) - 0.5).astype(np.int64)
+  return np.maximum(first, 0), np.minimum(last, size - 1)
+
+
+def _log2_ceil(values: Array) -> Array:
+  """The least e with 2^e >= value, for whole numbers from 1 on."""
+  return np.searchsorted(1 << np.arange(20), values)
+
+
+def _nothing() -> _Fragments:
+  whole, real = np.zeros(0, np.int64), np.zeros(0)
+  return _Fragments(whole, whole, real, real, real)

@@ -1,0 +1,150 @@
+"""What is fitted to the body: lamps, grille, plates, handles, wheels.
+
+Places on the nose and the tail are given by the distance from the middle
+(`..._side`) and the height above the ground, both in metres.
+"""
+
+import dataclasses
+
+from dgan_jax.domains import draws
+from dgan_jax.domains.shape import Shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+  """A rectangle with round corners on the shell, metres.
+
+  Attributes:
+    side: distance of its centre from the middle of the car.
+    height: of its centre above the ground.
+    half: half its width and half its height.
+    radius: of its corners.
+    slant: by how much its middle line rises per metre to the side.
+  """
+
+  side: float
+  height: float
+  half: tuple[float, float]
+  radius: float
+  slant: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Trim:
+  """Everything about a car but its body and its colours; metres.
+
+  Attributes:
+    bumper_top: height of the front bumper's upper edge.
+    back_bumper_top: likewise at the back.
+    lamp: either head lamp.
+    fog_lamp: either fog lamp, or None.
+    grille: between the head lamps.
+    grille_pattern: 'bars', 'slats', 'mesh' or 'plain'.
+    intake: in the bumper.
+    tail_lamp: either of them.
+    front_plate: None if there is none.
+    rear_plate: on the lid or on the bumper.
+    handle: half length and half height.
+    handle_drop: from the belt to the handles' middle.
+    mirror: half sizes along x, y, z.
+    rim: radius of the rims, in wheel radii.
+    spokes: their number.
+    spoke_width: metres.
+    hubcap: the rim is a closed disc.
+    spoiler: there is one.
+    rails: there are rails on the roof.
+  """
+
+  bumper_top: float
+  back_bumper_top: float
+  lamp: Patch
+  fog_lamp: Patch | None
+  grille: Patch
+  grille_pattern: str
+  intake: Patch
+  tail_lamp: Patch
+  front_plate: Patch | None
+  rear_plate: Patch
+  handle: tuple[float, float]
+  handle_drop: float
+  mirror: tuple[float, float, float]
+  rim: float
+  spokes: int
+  spoke_width: float
+  hubcap: bool
+  spoiler: bool
+  rails: bool
+
+
+def draw(dice: draws.Draws, shape: Shape, large_parts: bool) -> Trim:
+  """Fittings for a body.
+
+  Args:
+    dice: what to draw from.
+    shape: of the body.
+    large_parts: handles, lamps and mirrors are at the upper end of what cars
+      have, and there is nothing thin, so that small pictures show every part.
+  """
+  scale = 1.25 if large_parts else 1.0
+  thin = not large_parts
+  low, width = shape.clearance, shape.half_width
+  nose, tail = shape.nose_height - low, shape.deck_height - low
+  tall = shape.has_tailgate or shape.style == 'pickup'
+  lamp_half = (dice.uniform(0.15, 0.20), dice.uniform(0.065, 0.085) * scale)
+  if dice.chance(0.15):  # round lamps
+    lamp_half = (0.095 * scale, 0.095 * scale)
+  grille_half = (dice.uniform(0.26, 0.40), dice.uniform(0.055, 0.085) * scale)
+  intake_half = (dice.uniform(0.40, 0.58), dice.uniform(0.04, 0.07))
+  tail_half = (
+    (dice.uniform(0.11, 0.15), dice.uniform(0.14, 0.19))
+    if tall
+    else (dice.uniform(0.16, 0.22), dice.uniform(0.07, 0.09) * scale)
+  )
+  lamp_height = low + nose * dice.uniform(0.74, 0.80)
+  lamp = Patch(
+    side=width - 0.06 - lamp_half[0] * dice.uniform(0.8, 1.0),
+    height=lamp_height,
+    half=lamp_half,
+    radius=min(lamp_half) * dice.uniform(0.5, 1.0),
+    slant=dice.uniform(0.0, 0.25),
+  )
+  plate_half = (0.26, 0.065 * scale)
+  on_bumper = dice.chance(0.35)
+  front_height = low + nose * dice.uniform(0.34, 0.40)
+  rear_share = (
+    dice.uniform(0.20, 0.24) if on_bumper else dice.uniform(0.58, 0.63)
+  )
+  return Trim(
+    bumper_top=low + nose * dice.uniform(0.54, 0.60),
+    back_bumper_top=low + tail * dice.uniform(0.40, 0.45),
+    lamp=lamp,
+    fog_lamp=(
+      Patch(width * 0.74, low + nose * 0.22, (0.06, 0.05), 0.05)
+      if dice.chance(0.4)
+      else None
+    ),
+    grille=Patch(0.0, low + nose * 0.72, grille_half, dice.uniform(0.01, 0.05)),
+    grille_pattern=dice.pick(('bars', 'slats', 'mesh', 'plain')),
+    intake=Patch(0.0, low + nose * 0.15, intake_half, 0.03),
+    tail_lamp=Patch(
+      side=width - 0.05 - tail_half[0] * dice.uniform(0.8, 1.0),
+      height=low + tail * dice.uniform(0.70, 0.76),
+      half=tail_half,
+      radius=min(tail_half) * dice.uniform(0.3, 0.9),
+    ),
+    front_plate=(
+      Patch(0.0, front_height, plate_half, 0.015)
+      if large_parts or dice.chance(0.85)
+      else None
+    ),
+    rear_plate=Patch(0.0, low + tail * rear_share, plate_half, 0.015),
+    handle=(0.11 * scale, 0.030 * scale * scale),
+    handle_drop=dice.uniform(0.09, 0.11) + 0.01 * scale,
+    mirror=(0.07 * scale, 0.10 * scale, 0.075 * scale),
+    rim=dice.uniform(0.64, 0.74),
+    spokes=dice.pick((5, 5, 6, 7, 8, 10)),
+    spoke_width=dice.uniform(0.05, 0.08),
+    hubcap=dice.chance(0.2),
+    spoiler=thin and shape.style != 'pickup' and dice.chance(0.2),
+    rails=thin and shape.style in ('suv', 'wagon') and dice.chance(0.5),
+  )

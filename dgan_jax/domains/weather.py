@@ -1,0 +1,105 @@
+"""The light of a scene: sun, sky and haze. Colours are linear light."""
+
+import dataclasses
+
+import numpy as np
+
+from dgan_jax.domains import arithmetic, draws
+from dgan_jax.domains.finish import Color
+
+Array = np.ndarray
+
+CLEAR, CLOUDY, GOLDEN, DUSK, FOG = (
+  *('clear', 'cloudy', 'golden', 'dusk', 'fog'),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weather:
+  """Where light comes from.
+
+  Attributes:
+    name: one of the names above.
+    sun: direction towards it, length 1.
+    sunlight: colour and strength of the sun; 0 where clouds hide it.
+    zenith: colour of the sky above.
+    horizon: colour of the sky at the horizon.
+    haze: per metre, how fast things take the colour of the horizon.
+    exposure: factor from light to the picture.
+  """
+
+  name: str
+  sun: tuple[float, float, float]
+  sunlight: Color
+  zenith: Color
+  horizon: Color
+  haze: float
+  exposure: float
+
+  def sky(self, direction: Array) -> Array:
+    """Light [3, n] from directions [3, n] above the horizon."""
+    height = np.sqrt(np.clip(direction[2], 0, 1))
+    return _blend(self.horizon, self.zenith, height)
+
+  def ambient(self, normal: Array, ground: Color) -> Array:
+    """Light [3, n] on surfaces from the whole sky and off the ground."""
+    above = tuple(
+      0.55 * z + 0.45 * h
+      for z, h in zip(self.zenith, self.horizon, strict=True)
+    )
+    below = tuple(0.45 * g * a for g, a in zip(ground, above, strict=True))
+    return _blend(below, above, 0.5 + 0.5 * normal[2])
+
+  def mirrored(self, direction: Array, ground: Color) -> Array:
+    """Light [3, n] that a polished surface shows in directions [3, n]."""
+    above = self.sky(direction)
+    dark = tuple(0.5 * g * h for g, h in zip(ground, self.horizon, strict=True))
+    share = arithmetic.ramp(-0.04, 0.06, direction[2])
+    light = _blend(dark, above, share)
+    glint = self._glint(direction)
+    return light + np.stack([s * glint for s in self.sunlight])
+
+  def _glint(self, direction: Array) -> Array:
+    """The sun's image on paint: bright where directions meet it."""
+    toward = sum(direction[k] * self.sun[k] for k in range(3))
+    spread = np.maximum(1 - toward, 0) * 60
+    return 3 / (1 + spread * spread * spread)
+
+
+def _blend(low: Color, high: Color | Array, share: Array) -> Array:
+  return np.stack([a + (b - a) * share for a, b in zip(low, high, strict=True)])
+
+
+def draw(
+  dice: draws.Draws,
+  names: tuple[str, ...],
+  weights: tuple[float, ...],
+  azimuths: tuple[float, float],
+) -> Weather:
+  """One of the named kinds of weather, the sun within a range of azimuths."""
+  name = dice.pick(names, weights)
+  low = name in (GOLDEN, DUSK)
+  elevation = dice.uniform(0.25, 0.45) if low else dice.uniform(0.6, 1.2)
+  azimuth = dice.uniform(*azimuths)
+  cos_up, sin_up = arithmetic.cosine_sine(elevation)
+  cos_round, sin_round = arithmetic.cosine_sine(azimuth)
+  sun = (cos_round * cos_up, sin_round * cos_up, sin_up)
+  strength = {CLEAR: 1.5, CLOUDY: 0.25, GOLDEN: 1.2, DUSK: 0.0, FOG: 0.0}[name]
+  strength = dice.about(strength, 0.2)
+  color = (1.0, 0.72, 0.45) if name == GOLDEN else (1.0, 0.96, 0.90)
+  zenith, horizon = {
+    CLEAR: ((0.22, 0.42, 0.80), (0.80, 0.88, 0.98)),
+    CLOUDY: ((0.62, 0.65, 0.70), (0.86, 0.88, 0.90)),
+    GOLDEN: ((0.28, 0.38, 0.60), (0.98, 0.78, 0.56)),
+    DUSK: ((0.14, 0.18, 0.34), (0.62, 0.46, 0.42)),
+    FOG: ((0.66, 0.68, 0.70), (0.78, 0.79, 0.80)),
+  }[name]
+  return Weather(
+    name=name,
+    sun=sun,
+    sunlight=tuple(strength * channel for channel in color),
+    zenith=dice.tint(zenith, 0.10),
+    horizon=dice.tint(horizon, 0.04),
+    haze=dice.uniform(0.02, 0.04) if name == FOG else 0.0,
+    exposure=dice.about(1.15 if name == DUSK else 0.80, 0.08),
+  )
