@@ -1,0 +1,118 @@
+"""Writes pictures of a rendered domain with their truth, to look at.
+
+OUTPUT/sheet.png shows pictures with their keypoints (hollow where hidden) and
+their labels. With --files there are also images/NNNNNN.png and
+masks/NNNNNN.png, whose palette is that of the parts.
+
+Example:
+  python -m launch.render --setting=all_views --resolution=128 \\
+    --num_images=24 --output=out/rendered
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+from PIL import Image, ImageDraw
+
+from dgan_jax import domains, errors, files, schema, visualize
+from dgan_jax.domains import batches, domain, rendered_car
+from launch import command
+
+_SETTING = flags.DEFINE_enum(
+  'setting', 'three_quarter', rendered_car.SETTINGS, 'How difficult.'
+)
+_RESOLUTION = flags.DEFINE_integer('resolution', 64, 'Width in pixels.')
+_ASPECT = flags.DEFINE_enum(
+  'aspect', 'square', tuple(rendered_car.ASPECTS), 'Width to height.'
+)
+_NUM_IMAGES = flags.DEFINE_integer(
+  'num_images', 24, 'How many pictures.', lower_bound=1
+)
+_FIRST_INDEX = flags.DEFINE_integer(
+  'first_index', 0, 'Index of the first.', lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string('output', None, 'Folder to write to.')
+_FILES = flags.DEFINE_bool('files', False, 'Also write images/ and masks/.')
+
+_SHOWN = 48  # pictures on the sheet, at most
+_TILE = 256  # pixels, width of a picture on the sheet
+_POINT = (255, 40, 200)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+  if not _OUTPUT.value:
+    raise errors.UserError('Say where to write: --output=FOLDER.')
+  folder = pathlib.Path(_OUTPUT.value)
+  cars = domains.get(
+    'rendered_car',
+    setting=_SETTING.value,
+    resolution=_RESOLUTION.value,
+    aspect=_ASPECT.value,
+  )
+  indices = range(_FIRST_INDEX.value, _FIRST_INDEX.value + _NUM_IMAGES.value)
+  for name in ('images', 'masks') if _FILES.value else ('',):
+    (folder / name).mkdir(parents=True, exist_ok=True)
+  shown: list[domain.Rendered] = []
+  with command.terminal_progress('images') as on_progress:
+    pictures = batches.render_range(cars, indices, on_progress=on_progress)
+    for index, rendered in zip(indices, pictures, strict=True):
+      if len(shown) < _SHOWN:
+        shown.append(rendered)
+      if _FILES.value:
+        write_files(folder, index, rendered, cars.schema)
+  path = folder / 'sheet.png'
+  files.write_bytes(path, visualize.png(sheet(shown, cars.schema)))
+  print(f'{path}: {len(shown)} of {len(indices)} pictures')
+
+
+def write_files(
+  folder: pathlib.Path,
+  index: int,
+  rendered: domain.Rendered,
+  classes: schema.Schema,
+) -> None:
+  """Writes an image, and its mask in the colours of the schema."""
+  mask = Image.fromarray(rendered.mask)
+  mask.putpalette(np.array(classes.palette, np.uint8).tobytes())
+  for kind, picture in (('images', rendered.image), ('masks', mask)):
+    path = folder / kind / f'{index:06}.png'
+    files.write_bytes(path, visualize.png(picture))
+
+
+def sheet(
+  shown: Sequence[domain.Rendered], classes: schema.Schema
+) -> Image.Image:
+  """Pictures with their keypoints, each beside its labels."""
+  factor = max(1, _TILE // shown[0].image.shape[1])
+  masks = [one.mask.repeat(factor, 0).repeat(factor, 1) for one in shown]
+  return visualize.contact_sheet(
+    np.stack([with_keypoints(one, factor) for one in shown]),
+    np.stack(masks),
+    schema=classes,
+    columns=3,
+  )
+
+
+def with_keypoints(rendered: domain.Rendered, factor: int) -> np.ndarray:
+  """The enlarged image with its keypoints, filled where they are visible."""
+  image = rendered.image.repeat(factor, 0).repeat(factor, 1)
+  picture = Image.fromarray(image)
+  draw = ImageDraw.Draw(picture)
+  points = zip(rendered.keypoints, rendered.visible, strict=True)
+  for (x, y), visible in points:
+    if x or y:
+      draw.circle(
+        (float(x) * factor, float(y) * factor),
+        3,
+        fill=_POINT if visible else None,
+        outline=_POINT,
+      )
+  return np.asarray(picture)
+
+
+if __name__ == '__main__':
+  command.run(main)
