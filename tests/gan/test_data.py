@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgan_jax import errors
+from dgan_jax.gan import data
+
+
+def _picture(number, size=8):
+  return np.full((size, size, 3), number, np.uint8)
+
+
+def _pixels(count):
+  return np.stack([_picture(i) for i in range(count)])
+
+
+def test_every_epoch_shows_all_images_in_an_order_of_its_own():
+  images = data.from_array(_pixels(10))
+  shown = images.shown(0, 30, seed=3)[:, 0, 0, 0].reshape(3, 10)
+  for epoch in shown:
+    assert sorted(epoch) == list(range(10))
+  assert len({tuple(epoch) for epoch in shown}) == 3
+
+
+def test_what_is_shown_depends_on_its_number_and_the_seed_alone():
+  images = data.from_array(_pixels(10))
+  whole = images.shown(0, 30, seed=3)
+  np.testing.assert_array_equal(images.shown(7, 23, seed=3), whole[7:23])
+  assert np.any(images.shown(0, 30, seed=4) != whole)
+
+
+def test_the_order_never_changes_between_versions():
+  assert data._order(1, 2, 6).tolist() == [4, 2, 0, 1, 5, 3]
+
+
+def test_an_array_on_the_disk_is_not_copied(tmp_path):
+  np.save(tmp_path / 'x.npy', _pixels(3))
+  images = data.from_array(tmp_path / 'x.npy')
+  assert isinstance(images.pixels, np.memmap)
+  assert (len(images), images.resolution) == (3, 8)
+
+
+@pytest.mark.parametrize(
+  ('array', 'words'),
+  [
+    (np.zeros((2, 8, 8, 3), np.float32), 'float32'),
+    (np.zeros((2, 8, 8), np.uint8), r'\[2, 8, 8\]'),
+    (np.zeros((0, 8, 8, 3), np.uint8), r'\[0, 8, 8, 3\]'),
+    (np.zeros((2, 8, 6, 3), np.uint8), '8 pixels high and 6 wide'),
+  ],
+)
+def test_an_array_of_anything_else_is_refused(array, words):
+  with pytest.raises(errors.UserError, match=words):
+    data.from_array(array)
+
+
+def test_a_file_that_is_no_array_is_refused(tmp_path):
+  (tmp_path / 'x.npy').write_text('hello')
+  with pytest.raises(errors.UserError, match=r'x\.npy is no \.npy file'):
+    data.from_array(tmp_path / 'x.npy')
+
+
+class _Program:
+  """Makes pictures and notes from which number on."""
+
+  def __init__(self, breaks_at=None):
+    self.starts, self.breaks_at = [], breaks_at
+
+  def __call__(self, start):
+    self.starts.append(start)
+    for number in range(start, 100):
+      if number == self.breaks_at:
+        raise KeyboardInterrupt
+      yield _picture(number)
+
+
+def _made(program, cache, count=5, **source):
+  return data.from_pictures(program, count, 8, cache=cache, source=source)
+
+
+def test_pictures_are_made_once(tmp_path):
+  program = _Program()
+  for _ in range(2):
+    images = _made(program, tmp_path)
+    np.testing.assert_array_equal(images.pixels, _pixels(5))
+  assert program.starts == [0]
+
+
+def test_after_a_kill_pictures_are_made_from_where_it_was(tmp_path):
+  with pytest.raises(KeyboardInterrupt):
+    _made(_Program(breaks_at=3), tmp_path)
+  program = _Program()
+  np.testing.assert_array_equal(_made(program, tmp_path).pixels, _pixels(5))
+  assert program.starts == [3]
+
+
+def test_half_a_picture_is_made_again(tmp_path):
+  with pytest.raises(KeyboardInterrupt):
+    _made(_Program(breaks_at=3), tmp_path)
+  with open(tmp_path / 'images.u8', 'ab') as file:
+    file.write(b'half')
+  np.testing.assert_array_equal(_made(_Program(), tmp_path).pixels, _pixels(5))
+
+
+def test_pictures_of_another_source_take_the_place_of_those_there(tmp_path):
+  _made(_Program(), tmp_path, setting='a')
+  program = _Program()
+  assert len(_made(program, tmp_path, count=4, setting='b')) == 4
+  assert program.starts == [0]
+
+
+def _photo(path, width, height, color=(200, 30, 60), **options):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.new('RGB', (width, height), color).save(path, **options)
+
+
+def _read(folder, cache):
+  return data.from_folder(folder, 16, cache=cache)
+
+
+def test_photos_of_mixed_sizes_and_kinds_become_squares(tmp_path):
+  folder = tmp_path / 'photos'
+  _photo(folder / 'a.png', 40, 20)
+  _photo(folder / 'below' / 'b.JPG', 300, 500)
+  Image.new('L', (16, 16), 9).save(folder / 'grey.png')
+  Image.new('P', (20, 30)).save(folder / 'palette.png')
+  (folder / 'notes.txt').write_text('not a photo')
+  images = _read(folder, tmp_path / 'cache')
+  assert images.pixels.shape == (4, 16, 16, 3)
+  np.testing.assert_array_equal(images.pixels[0, 5, 5], [200, 30, 60])
+  np.testing.assert_array_equal(images.pixels[2, 5, 5], [9, 9, 9])
+
+
+def test_the_centre_of_a_photo_is_kept(tmp_path):
+  pixels = np.zeros((16, 48, 3), np.uint8)
+  pixels[:, 16:32] = 255
+  Image.fromarray(pixels).save(tmp_path / 'a.png')
+  assert _read(tmp_path, tmp_path / 'cache').pixels.min() == 255
+
+
+def test_a_photo_taken_sideways_is_turned(tmp_path):
+  pixels = np.zeros((16, 16, 3), np.uint8)
+  pixels[:, :8] = 255
+  exif = Image.Exif()
+  exif[0x0112] = 6  # turn by 90 degrees clockwise
+  Image.fromarray(pixels).save(tmp_path / 'a.png', exif=exif)
+  image = _read(tmp_path, tmp_path / 'cache').pixels[0]
+  assert image[:8].min() == 255
+  assert image[8:].max() == 0
+
+
+def test_few_unusable_photos_are_named_and_left_out(tmp_path, caplog):
+  for i in range(38):
+    _photo(tmp_path / f'{i}.png', 20, 20)
+  (tmp_path / 'broken.png').write_bytes(b'no image')
+  _photo(tmp_path / 'small.jpg', 30, 15)
+  with caplog.at_level('WARNING'):
+    images = _read(tmp_path, tmp_path / 'cache')
+  assert len(images) == 38
+  assert 'broken.png (not a readable image)' in caplog.text
+  assert 'small.jpg (30 x 15 pixels, smaller than 16)' in caplog.text
+
+
+def test_many_unusable_photos_are_an_error(tmp_path):
+  for i in range(10):
+    _photo(tmp_path / f'{i}.png', 20, 20)
+  (tmp_path / 'broken.png').write_bytes(b'no image')
+  words = r'More than 5% of the 11 photos in .* cannot be used: broken\.png'
+  with pytest.raises(errors.UserError, match=words):
+    _read(tmp_path, tmp_path / 'cache')
+
+
+def test_an_empty_or_a_missing_folder_is_an_error(tmp_path):
+  with pytest.raises(errors.UserError, match=r'has no photos; expected \.png'):
+    _read(tmp_path, tmp_path / 'cache')
+  with pytest.raises(errors.UserError, match=r'There is no folder .*nowhere'):
+    _read(tmp_path / 'nowhere', tmp_path / 'cache')
+
+
+def test_a_folder_that_changed_is_read_again(tmp_path):
+  folder = tmp_path / 'photos'
+  _photo(folder / 'a.png', 20, 20)
+  assert len(_read(folder, tmp_path / 'cache')) == 1
+  _photo(folder / 'b.png', 20, 20)
+  assert len(_read(folder, tmp_path / 'cache')) == 2
