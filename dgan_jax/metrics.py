@@ -1,4 +1,4 @@
-"""How good labels and keypoints are. On the host, in numpy, exact counts."""
+"""How good labels, keypoints and images are. On the host, in numpy."""
 
 import dataclasses
 
@@ -132,6 +132,31 @@ def pck(
   error = np.linalg.norm(predictions.astype(np.float64) - keypoints, axis=-1)
   correct = error <= threshold * sizes[:, None]
   return float(100 * correct[visible].mean())
+
+
+def frechet_distance(
+  mean: np.ndarray,
+  covariance: np.ndarray,
+  other_mean: np.ndarray,
+  other_covariance: np.ndarray,
+) -> float:
+  """Frechet distance of two normal distributions (Dowson and Landau 1982):
+  |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
+
+  Args:
+    mean: of the first, [n].
+    covariance: of the first, [n, n].
+    other_mean: of the second, [n].
+    other_covariance: of the second, [n, n].
+  """
+  # The product has the eigenvalues of the symmetric root1 C2 root1.
+  values, vectors = np.linalg.eigh(covariance)
+  root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+  between = np.linalg.eigvalsh(root @ other_covariance @ root)
+  overlap = np.sqrt(np.maximum(between, 0)).sum()
+  shift = np.square(mean - other_mean).sum()
+  spread = np.trace(covariance) + np.trace(other_covariance) - 2 * overlap
+  return float(max(shift + spread, 0))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -108,3 +108,34 @@ def test_class_counts_of_nothing_are_zero():
   counts = metrics.ClassCounts.of(np.zeros((0, 2, 2), np.uint8), 3)
   assert counts.num_images == 0
   np.testing.assert_array_equal(counts.pixel_shares, np.zeros(3))
+
+
+def test_the_frechet_distance_of_numbers_is_that_of_means_and_deviations():
+  one = np.ones((1, 1))
+  distance = metrics.frechet_distance(
+    np.array([1.0]), 4 * one, np.array([4.0]), 25 * one
+  )
+  np.testing.assert_allclose(distance, 3**2 + (5 - 2) ** 2)
+
+
+def test_the_frechet_distance_to_itself_is_zero_even_if_degenerate():
+  samples = np.random.default_rng(0).normal(size=(5, 8))
+  moments = samples.mean(0), np.cov(samples, rowvar=False)
+  assert abs(metrics.frechet_distance(*moments, *moments)) < 1e-6
+
+
+def test_the_frechet_distance_does_not_depend_on_axes_or_order():
+  rng = np.random.default_rng(0)
+  a, b = (
+    rng.normal(size=(50, 4)),
+    rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)),
+  )
+  turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+
+  def distance(x, y):
+    return metrics.frechet_distance(
+      x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False)
+    )
+
+  np.testing.assert_allclose(distance(a, b), distance(b, a))
+  np.testing.assert_allclose(distance(a, b), distance(a @ turn, b @ turn))
