@@ -10,6 +10,7 @@ from dgan_jax.datasets.datasetgan_bird import DatasetganBird
 from dgan_jax.datasets.datasetgan_car import DatasetganCar
 from dgan_jax.datasets.datasetgan_cat import DatasetganCat
 from dgan_jax.datasets.datasetgan_face import DatasetganFace
+from dgan_jax.datasets.rendered_car import RenderedCar
 
 __all__ = [
   'DatasetganBedroom',
@@ -17,4 +18,5 @@ __all__ = [
   'DatasetganCar',
   'DatasetganCat',
   'DatasetganFace',
+  'RenderedCar',
 ]

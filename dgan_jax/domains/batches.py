@@ -51,9 +51,9 @@ def render_range(
   else:
     rendered = _in_processes(domain, indices, processes)
   for done, one in enumerate(rendered, 1):
-    yield one
     if on_progress:
       on_progress(done, len(indices), {})
+    yield one
 
 
 def render_arrays(

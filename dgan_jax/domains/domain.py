@@ -1,11 +1,20 @@
 """What every domain offers."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
 from dgan_jax import schema as schema_lib
+
+# Where the pictures for each use begin. A set is a range of integers from
+# here on, so sets of up to a billion pictures have none in common.
+FIRST_INDEX: Mapping[str, int] = {
+  'unlabelled': 0,
+  'annotated': 1_000_000_000,
+  'test': 2_000_000_000,
+}
 
 
 @dataclasses.dataclass(frozen=True)
