@@ -11,7 +11,7 @@ own work took, which is the conversion alone.
   python -m benchmarks.conversion --networks=G_ema --repeats=1 --json
 """
 
-import os
+import json
 import pathlib
 import re
 import statistics
@@ -32,6 +32,14 @@ from tests.checkpoints import arrays, writers
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLAMP = 256
 _BUFFERS = ('w_avg', 'noise_const', 'resample_filter')
+# Runs a command and prints its exit status and its peak memory. In a small
+# process, because a child's peak counts what its parent has in use.
+_WATCH = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:])
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_maxrss]))
+"""
 # What each kind of output adds to the command.
 OUTPUTS = {
   'folder': ('generator', '--num_images=0'),
@@ -101,22 +109,20 @@ def run(command: Sequence[str]) -> tuple[common.Measurement, str]:
     RuntimeError: it failed.
   """
   start = time.perf_counter()
-  process = subprocess.Popen(
-    command, cwd=_ROOT, stdout=subprocess.PIPE, text=True
+  done = subprocess.run(
+    [sys.executable, '-c', _WATCH, *command],
+    cwd=_ROOT,
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
   )
-  assert process.stdout is not None
-  with process.stdout as stream:
-    printed = stream.read()
-  # Of this child alone, unlike resource.getrusage.
-  _, status, usage = os.wait4(process.pid, 0)
-  process.returncode = os.waitstatus_to_exitcode(status)
-  if process.returncode:
+  seconds = time.perf_counter() - start
+  *printed, last = done.stdout.splitlines(keepends=True)
+  status, peak = json.loads(last)
+  if status:
     raise RuntimeError(f'{" ".join(command)} failed.')
   unit = 1 if sys.platform == 'darwin' else 1024
-  seconds = time.perf_counter() - start
-  return common.Measurement(
-    seconds, usage.ru_maxrss * unit / common.GIB
-  ), printed
+  return common.Measurement(seconds, peak * unit / common.GIB), ''.join(printed)
 
 
 def convert(
@@ -191,11 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   with tempfile.TemporaryDirectory() as folder:
     checkpoint = pathlib.Path(folder) / 'network.pkl'
     common.note('writing a checkpoint')
-    # Elsewhere, because a child's peak counts what its parent has in use.
-    with common.fresh_process() as process:
-      parameters = process.submit(
-        write_pickle, checkpoint, args.resolution, args.networks
-      ).result()
+    parameters = write_pickle(checkpoint, args.resolution, args.networks)
     result = {
       'machine': common.describe_machine(),
       'resolution': args.resolution,
