@@ -98,18 +98,25 @@ def half_width(shape: Shape, x: Value) -> Array:
 
 def level_of(shape: Shape, x: Value, z: float) -> Array:
   """The level of a height on the side, 0 to 1."""
-  low, high = surface(shape, x, SILL)[2], surface(shape, x, SHOULDER)[2]
-  return np.clip((z - low) / (high - low), SILL, SHOULDER)
+  sill, belt = sill_height(shape, x), belt_height(shape, x)
+  return np.clip((z - sill) / (belt - sill), SILL, SHOULDER)
 
 
-def end_of_body(shape: Shape, y: float, z: float, front: bool) -> float:
-  """x of the nose (or tail) where it is y to the side and z high; where the
-  car is nowhere that wide, x of where the ends begin."""
-  steps = np.arange(257) / 256
+def ends_of_body(shape: Shape, y: Array, z: float, front: bool) -> Array:
+  """x of the nose (or tail) at places [n] that are y to the side and z high;
+  where the car is nowhere that wide, x of where the ends begin."""
+  steps = np.arange(129) / 128
   x = shape.half_length * (0.6 + 0.4 * steps) * (1 if front else -1)
-  width = surface(shape, x, level_of(shape, x, z))[1]
+  width = _side(shape, x, level_of(shape, x, z))[0]
   # The sides close in, so the last place that is wide enough is the end.
-  return float(x[np.flatnonzero(width >= y)[-1:].sum()])
+  wide = width >= np.asarray(y)[:, None]
+  last = len(x) - 1 - wide[:, ::-1].argmax(axis=1)
+  return np.where(wide.any(axis=1), x[last], x[0])
+
+
+def sill_height(shape: Shape, x: Value) -> Array:
+  """Height of the lower edge, which rises a little towards both ends."""
+  return shape.clearance + 0.05 * _fourth(x / shape.half_length)
 
 
 def belt_height(shape: Shape, x: Value) -> Array:
@@ -165,9 +172,7 @@ def _slope(
 
 def _side(shape: Shape, x: Array, level: Array) -> tuple[Array, Array]:
   """y and z below the shoulder."""
-  sill = shape.clearance + 0.05 * _fourth(x / shape.half_length)
-  belt = belt_height(shape, x)
-  z = arithmetic.mix(sill, belt, level)
+  z = arithmetic.mix(sill_height(shape, x), belt_height(shape, x), level)
   bow = level - 0.62
   tuck = np.maximum(0.22 - level, 0) / 0.22
   profile = 1 - shape.bulge * 2.6 * bow * bow - 0.05 * tuck * tuck

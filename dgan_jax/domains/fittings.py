@@ -15,7 +15,7 @@ Array = np.ndarray
 
 
 # How far behind the wheel arches it gets dark, metres.
-_LINER_DEPTH = 0.06
+_LINER_DEPTH = 0.12
 
 
 class Kind(enum.IntEnum):
@@ -101,22 +101,27 @@ def _rails(shape: Shape) -> list[mesh.Solid]:
 def _underbody(shape: Shape) -> list[mesh.Solid]:
   """A dark floor and dark liners, so that one does not see through the wheel
   arches."""
-  half = (0.84 * shape.half_length, 0.76 * shape.half_width, 0.15)
+  half = (0.74 * shape.half_length, 0.76 * shape.half_width, 0.14)
   center = (0.0, 0.0, shape.clearance + 0.08)
-  return [
-    mesh.box(center, half, Kind.UNDERBODY),
-    *_pair(_liner(shape, shape.front_axle)),
-    *_pair(_liner(shape, shape.rear_axle)),
-  ]
+  blocks = [mesh.box(center, half, Kind.UNDERBODY)]
+  reach, end = shape.arch + 0.3, shape.half_length - 0.01
+  for axle in (shape.front_axle, shape.rear_axle):
+    ahead, behind = min(axle + reach, end), max(axle - reach, -end)
+    blocks += _pair(_liner(shape, ahead, behind, _LINER_DEPTH))
+    # Seen through an arch, the inside of nose and tail is dark too.
+    ahead, behind = (end, behind) if axle > 0 else (ahead, -end)
+    blocks += _pair(mesh.inside_out(_liner(shape, ahead, behind, 0.005)))
+  return blocks
 
 
-def _liner(shape: Shape, axle: float) -> mesh.Solid:
-  """A piece of the left side a hand's breadth further in."""
-  reach = shape.arch + 0.30
-  x = axle + reach * (1 - np.arange(13) / 6)  # towards the tail
+def _liner(
+  shape: Shape, ahead: float, behind: float, depth: float
+) -> mesh.Solid:
+  """The left side from x = ahead to x = behind, so much further in."""
+  x = arithmetic.mix(ahead, behind, np.arange(16) / 15)
   level = np.arange(6)[:, None] / 5 * 0.97
   points = np.stack(body.surface(shape, x, level))
-  points[1] = np.maximum(points[1] - _LINER_DEPTH, 0)
+  points[1] = np.maximum(points[1] - depth, 0)
   return mesh.of_kind(
     points.reshape(3, -1),
     mesh.grid_normals(points).reshape(3, -1),

@@ -82,15 +82,13 @@ def _mirrored(left: Keypoint) -> Keypoint:
 
 def _on_end(shape: Shape, patch: Patch, front: bool) -> Keypoint:
   """The middle of a patch on the nose or on the tail."""
-
-  def end(side: float) -> float:
-    return body.end_of_body(shape, abs(side), patch.height, front)
-
-  x, step = end(patch.side), 0.04
-  # Seen from above, the nose falls back to the sides: its normal turns there.
-  fall = end(patch.side - step) - end(patch.side + step)
-  facing = (2 * step, fall, 0.0) if front else (-2 * step, -fall, 0.0)
-  return Keypoint((x, patch.side, patch.height), facing)
+  step = 0.04
+  sides = np.abs(patch.side + np.array([-step, 0, step]))
+  inner, x, outer = body.ends_of_body(shape, sides, patch.height, front)
+  # Seen from above, the ends fall back to the sides: the normals turn there.
+  ahead = 1 if front else -1
+  facing = (2 * step * ahead, float(inner - outer) * ahead, 0.0)
+  return Keypoint((float(x), patch.side, patch.height), facing)
 
 
 def _on_side(shape: Shape, x: float, z: float) -> Keypoint:

@@ -71,6 +71,13 @@ def mirrored(mesh: Solid) -> Solid:
   )
 
 
+def inside_out(solid: Solid) -> Solid:
+  """The same surface, seen from its other side."""
+  return dataclasses.replace(
+    solid, normals=-solid.normals, triangles=solid.triangles[:, ::-1]
+  )
+
+
 @functools.cache
 def grid_triangles(rows: int, columns: int) -> np.ndarray:
   """Triangles over vertices in rows: int64 [2 * (rows-1) * (columns-1), 3].
