@@ -95,28 +95,25 @@ def _layers(shape: Shape, trim: Trim, at: Points) -> Iterator[Layer]:
 def _top(shape: Shape, at: Points) -> Iterator[Layer]:
   """Hood, windscreen, roof, rear window, lid."""
   x, level = at.x, at.level
+  screen_top, screen_foot = shape.windscreen
+  rear_foot, rear_top = shape.rear_window
   edge = level <= _EDGE
-  run = shape.roof_rear - shape.tail_end
-  lid_front = shape.tail_end + 0.12 * run
   yield 'fender', None, (x > shape.door_front) & edge
   yield 'hoods', None, (x > shape.cowl - 0.05) & ~edge
   if shape.style == 'pickup':
     bed = (x < shape.tail_end) & (level > _EDGE + 0.06)
     yield '', Material.DARK, bed & (x > 0.08 - shape.half_length)
   else:
-    yield 'trunk_lids', None, (x < lid_front) & ~edge
+    yield 'trunk_lids', None, (x < rear_foot) & ~edge
   if shape.has_tailgate:
     frame = (level > _GLASS) | (at.z < _belt(shape, at) + 0.08)
     yield 'trunk_lids', None, (x < shape.roof_rear) & frame & ~edge
-  over = level > _GLASS + 0.02
-  roof = over & (x > shape.roof_rear - 0.02) & (x < shape.roof_front + 0.05)
-  yield 'roof', Material.ROOF, roof
-  screen = (level > _PILLAR) & (x < shape.cowl - 0.03)
-  screen &= x > shape.roof_front + 0.05
+  roof = (x > shape.roof_rear - 0.02) & (x < screen_top)
+  yield 'roof', Material.ROOF, roof & (level > _GLASS + 0.02)
+  screen = (x > screen_top) & (x < screen_foot) & (level > _PILLAR)
   yield 'windshield', Material.GLASS, screen
-  rear = (level > _PILLAR) & (x < shape.roof_rear - 0.10 * run - 0.01)
-  rear &= (x > lid_front) & (at.z > _belt(shape, at) + 0.06)
-  yield 'window', Material.GLASS, rear
+  rear = (x > rear_foot) & (x < rear_top) & (level > _PILLAR)
+  yield 'window', Material.GLASS, rear & (at.z > _belt(shape, at) + 0.06)
 
 
 def _sides(shape: Shape, trim: Trim, at: Points) -> Iterator[Layer]:
@@ -138,26 +135,20 @@ def _sides(shape: Shape, trim: Trim, at: Points) -> Iterator[Layer]:
   yield 'door', None, door
   sill = (level < 0.19) & (x < shape.front_axle) & (x > shape.rear_axle)
   yield 'running_boards', Material.SILL, sill
-  for place in handle_places(shape, trim):
-    off_x, off_z = x - place[0], z - place[1]
+  for handle_x, handle_z in handle_places(shape, trim):
     half = trim.handle
-    yield (
-      'handles',
-      Material.HANDLE,
-      door & (arithmetic.rounded_box(off_x, off_z, *half, 0.6 * half[1]) < 0),
+    distance = arithmetic.rounded_box(
+      x - handle_x, z - handle_z, *half, 0.6 * half[1]
     )
+    yield 'handles', Material.HANDLE, door & (distance < 0)
 
 
 def handle_places(shape: Shape, trim: Trim) -> list[tuple[float, float]]:
   """x and z of the handles of one side, the front door's first."""
-  ends = [shape.door_split, shape.door_rear][: shape.doors // 2]
-  if shape.doors == 2:
-    ends = [shape.door_rear]
   places = []
-  for end in ends:
-    x = end + trim.handle[0] + 0.06
-    z = float(body.belt_height(shape, x)) - trim.handle_drop
-    places.append((x, z))
+  for edge in dict.fromkeys((shape.door_split, shape.door_rear)):
+    x = edge + trim.handle[0] + 0.06
+    places.append((x, float(body.belt_height(shape, x)) - trim.handle_drop))
   return places
 
 

@@ -131,8 +131,13 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   )
   other = np.flatnonzero(kind >= fittings.Kind.SCENERY)
   if len(other):
-    shades[:, other] = _things_lit(
-      scene, kind[other], position[:, other], normal[:, other]
+    shades[:, other] = scenery.things_lit(
+      scene.scenery,
+      scene.weather,
+      scene.camera.eye,
+      kind[other] - fittings.Kind.SCENERY,
+      position[:, other],
+      normal[:, other],
     )
   light[:, samples.covered] = shades
   return light, label
@@ -185,25 +190,3 @@ def _painted(
     kind[rest], position[:, rest], normal[:, rest], scene.shape, scene.trim
   )
   return painted
-
-
-def _things_lit(
-  scene: Scene, kind: Array, position: Array, normal: Array
-) -> Array:
-  """Light [3, n] from the things that stand around."""
-  things = scene.scenery.things
-  place = kind - fittings.Kind.SCENERY
-  color = np.array([thing.color for thing in things], np.float32).T[:, place]
-  window = np.array([thing.window for thing in things], np.float32)[place]
-  x, y, z = position
-  along = (x + y) / np.maximum(window, 0.1)
-  upward = z / np.maximum(window, 0.1)
-  pane = (along - np.floor(along) > 0.5) & (upward - np.floor(upward) > 0.5)
-  pane &= (window > 0) & (normal[2] < 0.5)
-  color = color * np.where(pane, np.float32(0.35), np.float32(1))
-  eye = scene.camera.eye
-  off = [position[k] - np.float32(eye[k]) for k in range(3)]
-  distance = np.sqrt(off[0] * off[0] + off[1] * off[1] + off[2] * off[2])
-  return shading.scenery_lit(
-    color, normal, distance, scene.weather, scene.scenery.ground
-  )

@@ -178,6 +178,49 @@ def light(
   return picture
 
 
+def things_lit(
+  scenery: Scenery,
+  weather: Weather,
+  eye: tuple[float, float, float],
+  which: Array,
+  position: Array,
+  normal: Array,
+) -> Array:
+  """Light from the things that stand around.
+
+  Args:
+    scenery: the things.
+    weather: what lights them.
+    eye: of the camera, metres.
+    which: int [n], places in `scenery.things`.
+    position: [3, n], metres.
+    normal: [3, n].
+
+  Returns:
+    Linear light [3, n].
+  """
+  things = scenery.things
+  color = np.array([thing.color for thing in things], np.float32).T[:, which]
+  window = np.array([thing.window for thing in things], np.float32)[which]
+  x, y, z = position
+  pitch = np.maximum(window, 0.1)
+  along, upward = (x + y) / pitch, z / pitch
+  pane = (along - np.floor(along) > 0.5) & (upward - np.floor(upward) > 0.5)
+  pane &= (window > 0) & (normal[2] < 0.5)
+  off = np.stack([position[k] - np.float32(eye[k]) for k in range(3)])
+  distance = np.sqrt(arithmetic.dot(off, off))
+  veil = 1 - 1 / (1 + (weather.haze + 0.004) * distance)
+  ambient = weather.ambient(normal, scenery.ground)
+  shade = np.where(pane, np.float32(0.35), np.float32(1))
+  toward_sun = weather.toward_sun(normal)
+  channels = []
+  for k in range(3):
+    received = ambient[k] + weather.sunlight[k] * toward_sun
+    dull = color[k] * shade * received
+    channels.append(arithmetic.mix(dull, weather.horizon[k], veil))
+  return np.stack(channels)
+
+
 def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
   """Sky, and hills where there are some."""
   sky = weather.sky(rays)

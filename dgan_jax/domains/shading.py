@@ -42,12 +42,7 @@ def lit(
   away = 1 - facing
   fourth = away * away * away * away
   gloss = (head_on + grazing * fourth * away) * shade
-  toward_sun = np.maximum(
-    normal[0] * weather.sun[0]
-    + normal[1] * weather.sun[1]
-    + normal[2] * weather.sun[2],
-    0,
-  )
+  toward_sun = weather.toward_sun(normal)
   # The lower, the less sky there is: the ground and the car hide it.
   open_sky = 0.45 + 0.55 * arithmetic.ramp(0.0, 0.7, position[2])
   ambient = weather.ambient(normal, ground)
@@ -57,30 +52,6 @@ def lit(
     diffuse = albedo[k] * received * shade * (1 - gloss)
     channels.append(diffuse + mirrored[k] * gloss + emitted[k])
   return np.stack(channels)
-
-
-def scenery_lit(
-  color: Array, normal: Array, distance: Array, weather: Weather, ground: Color
-) -> Array:
-  """Light [3, n] from dull things of a colour [3, n]."""
-  toward_sun = np.maximum(
-    normal[0] * weather.sun[0]
-    + normal[1] * weather.sun[1]
-    + normal[2] * weather.sun[2],
-    0,
-  )
-  veil = 1 - 1 / (1 + (weather.haze + 0.004) * distance)
-  ambient = weather.ambient(normal, ground)
-  return np.stack(
-    [
-      arithmetic.mix(
-        color[k] * (ambient[k] + weather.sunlight[k] * toward_sun),
-        weather.horizon[k],
-        veil,
-      )
-      for k in range(3)
-    ]
-  )
 
 
 def developed(light: Array, exposure: float) -> Array:

@@ -2,18 +2,19 @@ r"""The measures of a car, and how they are drawn for each body style.
 
 The car's frame, in metres; its origin lies on the ground, in the middle:
 
-    z up                 ___windscreen run___
-    |          roof_rear |    ________       |
-    |        ____________v___/________\      |
-    |   ____/  |  window  |  window  | \     v cowl
-    |  | deck  |__________|__________|__\____________
-    |  |  ___  |   door   |   door   |  ___    hood  |  belt
-    |  |_/   \_|__________|__________|_/   \_________| clearance
-    |    \___/  running boards          \___/
-    +------------------------------------------------> x forward (the nose)
-   tail   rear_axle        0         front_axle   length / 2
+    z (up)           roof_rear     roof_front
+    |                    .____________.                     height
+    |        tail_end  / | window |    \
+    |             .___/__|________|_____\.___ cowl
+    |  deck_height |     |        |      | ''---...__       belt
+    |              |  _  |  door  | door |   _       |      nose_height
+    |              |_/ \_|________|______|__/ \______|      clearance
+    |                \_/                    \_/
+    +-----------------|----------O-----------|-------|----> x (forward)
+                  rear_axle               front_axle  half_length
 
-y points to the car's left, so the left side faces whoever looks along -y.
+y points to the car's left: whoever looks along -y sees the left side, with
+the nose to the left. (The picture above shows the right side.)
 """
 
 import dataclasses
@@ -159,6 +160,17 @@ class Shape:
     if self.doors == 2:
       return self.door_rear
     return 0.52 * self.door_rear + 0.48 * self.door_front
+
+  @property
+  def windscreen(self) -> tuple[float, float]:
+    """x of the upper and of the lower edge of its glass."""
+    return self.roof_front + 0.05, self.cowl - 0.03
+
+  @property
+  def rear_window(self) -> tuple[float, float]:
+    """x of the lower and of the upper edge of its glass."""
+    run = self.roof_rear - self.tail_end
+    return self.tail_end + 0.12 * run, self.roof_rear - 0.10 * run - 0.01
 
   @property
   def has_tailgate(self) -> bool:

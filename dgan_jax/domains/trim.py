@@ -83,68 +83,91 @@ def draw(dice: draws.Draws, shape: Shape, large_parts: bool) -> Trim:
     dice: what to draw from.
     shape: of the body.
     large_parts: handles, lamps and mirrors are at the upper end of what cars
-      have, and there is nothing thin, so that small pictures show every part.
+      have, and nothing is thin, so that small pictures show every part.
   """
   scale = 1.25 if large_parts else 1.0
-  thin = not large_parts
-  low, width = shape.clearance, shape.half_width
-  nose, tail = shape.nose_height - low, shape.deck_height - low
-  tall = shape.has_tailgate or shape.style == 'pickup'
-  lamp_half = (dice.uniform(0.15, 0.20), dice.uniform(0.065, 0.085) * scale)
-  if dice.chance(0.15):  # round lamps
-    lamp_half = (0.095 * scale, 0.095 * scale)
-  grille_half = (dice.uniform(0.26, 0.40), dice.uniform(0.055, 0.085) * scale)
-  intake_half = (dice.uniform(0.40, 0.58), dice.uniform(0.04, 0.07))
-  tail_half = (
-    (dice.uniform(0.11, 0.15), dice.uniform(0.14, 0.19))
-    if tall
-    else (dice.uniform(0.16, 0.22), dice.uniform(0.07, 0.09) * scale)
-  )
-  lamp_height = low + nose * dice.uniform(0.74, 0.80)
-  lamp = Patch(
-    side=width - 0.06 - lamp_half[0] * dice.uniform(0.8, 1.0),
-    height=lamp_height,
-    half=lamp_half,
-    radius=min(lamp_half) * dice.uniform(0.5, 1.0),
-    slant=dice.uniform(0.0, 0.25),
-  )
-  plate_half = (0.26, 0.065 * scale)
-  on_bumper = dice.chance(0.35)
-  front_height = low + nose * dice.uniform(0.34, 0.40)
-  rear_share = (
-    dice.uniform(0.20, 0.24) if on_bumper else dice.uniform(0.58, 0.63)
-  )
+  low, nose = shape.clearance, shape.nose_height - shape.clearance
+  tail = shape.deck_height - low
+  spokes = (5, 5, 6) if large_parts else (5, 5, 6, 7, 8, 10)
   return Trim(
     bumper_top=low + nose * dice.uniform(0.54, 0.60),
     back_bumper_top=low + tail * dice.uniform(0.40, 0.45),
-    lamp=lamp,
-    fog_lamp=(
-      Patch(width * 0.74, low + nose * 0.22, (0.06, 0.05), 0.05)
-      if dice.chance(0.4)
-      else None
+    lamp=_head_lamp(dice, shape, scale),
+    fog_lamp=_fog_lamp(shape) if dice.chance(0.4) else None,
+    grille=Patch(
+      side=0.0,
+      height=low + 0.72 * nose,
+      half=(dice.uniform(0.26, 0.40), dice.uniform(0.055, 0.085) * scale),
+      radius=dice.uniform(0.01, 0.05),
     ),
-    grille=Patch(0.0, low + nose * 0.72, grille_half, dice.uniform(0.01, 0.05)),
     grille_pattern=dice.pick(('bars', 'slats', 'mesh', 'plain')),
-    intake=Patch(0.0, low + nose * 0.15, intake_half, 0.03),
-    tail_lamp=Patch(
-      side=width - 0.05 - tail_half[0] * dice.uniform(0.8, 1.0),
-      height=low + tail * dice.uniform(0.70, 0.76),
-      half=tail_half,
-      radius=min(tail_half) * dice.uniform(0.3, 0.9),
+    intake=Patch(
+      side=0.0,
+      height=low + 0.15 * nose,
+      half=(dice.uniform(0.40, 0.58), dice.uniform(0.04, 0.07)),
+      radius=0.03,
     ),
+    tail_lamp=_tail_lamp(dice, shape, scale),
     front_plate=(
-      Patch(0.0, front_height, plate_half, 0.015)
+      _plate(low + nose * dice.uniform(0.34, 0.40), scale)
       if large_parts or dice.chance(0.85)
       else None
     ),
-    rear_plate=Patch(0.0, low + tail * rear_share, plate_half, 0.015),
-    handle=(0.11 * scale, 0.030 * scale * scale),
-    handle_drop=dice.uniform(0.09, 0.11) + 0.01 * scale,
+    rear_plate=_plate(
+      low + tail * dice.uniform(*dice.pick(_REAR_PLATES, (2, 1))), scale
+    ),
+    handle=(0.11 * scale, 0.03 * scale * scale),
+    handle_drop=0.01 * scale + dice.uniform(0.09, 0.11),
     mirror=(0.07 * scale, 0.10 * scale, 0.075 * scale),
     rim=dice.uniform(0.64, 0.74),
-    spokes=dice.pick((5, 5, 6, 7, 8, 10)),
-    spoke_width=dice.uniform(0.05, 0.08),
+    spokes=dice.pick(spokes),
+    spoke_width=dice.uniform(0.06, 0.08) * scale,
     hubcap=dice.chance(0.2),
-    spoiler=thin and shape.style != 'pickup' and dice.chance(0.2),
-    rails=thin and shape.style in ('suv', 'wagon') and dice.chance(0.5),
+    spoiler=(not large_parts and shape.style != 'pickup' and dice.chance(0.2)),
+    rails=(
+      not large_parts and shape.style in ('suv', 'wagon') and dice.chance(0.5)
+    ),
+  )
+
+
+# Heights, as shares of the tail's: on the lid, on the bumper.
+_REAR_PLATES = ((0.58, 0.63), (0.20, 0.24))
+
+
+def _plate(height: float, scale: float) -> Patch:
+  return Patch(0.0, height, (0.26, 0.065 * scale), radius=0.015)
+
+
+def _head_lamp(dice: draws.Draws, shape: Shape, scale: float) -> Patch:
+  """A lamp at the corner of the nose; some are round."""
+  half = (dice.uniform(0.15, 0.20), dice.uniform(0.065, 0.085) * scale)
+  if dice.chance(0.15):
+    half = (0.095 * scale, 0.095 * scale)
+  nose = shape.nose_height - shape.clearance
+  return Patch(
+    side=shape.half_width - 0.06 - half[0] * dice.uniform(0.8, 1.0),
+    height=shape.clearance + nose * dice.uniform(0.74, 0.80),
+    half=half,
+    radius=min(half) * dice.uniform(0.5, 1.0),
+    slant=dice.uniform(0.0, 0.25),
+  )
+
+
+def _fog_lamp(shape: Shape) -> Patch:
+  height = shape.clearance + 0.22 * (shape.nose_height - shape.clearance)
+  return Patch(0.74 * shape.half_width, height, (0.06, 0.05), radius=0.05)
+
+
+def _tail_lamp(dice: draws.Draws, shape: Shape, scale: float) -> Patch:
+  """A lamp at the corner of the tail: upright where that is tall."""
+  if shape.has_tailgate or shape.style == 'pickup':
+    half = (dice.uniform(0.11, 0.15), dice.uniform(0.14, 0.19))
+  else:
+    half = (dice.uniform(0.16, 0.22), dice.uniform(0.07, 0.09) * scale)
+  tail = shape.deck_height - shape.clearance
+  return Patch(
+    side=shape.half_width - 0.05 - half[0] * dice.uniform(0.8, 1.0),
+    height=shape.clearance + tail * dice.uniform(0.70, 0.76),
+    half=half,
+    radius=min(half) * dice.uniform(0.3, 0.9),
   )

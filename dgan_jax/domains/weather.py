@@ -38,7 +38,7 @@ class Weather:
 
   def sky(self, direction: Array) -> Array:
     """Light [3, n] from directions [3, n] above the horizon."""
-    height = np.sqrt(np.clip(direction[2], 0, 1))
+    height = np.sqrt(np.clip(2 * direction[2], 0, 1))
     return _blend(self.horizon, self.zenith, height)
 
   def ambient(self, normal: Array, ground: Color) -> Array:
@@ -49,6 +49,11 @@ class Weather:
     )
     below = tuple(0.45 * g * a for g, a in zip(ground, above, strict=True))
     return _blend(below, above, 0.5 + 0.5 * normal[2])
+
+  def toward_sun(self, direction: Array) -> Array:
+    """Cosines [n] of directions [3, n] to the sun, 0 where they look away."""
+    x, y, z = self.sun
+    return np.maximum(direction[0] * x + direction[1] * y + direction[2] * z, 0)
 
   def mirrored(self, direction: Array, ground: Color) -> Array:
     """Light [3, n] that a polished surface shows in directions [3, n]."""
@@ -61,8 +66,7 @@ class Weather:
 
   def _glint(self, direction: Array) -> Array:
     """The sun's image on paint: bright where directions meet it."""
-    toward = sum(direction[k] * self.sun[k] for k in range(3))
-    spread = np.maximum(1 - toward, 0) * 60
+    spread = np.maximum(1 - self.toward_sun(direction), 0) * 60
     return 3 / (1 + spread * spread * spread)
 
 
