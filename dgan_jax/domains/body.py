@@ -22,7 +22,7 @@ from dgan_jax.domains import arithmetic, mesh
 from dgan_jax.domains.arithmetic import Array, Value
 from dgan_jax.domains.shape import Shape
 
-SILL, SHOULDER, MIDDLE = 0.0, 1.0, 2.0
+SILL, SHOULDER = 0.0, 1.0
 
 _ALONG, _ACROSS_END = 38, 9  # stations on the sides, and on either end
 _UP_SIDE = 9  # levels below the shoulder

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from dgan_jax.domains import arithmetic, weather
+from dgan_jax.domains import arithmetic
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ _PLAIN_STYLES = {
   **{'sedan': 0.27, 'hatchback': 0.2, 'wagon': 0.15, 'suv': 0.2},
   **{'coupe': 0.1, 'mini': 0.08},
 }
-_PLAIN_WEATHERS = {weather.CLEAR: 0.5, weather.CLOUDY: 0.5}
+_PLAIN_WEATHERS = {'clear': 0.5, 'cloudy': 0.5}
 
 SETTINGS: Mapping[str, Setting] = {
   # Three-quarter front views, the nose to the left: a small GAN learns them
@@ -66,8 +66,8 @@ SETTINGS: Mapping[str, Setting] = {
     fill=(0.60, 0.95),
     styles={**_PLAIN_STYLES, 'pickup': 0.08, 'van': 0.08},
     weathers={
-      **{weather.CLEAR: 0.35, weather.CLOUDY: 0.25, weather.GOLDEN: 0.15},
-      **{weather.DUSK: 0.12, weather.FOG: 0.13},
+      **{'clear': 0.35, 'cloudy': 0.25, 'golden': 0.15},
+      **{'dusk': 0.12, 'fog': 0.13},
     },
     off_center=0.6,
     rich=True,

@@ -37,7 +37,8 @@ class Style:
     rear_run: horizontal run of the rear window, in half lengths.
     doors: likely numbers of side doors.
     lean: how far the side windows lean in, metres per metre.
-    tall_tail: the tail lamps stand upright.
+    tailgate: the rear window opens with the lid, and the tail lamps stand
+      upright.
   """
 
   size: tuple[float, float, float]
@@ -49,7 +50,7 @@ class Style:
   rear_run: float
   doors: tuple[int, ...]
   lean: float = 0.28
-  tall_tail: bool = False
+  tailgate: bool = False
 
 
 STYLES: Mapping[str, Style] = {
@@ -175,7 +176,7 @@ class Shape:
   @property
   def has_tailgate(self) -> bool:
     """The rear window opens with the lid."""
-    return STYLES[self.style].tall_tail
+    return STYLES[self.style].tailgate
 
 
 def draw(

@@ -1,6 +1,7 @@
 """The light of a scene: sun, sky and haze. Colours are linear light."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,9 +10,43 @@ from dgan_jax.domains.finish import Color
 
 Array = np.ndarray
 
-CLEAR, CLOUDY, GOLDEN, DUSK, FOG = (
-  *('clear', 'cloudy', 'golden', 'dusk', 'fog'),
-)
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """What is typical of a kind of weather.
+
+  Attributes:
+    zenith: colour of the sky above.
+    horizon: colour of the sky at the horizon.
+    sun: strength of the sun, 0 where it doesn't come through.
+    sun_color: its colour.
+    elevation: range of its height, radians.
+    haze: per metre, how fast things take the colour of the horizon.
+    exposure: factor from light to the picture.
+  """
+
+  zenith: Color
+  horizon: Color
+  sun: float
+  sun_color: Color = (1.0, 0.96, 0.90)
+  elevation: tuple[float, float] = (0.6, 1.2)
+  haze: float = 0.0
+  exposure: float = 0.8
+
+
+KINDS: Mapping[str, Kind] = {
+  'clear': Kind((0.22, 0.42, 0.80), (0.80, 0.88, 0.98), sun=1.5),
+  'cloudy': Kind((0.62, 0.65, 0.70), (0.86, 0.88, 0.90), sun=0.25),
+  'golden': Kind(
+    zenith=(0.28, 0.38, 0.60),
+    horizon=(0.98, 0.78, 0.56),
+    sun=1.2,
+    sun_color=(1.0, 0.72, 0.45),
+    elevation=(0.25, 0.45),
+  ),
+  'dusk': Kind((0.14, 0.18, 0.34), (0.62, 0.46, 0.42), sun=0.0, exposure=1.15),
+  'fog': Kind((0.66, 0.68, 0.70), (0.78, 0.79, 0.80), sun=0.0, haze=0.03),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +54,6 @@ class Weather:
   """Where light comes from.
 
   Attributes:
-    name: one of the names above.
     sun: direction towards it, length 1.
     sunlight: colour and strength of the sun; 0 where clouds hide it.
     zenith: colour of the sky above.
@@ -28,7 +62,6 @@ class Weather:
     exposure: factor from light to the picture.
   """
 
-  name: str
   sun: tuple[float, float, float]
   sunlight: Color
   zenith: Color
@@ -81,29 +114,15 @@ def draw(
   azimuths: tuple[float, float],
 ) -> Weather:
   """One of the named kinds of weather, the sun within a range of azimuths."""
-  name = dice.pick(names, weights)
-  low = name in (GOLDEN, DUSK)
-  elevation = dice.uniform(0.25, 0.45) if low else dice.uniform(0.6, 1.2)
-  azimuth = dice.uniform(*azimuths)
-  cos_up, sin_up = arithmetic.cosine_sine(elevation)
-  cos_round, sin_round = arithmetic.cosine_sine(azimuth)
-  sun = (cos_round * cos_up, sin_round * cos_up, sin_up)
-  strength = {CLEAR: 1.5, CLOUDY: 0.25, GOLDEN: 1.2, DUSK: 0.0, FOG: 0.0}[name]
-  strength = dice.about(strength, 0.2)
-  color = (1.0, 0.72, 0.45) if name == GOLDEN else (1.0, 0.96, 0.90)
-  zenith, horizon = {
-    CLEAR: ((0.22, 0.42, 0.80), (0.80, 0.88, 0.98)),
-    CLOUDY: ((0.62, 0.65, 0.70), (0.86, 0.88, 0.90)),
-    GOLDEN: ((0.28, 0.38, 0.60), (0.98, 0.78, 0.56)),
-    DUSK: ((0.14, 0.18, 0.34), (0.62, 0.46, 0.42)),
-    FOG: ((0.66, 0.68, 0.70), (0.78, 0.79, 0.80)),
-  }[name]
+  kind = KINDS[dice.pick(names, weights)]
+  cos_up, sin_up = arithmetic.cosine_sine(dice.uniform(*kind.elevation))
+  cos_round, sin_round = arithmetic.cosine_sine(dice.uniform(*azimuths))
+  strength = dice.about(kind.sun, 0.2)
   return Weather(
-    name=name,
-    sun=sun,
-    sunlight=tuple(strength * channel for channel in color),
-    zenith=dice.tint(zenith, 0.10),
-    horizon=dice.tint(horizon, 0.04),
-    haze=dice.uniform(0.02, 0.04) if name == FOG else 0.0,
-    exposure=dice.about(1.15 if name == DUSK else 0.80, 0.08),
+    sun=(cos_round * cos_up, sin_round * cos_up, sin_up),
+    sunlight=tuple(strength * channel for channel in kind.sun_color),
+    zenith=dice.tint(kind.zenith, 0.10),
+    horizon=dice.tint(kind.horizon, 0.04),
+    haze=dice.about(kind.haze, 0.3),
+    exposure=dice.about(kind.exposure, 0.08),
   )
