@@ -16,8 +16,8 @@ _PACKAGE = _ROOT / 'dgan_jax'
 _ROOMS = (
   *('errors', 'files', 'progress', 'rng', 'parallel', 'schema', 'features'),
   *('metrics', 'visualize', 'report', 'masks', 'manifest', 'annotations'),
-  *('domains', 'generators', 'interpreter', 'checkpoints', 'factory', 'gan'),
-  'datasets',
+  *('domains', 'generators', 'interpreter', 'checkpoints', 'annotator'),
+  *('factory', 'gan', 'datasets'),
 )
 _MODULES = sorted(_PACKAGE.rglob('*.py'))
 

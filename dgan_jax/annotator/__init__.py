@@ -1,0 +1,1 @@
+"""The simulated annotator: a network in place of the person who paints."""

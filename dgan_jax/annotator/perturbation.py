@@ -1,0 +1,140 @@
+"""What images go through in training, so that an annotator of rendered images
+also knows its way about generated ones: those are softer, noisier, of other
+colours, and never quite in place."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from dgan_jax import rng
+
+# Luma of red, green and blue (Rec. 601).
+_LUMA = (0.299, 0.587, 0.114)
+_BINOMIAL = (0.25, 0.5, 0.25)
+
+
+@dataclasses.dataclass(frozen=True)
+class Strengths:
+  """How far images are changed, at most; 0: not at all.
+
+  Attributes:
+    brightness: added, share of the range.
+    contrast: factor 1 +- this about the image's mean.
+    saturation: factor 1 +- this about each pixel's grey.
+    blur: share, 0 to 1, of a 3x3 binomial filter applied twice.
+    noise: standard deviation, share of the range.
+    shift: pixels along each axis; what comes in repeats the edge and has no
+      label.
+    flip: whether half of the images are mirrored.
+  """
+
+  brightness: float = 0.2
+  contrast: float = 0.3
+  saturation: float = 0.5
+  blur: float = 1.0
+  noise: float = 0.06
+  shift: int = 4
+  flip: bool = False
+
+
+def perturb(
+  strengths: Strengths,
+  images: chex.Array,
+  masks: chex.Array,
+  *,
+  keys: chex.PRNGKey,
+  unlabelled: int,
+) -> tuple[chex.Array, chex.Array]:
+  """Changes each image by its own key.
+
+  Args:
+    strengths: how far.
+    images: uint8 [n, height, width, 3].
+    masks: ints [n, height, width].
+    keys: [n].
+    unlabelled: label of the pixels that come in from outside.
+
+  Returns:
+    Images float32 [n, height, width, 3] in 0 to 255, and masks of the type
+    given.
+  """
+  chex.assert_shape(images, (*masks.shape, 3))
+
+  def one(
+    key: chex.PRNGKey, image: chex.Array, mask: chex.Array
+  ) -> tuple[chex.Array, chex.Array]:
+    if strengths.flip:
+      flip = jax.random.bernoulli(rng.stream(key, 'flip'))
+      image = jnp.where(flip, image[:, ::-1], image)
+      mask = jnp.where(flip, mask[:, ::-1], mask)
+    if strengths.shift:
+      image, mask = _shift(strengths.shift, key, image, mask, unlabelled)
+    x = _colours(strengths, key, image.astype(jnp.float32) / 255)
+    return 255 * jnp.clip(_grain(strengths, key, x), 0, 1), mask
+
+  return jax.vmap(one)(keys, images, masks)
+
+
+def _shift(
+  most: int,
+  key: chex.PRNGKey,
+  image: chex.Array,
+  mask: chex.Array,
+  unlabelled: int,
+) -> tuple[chex.Array, chex.Array]:
+  height, width = mask.shape
+  down, across = jax.random.randint(
+    rng.stream(key, 'shift'), (2,), -most, most + 1
+  )
+  rows, columns = jnp.arange(height) + down, jnp.arange(width) + across
+  near_rows = jnp.clip(rows, 0, height - 1)
+  near_columns = jnp.clip(columns, 0, width - 1)
+  inside = (rows == near_rows)[:, None] & (columns == near_columns)[None]
+  mask = mask[near_rows][:, near_columns]
+  return (
+    image[near_rows][:, near_columns],
+    jnp.where(inside, mask, jnp.asarray(unlabelled, mask.dtype)),
+  )
+
+
+def _colours(
+  strengths: Strengths, key: chex.PRNGKey, x: chex.Array
+) -> chex.Array:
+  """Brightness, contrast, saturation of [height, width, 3] in 0 to 1."""
+
+  def draw(name: str, most: float) -> chex.Array:
+    return jax.random.uniform(
+      rng.stream(key, name), (), minval=-most, maxval=most
+    )
+
+  grey = (x * jnp.asarray(_LUMA)[None, None]).sum(-1, keepdims=True)
+  x = grey + (x - grey) * (1 + draw('saturation', strengths.saturation))
+  mean = grey.mean()
+  x = mean + (x - mean) * (1 + draw('contrast', strengths.contrast))
+  return x + draw('brightness', strengths.brightness)
+
+
+def _grain(
+  strengths: Strengths, key: chex.PRNGKey, x: chex.Array
+) -> chex.Array:
+  """Blur and noise of [height, width, 3] in 0 to 1."""
+  share = strengths.blur * jax.random.uniform(rng.stream(key, 'blur'))
+  x = x + share * (_smooth(_smooth(x)) - x)
+  deviation = strengths.noise * jax.random.uniform(rng.stream(key, 'grain'))
+  return x + deviation * jax.random.normal(rng.stream(key, 'noise'), x.shape)
+
+
+def _smooth(x: chex.Array) -> chex.Array:
+  """A 3x3 binomial filter; the edge repeats."""
+  for axis in (0, 1):
+    pad = [(0, 0)] * x.ndim
+    pad[axis] = (1, 1)
+    padded = jnp.pad(x, pad, mode='edge')
+    size = x.shape[axis]
+    x = sum(
+      weight * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
+      for i, weight in enumerate(_BINOMIAL)
+    )
+  return x
