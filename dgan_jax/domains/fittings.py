@@ -110,7 +110,7 @@ def _underbody(shape: Shape) -> list[mesh.Solid]:
     blocks += _pair(_liner(shape, ahead, behind, _LINER_DEPTH))
     # Seen through an arch, the inside of nose and tail is dark too.
     ahead, behind = (end, behind) if axle > 0 else (ahead, -end)
-    blocks += _pair(mesh.inside_out(_liner(shape, ahead, behind, 0.005)))
+    blocks += _pair(mesh.inside_out(_liner(shape, ahead, behind, 0.04)))
   return blocks
 
 
