@@ -38,6 +38,11 @@ def process_count() -> int:
   return jax.process_count()
 
 
+def device_count() -> int:
+  """Devices of all processes of the run."""
+  return jax.device_count()
+
+
 def has_small_cache() -> bool:
   """Whether work should come in pieces that fit a processor's cache, as on
   CPUs, rather than as large as possible."""

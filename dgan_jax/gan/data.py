@@ -6,66 +6,68 @@ training maps into memory, so that no step waits for a decoder.
 
 import dataclasses
 import functools
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent import futures
 from typing import Any
 
 import numpy as np
-from absl import logging
-from PIL import Image, ImageOps
+from PIL import Image
 
 from dgan_jax import errors, files, progress
-
-_SUFFIXES = ('.png', '.jpg', '.jpeg')
-_MAX_UNUSABLE = 0.05  # of the files of a folder
-_NAMED = 5  # files in an error
-_PIXELS = 'images.u8'
+from dgan_jax.domains import batches
+from dgan_jax.domains import domain as domain_lib
+from dgan_jax.gan import cache as cache_lib
+from dgan_jax.gan import photos
 
 
 @dataclasses.dataclass(frozen=True)
 class Images:
   """Real images and the order in which they are shown.
 
+  The first epochs may show only the first images, twice as many each time, so
+  that a training can start while the others are made.
+
   Attributes:
-    pixels: uint8 [n, size, size, 3], in memory or on the disk.
+    first: (n) -> uint8 [n or more, size, size, 3], the first n images; waits
+      for them if need be.
+    count: how many there are, or will be.
+    resolution: height and width.
     source: what they were made from, as JSON values; part of what a training
       is recognised by.
+    at_first: images of the first epoch; 0: all.
+    close: stops what is still making images.
   """
 
-  pixels: np.ndarray
+  first: Callable[[int], np.ndarray]
+  count: int
+  resolution: int
   source: Mapping[str, Any]
-
-  def __post_init__(self) -> None:
-    shape, kind = self.pixels.shape, self.pixels.dtype
-    if kind != np.uint8 or len(shape) != 4 or shape[3] != 3 or not shape[0]:
-      raise errors.UserError(
-        f'The images are {kind} {list(shape)}; expected uint8 '
-        '[images, height, width, 3].'
-      )
-    if shape[1] != shape[2]:
-      raise errors.UserError(
-        f'The images are {shape[1]} pixels high and {shape[2]} wide; expected '
-        'squares.'
-      )
+  at_first: int = 0
+  close: Callable[[], None] = lambda: None
 
   def __len__(self) -> int:
-    return len(self.pixels)
-
-  @property
-  def resolution(self) -> int:
-    return int(self.pixels.shape[1])
+    return self.count
 
   def shown(self, start: int, end: int, *, seed: int) -> np.ndarray:
     """The images shown as number `start` to `end` of a training, uint8
-    [end - start, size, size, 3]: all of them in every epoch, in its order."""
-    epochs, places = np.divmod(np.arange(start, end), len(self))
-    rows = np.empty(len(epochs), np.int64)
-    for epoch in np.unique(epochs).tolist():
-      here = epochs == epoch
-      rows[here] = _order(seed, epoch, len(self))[places[here]]
-    return self.pixels[rows]
+    [end - start, size, size, 3]: every one once in an epoch, in its order."""
+    rows, largest = [], 0
+    for number in range(start, end):
+      epoch, place, size = self._epoch(number)
+      rows.append(_order(seed, epoch, size)[place])
+      largest = max(largest, size)
+    return self.first(largest)[rows]
+
+  def _epoch(self, number: int) -> tuple[int, int, int]:
+    """(epoch, place in it, images of it) of what is shown as a number."""
+    epoch, size = 0, self.at_first or self.count
+    while size < self.count:
+      if number < size:
+        return epoch, number, size
+      number -= size
+      epoch, size = epoch + 1, min(2 * size, self.count)
+    epochs, place = divmod(number, size)
+    return epoch + epochs, place, size
 
 
 @functools.lru_cache(maxsize=2)
@@ -82,44 +84,98 @@ def from_array(array: np.ndarray | files.PathLike) -> Images:
     errors.UserError: it is no array of square images.
   """
   if isinstance(array, np.ndarray):
-    return Images(array, {'kind': 'array', 'shape': list(array.shape)})
+    return _of_array(array, {'kind': 'array', 'shape': list(array.shape)})
   try:
     pixels = np.load(array, mmap_mode='r', allow_pickle=False)
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{array} is no .npy file: {error}.') from None
   name = pathlib.Path(array).name
-  return Images(
+  return _of_array(
     pixels, {'kind': 'array', 'file': name, 'shape': list(pixels.shape)}
   )
 
 
+def _of_array(pixels: np.ndarray, source: Mapping[str, Any]) -> Images:
+  shape, kind = pixels.shape, pixels.dtype
+  if kind != np.uint8 or len(shape) != 4 or shape[3] != 3 or not shape[0]:
+    raise errors.UserError(
+      f'The images are {kind} {list(shape)}; expected uint8 '
+      '[images, height, width, 3].'
+    )
+  if shape[1] != shape[2]:
+    raise errors.UserError(
+      f'The images are {shape[1]} pixels high and {shape[2]} wide; expected '
+      'squares.'
+    )
+  return Images(lambda n: pixels, shape[0], shape[1], source)
+
+
 def from_pictures(
-  pictures: Callable[[int], Iterator[np.ndarray]],
+  pictures: cache_lib.Pictures,
   count: int,
   resolution: int,
   *,
   cache: files.PathLike,
   source: Mapping[str, Any],
+  at_first: int = 0,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
-  """A number of pictures that a program makes.
+  """A number of pictures that a program makes; a kill loses none.
 
   Args:
-    pictures: (first number) -> the pictures from that one on, uint8
-      [resolution, resolution, 3]; called to go on where a kill stopped it.
+    pictures: makes them.
     count: how many are kept.
     resolution: of them.
     cache: folder that they are kept in.
     source: what they depend on, as JSON values.
-    on_progress: told of pictures made.
+    at_first: how many are waited for, and shown in the first epoch; the
+      others are made in the background. 0: all.
+    on_progress: told of pictures waited for.
   """
-  return _cached(
+  at_first = min(at_first or count, count)
+  kept = cache_lib.Cache(cache, resolution, source)
+  growing = cache_lib.Growing(kept, pictures, count, at_first, on_progress)
+  source = {**source, 'at_first': at_first}
+  return Images(growing, count, resolution, source, at_first, growing.close)
+
+
+def from_domain(
+  domain: domain_lib.Domain,
+  count: int,
+  *,
+  cache: files.PathLike,
+  at_first: int = 0,
+  on_progress: progress.OnProgress | None = None,
+) -> Images:
+  """Pictures 0 to count - 1 of a domain; see `from_pictures`.
+
+  Raises:
+    errors.UserError: the pictures are not square.
+  """
+  height, width = domain.size
+  if height != width:
+    raise errors.UserError(
+      f'The pictures of the domain are {height} pixels high and {width} wide; '
+      'expected squares.'
+    )
+
+  def pictures(start: int) -> Iterator[np.ndarray]:
+    for rendered in batches.render_range(domain, range(start, count)):
+      yield rendered.image
+
+  kind = type(domain)
+  source = {
+    'kind': f'{kind.__module__.rpartition(".")[2]}.{kind.__name__}',
+    **dataclasses.asdict(domain),  # type: ignore[call-overload]
+  }
+  return from_pictures(
     pictures,
-    resolution,
-    pathlib.Path(cache),
-    {**source, 'count': count, 'resolution': resolution},
     count,
-    on_progress,
+    width,
+    cache=cache,
+    source=source,
+    at_first=at_first,
+    on_progress=on_progress,
   )
 
 
@@ -151,7 +207,7 @@ def from_tfds(
       if number >= start:
         image = Image.fromarray(np.asarray(example['image']).squeeze())
         try:
-          yield _square(image, resolution)
+          yield photos.square(image, resolution)
         except errors.UserError as error:
           raise errors.UserError(
             f'Image {number} of {name}: {error}.'
@@ -197,134 +253,19 @@ def from_folder(
     errors.UserError: there are none, or more than 5 % cannot be read or are
       too small. Fewer are left out and named in warnings.
   """
-  folder, paths = pathlib.Path(folder), _photos(folder)
+  folder = pathlib.Path(folder)
+  paths = photos.find(folder)
   listing = [f'{p.relative_to(folder)} {p.stat().st_size}' for p in paths]
   source = {
     'kind': 'folder',
     'photos': files.sha256(*listing),
     'resolution': resolution,
   }
-  complaints: list[str] = []
-
-  def pictures(start: int) -> Iterator[np.ndarray]:
-    del start  # what a kill left is read again: it may lack photos
-    for path, result in zip(paths, _read_all(paths, resolution), strict=True):
-      if isinstance(result, str):
-        complaints.append(f'{path.relative_to(folder)} ({result})')
-        _check_complaints(folder, complaints, len(paths))
-      else:
-        yield result
-
-  return _cached(
-    pictures, resolution, pathlib.Path(cache), source, None, on_progress
-  )
-
-
-def _photos(folder: pathlib.Path) -> list[pathlib.Path]:
-  if not folder.is_dir():
-    raise errors.UserError(f'There is no folder {folder}.')
-  paths = sorted(
-    path
-    for path in folder.rglob('*')
-    if path.suffix.lower() in _SUFFIXES and not path.name.startswith('.')
-  )
-  if not paths:
-    raise errors.UserError(
-      f'{folder} has no photos; expected {", ".join(_SUFFIXES)} files.'
-    )
-  return paths
-
-
-def _read_all(
-  paths: list[pathlib.Path], resolution: int
-) -> Iterator[np.ndarray | str]:
-  """Every photo, or what is wrong with it, in order."""
-  workers = os.cpu_count() or 1
-  ahead = 8 * workers
-  # Decoders release Python's lock, so threads do.
-  with futures.ThreadPoolExecutor(workers) as pool:
-    for start in range(0, len(paths), ahead):
-      part = paths[start : start + ahead]
-      yield from pool.map(lambda path: _read_photo(path, resolution), part)
-
-
-def _read_photo(path: pathlib.Path, resolution: int) -> np.ndarray | str:
-  try:
-    with Image.open(path) as image:
-      # A JPEG can be decoded at a fraction of its size, not below this one.
-      image.draft('RGB', (2 * resolution, 2 * resolution))
-      return _square(ImageOps.exif_transpose(image), resolution)
-  except errors.UserError as error:
-    return str(error)
-  except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-    return 'not a readable image'
-
-
-def _square(image: Image.Image, resolution: int) -> np.ndarray:
-  """The central square, reduced to uint8 [resolution, resolution, 3].
-
-  Raises:
-    errors.UserError: it is smaller than that.
-  """
-  side = min(image.size)
-  if side < resolution:
-    raise errors.UserError(
-      f'{image.width} x {image.height} pixels, smaller than {resolution}'
-    )
-  left, top = (image.width - side) // 2, (image.height - side) // 2
-  box = (left, top, left + side, top + side)
-  reduced = image.convert('RGB').resize(
-    (resolution, resolution), Image.Resampling.LANCZOS, box
-  )
-  return np.asarray(reduced)
-
-
-def _check_complaints(
-  folder: pathlib.Path, complaints: list[str], count: int
-) -> None:
-  """Names the last complaint; too many are an error."""
-  logging.warning('Left out of %s: %s.', folder, complaints[-1])
-  if len(complaints) > _MAX_UNUSABLE * count:
-    named = ', '.join(complaints[:_NAMED])
-    more = ', ...' if len(complaints) > _NAMED else ''
-    raise errors.UserError(
-      f'More than {_MAX_UNUSABLE:.0%} of the {count} photos in {folder} cannot '
-      f'be used: {named}{more}.'
-    )
-
-
-def _cached(
-  pictures: Callable[[int], Iterator[np.ndarray]],
-  resolution: int,
-  cache: pathlib.Path,
-  source: Mapping[str, Any],
-  count: int | None,
-  on_progress: progress.OnProgress | None,
-) -> Images:
-  """Pictures as a file of raw pixels; made once, and gone on with if it was
-  being made from the same source."""
-  cache.mkdir(parents=True, exist_ok=True)
-  path, header = cache / _PIXELS, cache / 'images.json'
-  size = resolution * resolution * 3
-  found = files.read_json(header) if header.exists() else {}
-  if found.get('source') != source:
-    path.unlink(missing_ok=True)
-    files.write_json(header, {'source': source})
-    found = {}
-  if 'images' not in found:
-    done = path.stat().st_size // size if path.exists() and count else 0
-    with open(path, 'r+b' if path.exists() else 'wb') as file:
-      file.truncate(done * size)
-      file.seek(done * size)
-      wanted = pictures(done) if done != count else iter(())
-      for picture in wanted:
-        file.write(picture.tobytes())
-        done += 1
-        if on_progress and count:
-          on_progress(done, count, {})
-        if done == count:
-          break
-    found = {'source': source, 'images': done}
-    files.write_json(header, found)
-  shape = (found['images'], resolution, resolution, 3)
-  return Images(np.memmap(path, np.uint8, 'r', shape=shape), source)
+  kept = cache_lib.Cache(cache, resolution, source)
+  if not kept.complete:
+    kept.clear()  # what a kill left may lack photos that come before
+    usable = photos.usable(folder, paths, resolution, on_progress)
+    for _ in kept.append(usable):
+      pass
+    kept.finish()
+  return _of_array(kept.pixels(), source)

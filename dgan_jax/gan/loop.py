@@ -58,7 +58,8 @@ def train(
 
   Raises:
     errors.UserError: the images are of another size, the networks don't fit
-      each other, or the folder holds another training.
+      each other, the devices cannot share a batch, or the folder holds another
+      training.
     FloatingPointError: the training diverged; says between which steps.
     OSError: the disk is full; the last checkpoint is whole.
   """
@@ -71,6 +72,7 @@ def train(
     recipe = state_lib.Recipe.of(architecture, discriminator, options)
   except ValueError as error:
     raise errors.UserError(str(error)) from None
+  _check_sharing(recipe, len(devices) if devices else parallel.device_count())
   schedule = schedule or records.Schedule()
   key = rng.root_key(seed)
   identity = _identity(recipe, images, seed)
@@ -81,6 +83,19 @@ def train(
     state = record.restore(initial)
     advance = _advance(recipe, key, devices)
     _run(advance, recipe, state, images, seed, record, schedule, on_progress)
+
+
+def _check_sharing(recipe: state_lib.Recipe, devices: int) -> None:
+  """Whether devices can share a batch so that each has whole groups, of the
+  batch and of what the penalty is taken on."""
+  group = recipe.discriminator.group_size
+  for name in ('batch_size', 'r1_batch'):
+    size = getattr(recipe.options, name)
+    if size % (devices * group):
+      raise errors.UserError(
+        f'{name} is {size}; expected a multiple of {devices * group}, for '
+        f'{devices} devices and groups of {group} images.'
+      )
 
 
 def _identity(

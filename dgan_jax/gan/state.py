@@ -37,7 +37,7 @@ class Options:
     augment_target: see `augmentation.adapt`.
     augment_images: see `augmentation.adapt`, `images_to_one`.
     one_pass: whether the discriminator judges fakes once for both losses; see
-      `steps.one_pass_gradients`.
+      `gradients.in_one_pass`.
     dtype: of the computation, 'float32' or 'bfloat16'; weights, statistics
       and the penalty stay float32.
   """

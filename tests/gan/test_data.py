@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import errors
+from dgan_jax import domains, errors
 from dgan_jax.gan import data
 
 
@@ -36,7 +36,7 @@ def test_the_order_never_changes_between_versions():
 def test_an_array_on_the_disk_is_not_copied(tmp_path):
   np.save(tmp_path / 'x.npy', _pixels(3))
   images = data.from_array(tmp_path / 'x.npy')
-  assert isinstance(images.pixels, np.memmap)
+  assert isinstance(images.first(1), np.memmap)
   assert (len(images), images.resolution) == (3, 8)
 
 
@@ -74,15 +74,21 @@ class _Program:
       yield _picture(number)
 
 
-def _made(program, cache, count=5, **source):
-  return data.from_pictures(program, count, 8, cache=cache, source=source)
+def _assert_holds(images, count):
+  np.testing.assert_array_equal(images.first(count)[:count], _pixels(count))
+
+
+def _made(program, cache, count=5, at_first=0, **source):
+  return data.from_pictures(
+    program, count, 8, cache=cache, source=source, at_first=at_first
+  )
 
 
 def test_pictures_are_made_once(tmp_path):
   program = _Program()
   for _ in range(2):
     images = _made(program, tmp_path)
-    np.testing.assert_array_equal(images.pixels, _pixels(5))
+    _assert_holds(images, 5)
   assert program.starts == [0]
 
 
@@ -90,8 +96,40 @@ def test_after_a_kill_pictures_are_made_from_where_it_was(tmp_path):
   with pytest.raises(KeyboardInterrupt):
     _made(_Program(breaks_at=3), tmp_path)
   program = _Program()
-  np.testing.assert_array_equal(_made(program, tmp_path).pixels, _pixels(5))
+  _assert_holds(_made(program, tmp_path), 5)
   assert program.starts == [3]
+
+
+def test_early_epochs_show_the_pictures_made_first(tmp_path):
+  images = _made(_Program(), tmp_path, count=10, at_first=3)
+  shown = images.shown(0, 29, seed=0)[:, 0, 0, 0].tolist()
+  images.close()
+  for start, size in ((0, 3), (3, 6), (9, 10), (19, 10)):
+    assert sorted(shown[start : start + size]) == list(range(size))
+
+
+def test_what_stops_the_making_of_pictures_is_raised_where_they_are_missed(
+  tmp_path,
+):
+  def pictures(start):
+    for number in range(start, 4):
+      yield _picture(number)
+    raise OSError('No space left')
+
+  images = _made(pictures, tmp_path, at_first=2)
+  assert len(images.shown(0, 2, seed=0)) == 2
+  with pytest.raises(OSError, match='No space left'):
+    images.shown(2, 7, seed=0)
+
+
+def test_a_domain_gives_its_pictures(tmp_path):
+  domain = domains.get('rendered_car', resolution=16)
+  images = data.from_domain(domain, 3, cache=tmp_path)
+  np.testing.assert_array_equal(images.first(3)[2], domain.render(2).image)
+  assert images.source['setting'] == 'three_quarter'
+  wide = domains.get('rendered_car', resolution=16, aspect='4:3')
+  with pytest.raises(errors.UserError, match='12 pixels high and 16 wide'):
+    data.from_domain(wide, 3, cache=tmp_path)
 
 
 def test_half_a_picture_is_made_again(tmp_path):
@@ -99,7 +137,7 @@ def test_half_a_picture_is_made_again(tmp_path):
     _made(_Program(breaks_at=3), tmp_path)
   with open(tmp_path / 'images.u8', 'ab') as file:
     file.write(b'half')
-  np.testing.assert_array_equal(_made(_Program(), tmp_path).pixels, _pixels(5))
+  _assert_holds(_made(_Program(), tmp_path), 5)
 
 
 def test_pictures_of_another_source_take_the_place_of_those_there(tmp_path):
@@ -126,16 +164,16 @@ def test_photos_of_mixed_sizes_and_kinds_become_squares(tmp_path):
   Image.new('P', (20, 30)).save(folder / 'palette.png')
   (folder / 'notes.txt').write_text('not a photo')
   images = _read(folder, tmp_path / 'cache')
-  assert images.pixels.shape == (4, 16, 16, 3)
-  np.testing.assert_array_equal(images.pixels[0, 5, 5], [200, 30, 60])
-  np.testing.assert_array_equal(images.pixels[2, 5, 5], [9, 9, 9])
+  assert images.first(1).shape == (4, 16, 16, 3)
+  np.testing.assert_array_equal(images.first(1)[0, 5, 5], [200, 30, 60])
+  np.testing.assert_array_equal(images.first(1)[2, 5, 5], [9, 9, 9])
 
 
 def test_the_centre_of_a_photo_is_kept(tmp_path):
   pixels = np.zeros((16, 48, 3), np.uint8)
   pixels[:, 16:32] = 255
   Image.fromarray(pixels).save(tmp_path / 'a.png')
-  assert _read(tmp_path, tmp_path / 'cache').pixels.min() == 255
+  assert _read(tmp_path, tmp_path / 'cache').first(1).min() == 255
 
 
 def test_a_photo_taken_sideways_is_turned(tmp_path):
@@ -144,7 +182,7 @@ def test_a_photo_taken_sideways_is_turned(tmp_path):
   exif = Image.Exif()
   exif[0x0112] = 6  # turn by 90 degrees clockwise
   Image.fromarray(pixels).save(tmp_path / 'a.png', exif=exif)
-  image = _read(tmp_path, tmp_path / 'cache').pixels[0]
+  image = _read(tmp_path, tmp_path / 'cache').first(1)[0]
   assert image[:8].min() == 255
   assert image[8:].max() == 0
 

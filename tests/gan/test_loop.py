@@ -174,6 +174,11 @@ def test_images_of_another_size_are_refused(tmp_path):
     _train(tmp_path, images=images)
 
 
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+  with pytest.raises(errors.UserError, match='r1_batch is 3; expected a mult'):
+    _train(tmp_path, options={'batch_size': 6, 'r1_batch': 3})
+
+
 def test_a_training_that_diverges_says_where_and_saves_nothing(tmp_path):
   with pytest.raises(FloatingPointError, match='between steps 0 and 5'):
     _train(tmp_path, options={'learning_rate': 1e30})

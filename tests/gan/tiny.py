@@ -4,7 +4,9 @@ import dataclasses
 import functools
 from typing import Any
 
+import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -59,3 +61,9 @@ def batch(seed: int = 0) -> state_lib.Batch:
   return state_lib.Batch(
     images.astype(np.uint8), np.arange(size, dtype=np.int32)
   )
+
+
+def assert_near(found: Any, expected: Any, share: float) -> None:
+  """Leaves differ by no more than a share of the largest number of all."""
+  scale = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(expected))
+  chex.assert_trees_all_close(found, expected, rtol=0, atol=share * scale)

@@ -1,0 +1,212 @@
+"""Gradients of generator and discriminator on one batch, two ways."""
+
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from dgan_jax import rng
+from dgan_jax.gan import augmentation, losses
+from dgan_jax.gan import state as state_lib
+
+_LEAST_LOGIT = -30.0
+
+
+@flax.struct.dataclass
+class Gradients:
+  """Of both networks, and what was found on the way.
+
+  Attributes:
+    generator: gradient of its loss.
+    discriminator: gradient of its loss.
+    real_logits: [n].
+    fake_logits: [n].
+    w: mean of the latents' w, [latent_size].
+  """
+
+  generator: Any
+  discriminator: Any
+  real_logits: chex.Array
+  fake_logits: chex.Array
+  w: chex.Array
+
+
+def in_one_pass(
+  recipe: state_lib.Recipe,
+  state: state_lib.State,
+  batch: state_lib.Batch,
+  keys: chex.PRNGKey,
+) -> Gradients:
+  """Gradients of both losses from one pass of the fakes.
+
+  The losses' gradients at a fake differ by a factor, that of their slopes at
+  its logit. So what the discriminator's loss sends back to the fakes, with
+  every sample rescaled, is what the generator's would; but for the variety of
+  a group, where samples meet.
+
+  Args:
+    recipe: networks and options.
+    state: before the step.
+    batch: reals.
+    keys: of the samples, [n].
+  """
+  fakes, pull_generator, w = jax.vjp(
+    lambda params: _fakes(recipe, params, keys), state.generator, has_aux=True
+  )
+  logits, pull_discriminator = jax.vjp(
+    lambda params, images: _score(recipe, state, params, images, keys, 'fakes'),
+    state.discriminator,
+    fakes,
+  )
+  # Lower, the slope and what follows from it would leave float32's range.
+  bounded = jnp.maximum(logits, _LEAST_LOGIT)
+  slopes = jax.nn.sigmoid(bounded) / len(logits)
+  fake_gradient, image_gradient = pull_discriminator(slopes)
+  # -sigmoid(-x) / sigmoid(x)
+  factors = -jnp.exp(-bounded)[:, None, None, None]
+  (generator_gradient,) = pull_generator(image_gradient * factors)
+  real_logits, real_gradient = _real_gradient(recipe, state, batch, keys)
+  return Gradients(
+    generator_gradient,
+    jax.tree.map(jnp.add, fake_gradient, real_gradient),
+    real_logits,
+    logits,
+    w,
+  )
+
+
+def in_two_passes(
+  recipe: state_lib.Recipe,
+  state: state_lib.State,
+  batch: state_lib.Batch,
+  keys: chex.PRNGKey,
+) -> Gradients:
+  """The same, each loss by a pass of its own."""
+
+  def generator_loss(params: Any) -> tuple[chex.Array, Any]:
+    fakes, w = _fakes(recipe, params, keys)
+    logits = _score(recipe, state, state.discriminator, fakes, keys, 'fakes')
+    return losses.generator_loss(logits), (fakes, w)
+
+  def fake_loss(params: Any, fakes: chex.Array) -> tuple[chex.Array, Any]:
+    logits = _score(recipe, state, params, fakes, keys, 'fakes')
+    return jax.nn.softplus(logits).mean(), logits
+
+  generator_gradient, (fakes, w) = jax.grad(generator_loss, has_aux=True)(
+    state.generator
+  )
+  fake_gradient, logits = jax.grad(fake_loss, has_aux=True)(
+    state.discriminator, fakes
+  )
+  real_logits, real_gradient = _real_gradient(recipe, state, batch, keys)
+  return Gradients(
+    generator_gradient,
+    jax.tree.map(jnp.add, fake_gradient, real_gradient),
+    real_logits,
+    logits,
+    w,
+  )
+
+
+def mixed_ws(
+  recipe: state_lib.Recipe, params: Any, keys: chex.PRNGKey
+) -> tuple[chex.Array, chex.Array]:
+  """Styles of random latents, some of them of two (Karras et al. 2019,
+  section 3.1: style mixing).
+
+  Returns:
+    ws [n, num_ws, latent_size], and the mean of w [latent_size].
+  """
+  architecture, mixing = recipe.generator, recipe.options.mixing
+
+  def mapped(keys: chex.PRNGKey) -> chex.Array:
+    z = rng.latents(keys, architecture.latent_size)
+    return architecture.map(params, z)
+
+  w = mapped(keys)
+  ws = jnp.repeat(w[:, None], architecture.num_ws, axis=1)
+  mean = jax.lax.stop_gradient(w.mean(0))
+  if not mixing:
+    return ws, mean
+  mix_keys = jax.vmap(lambda key: rng.stream(key, 'mixing'))(keys)
+  rows = jnp.arange(architecture.num_ws)
+
+  def first_mixed(key: chex.PRNGKey) -> chex.Array:
+    """The row from which the second latent rules."""
+    row = jax.random.randint(rng.stream(key, 'row'), (), 1, len(rows))
+    mixes = jax.random.bernoulli(rng.stream(key, 'mixes'), mixing)
+    return jnp.where(mixes, row, len(rows))
+
+  second = rows[None] >= jax.vmap(first_mixed)(mix_keys)[:, None]
+  return jnp.where(second[..., None], mapped(mix_keys)[:, None], ws), mean
+
+
+def _fakes(
+  recipe: state_lib.Recipe, params: Any, keys: chex.PRNGKey
+) -> tuple[chex.Array, chex.Array]:
+  """Fakes [n, size, size, 3] and the mean of w."""
+  ws, w = mixed_ws(recipe, params, keys)
+  noise = rng.noise(keys, recipe.generator.noise_resolutions)
+  dtype = jnp.dtype(recipe.options.dtype)
+  rgb, _ = recipe.generator.synthesize(params, ws, noise, dtype)
+  return rgb, w
+
+
+def _real_gradient(
+  recipe: state_lib.Recipe,
+  state: state_lib.State,
+  batch: state_lib.Batch,
+  keys: chex.PRNGKey,
+) -> tuple[chex.Array, Any]:
+  """Logits of the reals, and the gradient of the discriminator's loss."""
+  images = reals(recipe, batch, keys)
+
+  def loss(params: Any) -> tuple[chex.Array, chex.Array]:
+    logits = _score(recipe, state, params, images, keys, 'reals')
+    return jax.nn.softplus(-logits).mean(), logits
+
+  gradient, logits = jax.grad(loss, has_aux=True)(state.discriminator)
+  return logits, gradient
+
+
+def reals(
+  recipe: state_lib.Recipe, batch: state_lib.Batch, keys: chex.PRNGKey
+) -> chex.Array:
+  """Real images in [-1, 1], half of them mirrored if that is allowed."""
+  # The inverse of `features.to_uint8`, up to what that rounds off.
+  images = (batch.images.astype(jnp.float32) - 127.5) / 127.5
+  if not recipe.options.flip:
+    return images
+  flips = jax.vmap(lambda key: jax.random.bernoulli(rng.stream(key, 'flip')))(
+    keys
+  )
+  return jnp.where(flips[:, None, None, None], images[:, :, ::-1], images)
+
+
+def _score(
+  recipe: state_lib.Recipe,
+  state: state_lib.State,
+  params: Any,
+  images: chex.Array,
+  keys: chex.PRNGKey,
+  kind: str,
+) -> chex.Array:
+  images = changed(recipe, state, images, keys, kind)
+  dtype = jnp.dtype(recipe.options.dtype)
+  return recipe.discriminator.score(params, images, dtype)
+
+
+def changed(
+  recipe: state_lib.Recipe,
+  state: state_lib.State,
+  images: chex.Array,
+  keys: chex.PRNGKey,
+  kind: str,
+) -> chex.Array:
+  """What the discriminator gets to see of images."""
+  if not recipe.options.augment:
+    return images
+  keys = jax.vmap(lambda key: rng.stream(key, f'augment {kind}'))(keys)
+  return augmentation.augment(images, state.strength.p, keys=keys)

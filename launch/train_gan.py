@@ -1,0 +1,120 @@
+"""Trains a generator: on pictures that a program draws, or on your photos.
+
+Stopped and started again, training goes on where it was. The generator is
+written to WORKDIR/generator and the one nearest to real images to WORKDIR/best,
+as every other command reads them; sheets of samples, metrics and the checkpoint
+to WORKDIR/gan.
+
+Example:
+  python -m launch.train_gan --workdir=out/cars
+  python -m launch.train_gan --config=configs/gan_photos.py \\
+    --config.images=photos --workdir=out/photos
+"""
+
+import contextlib
+import pathlib
+
+from dgan_jax import domains, errors, rng
+from dgan_jax.gan import data, loop, quality, record
+from dgan_jax.gan import discriminator as discriminators
+from dgan_jax.gan import state as state_lib
+from dgan_jax.generators import generator as generators
+from launch import command, common
+
+
+def main(config: command.Config, workdir: pathlib.Path) -> None:
+  """Trains what the config says, as far as it is not."""
+  generator, discriminator, options = _recipe(config)
+  common.note_command(workdir)
+  images = _images(config, workdir / 'images')
+  with (
+    contextlib.closing(images),
+    command.terminal_progress('images') as on_progress,
+  ):
+    loop.train(
+      generator,
+      discriminator,
+      options,
+      images,
+      workdir,
+      seed=config.seed,
+      distance=_distance(config, images),
+      schedule=record.Schedule(**config.schedule),
+      on_progress=on_progress,
+    )
+  print(f'The generator is in {workdir / "generator"}.')
+  print(f'Look at the sheets in {workdir / "gan" / "samples"}.')
+
+
+def _recipe(
+  config: command.Config,
+) -> tuple[
+  generators.Architecture,
+  discriminators.ResidualDiscriminator,
+  state_lib.Options,
+]:
+  """Generator, discriminator and how they are trained."""
+  fields = dict(config.network)
+  group_size = fields.pop('group_size')
+  try:
+    generator = generators.architecture_from_json(fields)
+    discriminator = discriminators.ResidualDiscriminator(
+      generator.resolution, generator.channels, group_size
+    )
+    return generator, discriminator, state_lib.Options(**config.training)
+  except KeyError:
+    raise errors.UserError(
+      f'config.network.kind is {config.network.kind!r}; expected StyleGAN1 or '
+      'StyleGAN2.'
+    ) from None
+  except ValueError as error:
+    raise errors.UserError(f'The config does not fit: {error}') from None
+
+
+def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
+  """The real images that the config names; kept in `cache`."""
+  name, resolution = config.images, config.network.resolution
+  with command.terminal_progress('images read') as on_progress:
+    if name == 'domain':
+      fields = dict(config.domain)
+      count, at_first = fields.pop('count'), fields.pop('at_first')
+      return data.from_domain(
+        domains.get(fields.pop('name'), resolution=resolution, **fields),
+        count,
+        cache=cache,
+        at_first=at_first,
+        on_progress=on_progress,
+      )
+    if name.endswith('.npy'):
+      return data.from_array(name)
+    if name.startswith('tfds:'):
+      dataset, _, split = name.removeprefix('tfds:').rpartition('/')
+      return data.from_tfds(
+        dataset,
+        split,
+        resolution,
+        cache=cache,
+        data_dir=config.data_dir or None,
+        on_progress=on_progress,
+      )
+    return data.from_folder(
+      name, resolution, cache=cache, on_progress=on_progress
+    )
+
+
+def _distance(
+  config: command.Config, images: data.Images
+) -> record.Distance | None:
+  """Of a generator from the images that are there from the start."""
+  if not config.evaluation_images:
+    return None
+  return quality.FrechetDistance(
+    quality.coarse_pixels,
+    images.first(images.at_first)[: images.at_first or len(images)],
+    key=rng.stream(rng.root_key(config.seed), 'evaluation'),
+    count=config.evaluation_images,
+  )
+
+
+if __name__ == '__main__':
+  command.run_config(main, config='gan_rendered_car')

@@ -1,0 +1,86 @@
+import chex
+import jax
+import numpy as np
+import pytest
+
+from dgan_jax import rng
+from dgan_jax.gan import gradients
+from tests.gan import tiny
+
+
+def _gradients(recipe, function):
+  keys = rng.sample_keys(tiny.KEY, np.arange(8))
+  state, batch = tiny.state(recipe), tiny.batch()
+  return jax.jit(lambda state: function(recipe, state, batch, keys))(state)
+
+
+@pytest.mark.parametrize('augment', [False, True])
+def test_one_pass_gives_the_gradients_of_two(augment):
+  """Exactly so where samples don't meet in the discriminator."""
+  recipe = tiny.recipe(group_size=1, augment=augment)
+  one = _gradients(recipe, gradients.in_one_pass)
+  two = _gradients(recipe, gradients.in_two_passes)
+  tiny.assert_near(one.generator, two.generator, 1e-5)
+  tiny.assert_near(one.discriminator, two.discriminator, 1e-5)
+  tiny.assert_near(one.fake_logits, two.fake_logits, 1e-5)
+
+
+def test_one_pass_is_near_two_where_samples_meet_in_groups():
+  recipe = tiny.recipe(group_size=4)
+  one = _gradients(recipe, gradients.in_one_pass)
+  two = _gradients(recipe, gradients.in_two_passes)
+  chex.assert_trees_all_close(one.discriminator, two.discriminator, rtol=1e-4)
+  a, b = (
+    np.concatenate([np.ravel(x) for x in jax.tree.leaves(found.generator)])
+    for found in (one, two)
+  )
+  cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+  assert 0.9 < cosine < 1 - 1e-7
+
+
+def test_a_fake_that_fools_nobody_still_teaches_the_generator():
+  """The rescaling is a quotient of vanishing numbers there."""
+  recipe = tiny.recipe(group_size=1)
+  state = tiny.state(recipe)
+  state.discriminator['logit']['bias'] += -29.0
+  keys = rng.sample_keys(tiny.KEY, np.arange(8))
+
+  @jax.jit
+  def both(state):
+    return [
+      function(recipe, state, tiny.batch(), keys).generator
+      for function in (gradients.in_one_pass, gradients.in_two_passes)
+    ]
+
+  tiny.assert_near(*both(state), 1e-4)
+
+
+def _mixed(mixing):
+  recipe = tiny.recipe(mixing=mixing)
+  params = tiny.state(recipe).generator
+  keys = rng.sample_keys(tiny.KEY, np.arange(64))
+  ws, mean = jax.jit(lambda p: gradients.mixed_ws(recipe, p, keys))(params)
+  return np.asarray(ws), np.asarray(mean)
+
+
+def test_without_mixing_all_rows_are_of_one_latent():
+  ws, mean = _mixed(0.0)
+  np.testing.assert_array_equal(ws, ws[:, :1].repeat(4, 1))
+  np.testing.assert_allclose(mean, ws[:, 0].mean(0), atol=1e-6)
+
+
+def test_mixing_gives_the_later_rows_to_a_second_latent():
+  plain, _ = _mixed(0.0)
+  ws, _ = _mixed(1.0)
+  np.testing.assert_array_equal(ws[:, 0], plain[:, 0])
+  other = np.any(ws != plain, axis=-1)
+  assert other[:, -1].all()
+  assert (np.diff(other.astype(int), axis=1) >= 0).all()  # from a row onwards
+  assert {row.argmax() for row in other} == {1, 2, 3}
+
+
+def test_some_samples_mix_and_some_do_not():
+  plain, _ = _mixed(0.0)
+  ws, _ = _mixed(0.5)
+  mixes = np.any(ws != plain, axis=(1, 2))
+  assert 16 < mixes.sum() < 48
