@@ -5,7 +5,7 @@ unlike what its distributions make of them.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -54,12 +54,17 @@ class Draws:
     """One of the options; without weights all are as likely."""
     if not weights:
       return options[int(self.unit() * len(options))]
-    place = self.unit() * sum(weights)
-    for option, weight in zip(options, weights, strict=True):
+    return self.likely(zip(options, weights, strict=True))
+
+  def likely(self, weighted: Iterable[tuple[T, float]]) -> T:
+    """One of (option, weight) pairs, e.g. the items of a mapping."""
+    weighted = list(weighted)
+    place = self.unit() * sum(weight for _, weight in weighted)
+    for option, weight in weighted:
       place -= weight
       if place < 0:
         return option
-    return options[-1]
+    return weighted[-1][0]
 
   def tint(self, color: Sequence[float], share: float) -> tuple[float, ...]:
     """A colour like the given one: its brightness within a share of it, its

@@ -78,8 +78,7 @@ class Finish:
 
 def draw(dice: draws.Draws) -> Finish:
   """Colours as one sees them on the road."""
-  colors, weights = zip(*_PAINTS, strict=True)
-  base = dice.tint(dice.pick(colors, weights), 0.25)
+  base = dice.tint(dice.likely(_PAINTS), 0.25)
   paint = tuple(min(max(channel, 0.012), 0.9) for channel in base)
   gloss = dice.uniform(0.05, 0.10)
 

@@ -16,6 +16,8 @@ Array = np.ndarray
 
 # How far behind the wheel arches it gets dark, metres.
 _LINER_DEPTH = 0.12
+# How thick the body's skin is, metres.
+_SKIN = 0.04
 
 
 class Kind(enum.IntEnum):
@@ -110,7 +112,7 @@ def _underbody(shape: Shape) -> list[mesh.Solid]:
     blocks += _pair(_liner(shape, ahead, behind, _LINER_DEPTH))
     # Seen through an arch, the inside of nose and tail is dark too.
     ahead, behind = (end, behind) if axle > 0 else (ahead, -end)
-    blocks += _pair(mesh.inside_out(_liner(shape, ahead, behind, 0.04)))
+    blocks += _pair(mesh.inside_out(_liner(shape, ahead, behind, _SKIN)))
   return blocks
 
 

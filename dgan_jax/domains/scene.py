@@ -1,7 +1,6 @@
 """Scenes: everything that is drawn by lot for one picture."""
 
 import dataclasses
-from collections.abc import Mapping
 
 from dgan_jax.domains import (
   arithmetic,
@@ -63,7 +62,7 @@ def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
   def dice(stream: str) -> draws.Draws:
     return draws.Draws(seed, index, stream)
 
-  body = shape.draw(dice('shape'), *_likely(setting.styles))
+  body = shape.draw(dice('shape'), setting.styles)
   fitted = trim.draw(dice('trim'), body, setting.large_parts)
   car = fittings.car(body, fitted)
   view = dice('camera')
@@ -85,7 +84,7 @@ def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
     trim=fitted,
     finish=finish.draw(dice('finish')),
     weather=weather.draw(
-      dice('weather'), *_likely(setting.weathers), (yaw - spread, yaw + spread)
+      dice('weather'), setting.weathers, (yaw - spread, yaw + spread)
     ),
     scenery=around,
     camera=camera.framed(
@@ -99,9 +98,3 @@ def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
     yaw=yaw,
     grain=view.uniform(0.0, _GRAIN) if setting.rich else 0.0,
   )
-
-
-def _likely(
-  options: Mapping[str, float],
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
-  return tuple(options), tuple(options.values())

@@ -179,11 +179,9 @@ class Shape:
     return STYLES[self.style].tailgate
 
 
-def draw(
-  dice: draws.Draws, styles: tuple[str, ...], weights: tuple[float, ...]
-) -> Shape:
-  """A car of one of the styles."""
-  name = dice.pick(styles, weights)
+def draw(dice: draws.Draws, styles: Mapping[str, float]) -> Shape:
+  """A car of one of the styles, which are as likely as their weights."""
+  name = dice.likely(styles.items())
   style = STYLES[name]
   half = dice.about(style.size[0], 0.04) / 2
   height = dice.about(style.size[2], 0.03)

@@ -109,12 +109,11 @@ def _blend(low: Color, high: Color | Array, share: Array) -> Array:
 
 def draw(
   dice: draws.Draws,
-  names: tuple[str, ...],
-  weights: tuple[float, ...],
+  weights: Mapping[str, float],
   azimuths: tuple[float, float],
 ) -> Weather:
-  """One of the named kinds of weather, the sun within a range of azimuths."""
-  kind = KINDS[dice.pick(names, weights)]
+  """One of the weighted KINDS, the sun within a range of azimuths."""
+  kind = KINDS[dice.likely(weights.items())]
   cos_up, sin_up = arithmetic.cosine_sine(dice.uniform(*kind.elevation))
   cos_round, sin_round = arithmetic.cosine_sine(dice.uniform(*azimuths))
   strength = dice.about(kind.sun, 0.2)

@@ -17,7 +17,7 @@ def face_normals(solid):
 
 def draw_car(index, style):
   dice = draws.Draws('test', index, 'car')
-  drawn = shape.draw(dice, (style,), (1.0,))
+  drawn = shape.draw(dice, {style: 1.0})
   return drawn, trim.draw(dice, drawn, large_parts=False)
 
 

@@ -4,7 +4,7 @@ import pytest
 from dgan_jax.domains import draws, fittings, scenery, shape, weather
 from dgan_jax.domains.settings import SETTINGS
 
-CAR = shape.draw(draws.Draws('test', 0, 'car'), ('sedan',), (1.0,))
+CAR = shape.draw(draws.Draws('test', 0, 'car'), {'sedan': 1.0})
 
 
 def test_nothing_that_stands_around_touches_the_car():
@@ -34,7 +34,7 @@ def test_the_ground_is_darker_under_the_car_than_beside_it(name, rich):
   dice = draws.Draws('test', 1, 'scenery')
   drawn = scenery.draw(dice, CAR, 0.0, rich, fittings.Kind.SCENERY)
   light = weather.draw(
-    draws.Draws('test', 2, 'weather'), (name,), (1.0,), (0.0, 0.0)
+    draws.Draws('test', 2, 'weather'), {name: 1.0}, (0.0, 0.0)
   )
   eye = (0.0, 0.0, 3.0)
   places = np.array([(0.0, 0, -3), (6, 8, -3), (0, 100, 5)]).T
