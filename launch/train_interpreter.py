@@ -13,8 +13,6 @@ Example:
 import dataclasses
 import pathlib
 import shutil
-import time
-from typing import Any, Self
 
 import numpy as np
 
@@ -23,9 +21,7 @@ from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
-from launch import command, common
-
-_SECONDS_BETWEEN_SAVES = 30.0
+from launch import checkpoint, command, common
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -58,7 +54,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   with (
     progress.MetricWriter(folder) as writer,
     command.terminal_progress('steps', writer) as on_progress,
-    _Checkpoint(folder / 'state') as checkpoint,
+    checkpoint.Checkpoint(folder / 'state') as state,
   ):
     interpreter = training.train(
       generator,
@@ -67,44 +63,12 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       options,
       key=rng.stream(rng.root_key(config.seed), 'interpreter'),
       on_progress=on_progress,
-      checkpoint=checkpoint,
+      checkpoint=state,
     )
   if parallel.process_index() == 0:
     store.save_interpreter(result, interpreter)
     shutil.rmtree(folder / 'state', ignore_errors=True)
     print(f'Wrote {options.members} members to {result}.')
-
-
-class _Checkpoint:
-  """The state of training in a folder; an interrupt saves the last one."""
-
-  def __init__(self, folder: pathlib.Path):
-    self._folder = folder
-    self._saved_at = time.monotonic()
-    self._state: Any = None
-
-  def restore(self, like: Any) -> Any | None:
-    if not common.is_saved(self._folder):
-      return None
-    return store.load_pytree(self._folder, like)
-
-  def save(self, state: Any) -> None:
-    """Skips most calls, as saving costs time too."""
-    self._state = state
-    if time.monotonic() - self._saved_at >= _SECONDS_BETWEEN_SAVES:
-      self._write()
-      self._saved_at = time.monotonic()
-
-  def _write(self) -> None:
-    if self._state is not None and parallel.process_index() == 0:
-      store.save_pytree(self._folder, self._state)
-
-  def __enter__(self) -> Self:
-    return self
-
-  def __exit__(self, kind: object, *details: object) -> None:
-    if kind is KeyboardInterrupt:
-      self._write()
 
 
 if __name__ == '__main__':
