@@ -1,11 +1,11 @@
-"""One painted mask: read, checked, cleaned."""
+"""One painted mask: read, checked, cleaned, written."""
 
 import pathlib
 
 import numpy as np
 from PIL import Image
 
-from dgan_jax import errors, files
+from dgan_jax import errors, files, visualize
 from dgan_jax import schema as schema_lib
 
 _HOW_TO_SAVE = (
@@ -45,6 +45,21 @@ def read_mask(
       'repaint it or use the schema that it was painted with.'
     )
   return mask.astype(np.uint8)
+
+
+def encode(mask: np.ndarray, schema: schema_lib.Schema) -> bytes:
+  """A mask as the bytes of a PNG file that `read_mask` reads and painting
+  programs show in the colours of the schema.
+
+  Args:
+    mask: uint8 [height, width].
+    schema: of the mask.
+  """
+  palette = np.full((256, 3), schema_lib.IGNORE_COLOR, np.uint8)
+  palette[: schema.num_classes] = schema.palette
+  picture = Image.fromarray(mask)
+  picture.putpalette(palette.tobytes())
+  return visualize.png(picture)
 
 
 def read_npy(path: files.PathLike) -> np.ndarray:

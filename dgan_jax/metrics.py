@@ -63,6 +63,14 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
   return np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
 
 
+def class_accuracy(confusion: np.ndarray) -> np.ndarray:
+  """Share of every class's pixels labelled right, float64 [classes]; NaN where
+  no pixel of the labels is of the class. See `confusion_matrix`."""
+  hit = np.diag(confusion).astype(np.float64)
+  occurs = confusion.sum(1)
+  return np.divide(hit, occurs, out=np.full_like(hit, np.nan), where=occurs > 0)
+
+
 def mean_iou(confusion: np.ndarray, *, absent: str = 'left_out') -> float:
   """Mean intersection over union, background included.
 

@@ -42,6 +42,17 @@ def test_a_black_and_white_png_has_labels_0_and_1(tmp_path):
   np.testing.assert_array_equal(mask, MASK > 9)
 
 
+def test_an_encoded_mask_is_read_and_shows_the_colours_of_the_schema(tmp_path):
+  mask = MASK.copy()
+  mask[0, 0] = 255
+  path = tmp_path / 'mask.png'
+  path.write_bytes(masks.encode(mask, CAR))
+  np.testing.assert_array_equal(masks.read_mask(path, CAR, (4, 5)), mask)
+  with Image.open(path) as picture:
+    colours = np.asarray(picture.convert('RGB'))
+  np.testing.assert_array_equal(colours, schema.colorize(mask, CAR))
+
+
 def test_a_mask_of_another_size_is_refused_by_name(tmp_path):
   Image.fromarray(MASK).save(tmp_path / 'a.png')
   message = refusal(tmp_path / 'a.png', (8, 10))

@@ -53,6 +53,12 @@ def test_iou_of_each_class_by_hand():
   )
 
 
+def test_the_accuracy_of_each_class_is_the_share_of_its_pixels_found():
+  confusion = np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]])
+  found = metrics.class_accuracy(confusion)
+  np.testing.assert_array_equal(found, [0.75, 1, np.nan])
+
+
 def test_absent_classes_are_left_out_or_count_zero():
   present = 4 / 7 + 2 / 6
   assert metrics.mean_iou(CONFUSION) == pytest.approx(present / 2)
