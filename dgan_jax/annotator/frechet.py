@@ -46,8 +46,7 @@ def extractor(
   run = parallel.map_blocks(features, annotator.params, block_size, devices)
 
   def extract(images: np.ndarray) -> np.ndarray:
-    labelling.check_images(images)
-    architecture.check_size(images.shape[1:3])
+    annotator.check(images)
     return np.concatenate([found[:count] for count, found in run(images)])
 
   return extract

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import errors, metrics, parallel
+from dgan_jax import metrics, parallel
 from dgan_jax.annotator import network
 
 # Images that a device labels in one go.
@@ -28,8 +28,8 @@ def labeller(
   """A function that labels images, compiled once for all calls.
 
   The labels of an image depend neither on the others nor on the number of
-  devices. The function raises errors.UserError for no images, and for images
-  of another kind or of a size that the network cannot take.
+  devices. The function raises errors.UserError for images that the annotator
+  does not know; see `Annotator.check`.
 
   Args:
     annotator: that labels.
@@ -46,8 +46,7 @@ def labeller(
   run = parallel.map_blocks(label, annotator.params, block_size, devices)
 
   def labels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    check_images(images)
-    architecture.check_size(images.shape[1:3])
+    annotator.check(images)
     rounds = [(mask[:n], sure[:n]) for n, (mask, sure) in run(images)]
     masks, confidences = zip(*rounds, strict=True)
     return np.concatenate(masks), np.concatenate(confidences)
@@ -80,15 +79,3 @@ def confusion(
   return metrics.confusion_matrix(
     masks, found, schema.num_classes, schema.ignore_label
   )
-
-
-def check_images(images: np.ndarray) -> None:
-  """Raises errors.UserError for what is no uint8 [n, height, width, 3] with
-  n > 0."""
-  if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-    raise errors.UserError(
-      f'The images are {images.dtype} {list(images.shape)}; expected uint8 '
-      '[images, height, width, 3].'
-    )
-  if not len(images):
-    raise errors.UserError('There are no images.')

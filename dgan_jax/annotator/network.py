@@ -15,7 +15,8 @@ from dgan_jax.annotator import unet
 from dgan_jax.checkpoints import store
 
 _KIND = 'simulated annotator'
-_DTYPES = ('float16', 'float32')
+# That annotators are stored in.
+DTYPES = ('float16', 'float32')
 
 
 @flax.struct.dataclass
@@ -25,24 +26,62 @@ class Annotator:
   Attributes:
     architecture: of the network.
     schema: of the masks it paints.
+    size: (height, width) of the images that it knows.
     params: its weights, float32.
   """
 
   architecture: unet.UNet = flax.struct.field(pytree_node=False)
   schema: schema_lib.Schema = flax.struct.field(pytree_node=False)
+  size: tuple[int, int] = flax.struct.field(pytree_node=False)
   params: Any
+
+  def check(self, images: np.ndarray) -> None:
+    """Raises errors.UserError for what is no uint8 [n, *size, 3], n > 0."""
+    check_images(images)
+    if images.shape[1:3] != self.size:
+      height, width = images.shape[1:3]
+      raise errors.UserError(
+        f'The images are {height} x {width} (height x width); the annotator '
+        f'knows those of {self.size[0]} x {self.size[1]}.'
+      )
+
+
+def check_images(images: np.ndarray) -> None:
+  """Raises errors.UserError for what is no uint8 [n, height, width, 3] with
+  n > 0."""
+  if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+    raise errors.UserError(
+      f'The images are {images.dtype} {list(images.shape)}; expected uint8 '
+      '[images, height, width, 3].'
+    )
+  if not len(images):
+    raise errors.UserError('There are no images.')
 
 
 def checksum(annotator: Annotator) -> str:
   """Tells annotators apart: over architecture, classes and weights."""
   leaves = jax.tree_util.tree_leaves_with_path(annotator.params)
   parts: list[str | np.ndarray] = [
-    repr(annotator.architecture),
+    repr((annotator.architecture, annotator.size)),
     repr(annotator.schema.classes),
   ]
   for path, leaf in leaves:
     parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
   return files.sha256(*parts)
+
+
+def rounded(annotator: Annotator, dtype: str) -> Annotator:
+  """The annotator as it will be read from a folder of that type; see `save`.
+
+  Raises:
+    ValueError: annotators are not stored in it.
+  """
+  if dtype not in DTYPES:
+    raise ValueError(f'Type {dtype!r} is none of {DTYPES}.')
+  params = jax.tree.map(
+    lambda x: np.asarray(x, dtype).astype(np.float32), annotator.params
+  )
+  return dataclasses.replace(annotator, params=params)
 
 
 def save(
@@ -63,15 +102,15 @@ def save(
   Raises:
     ValueError: another type.
   """
-  if dtype not in _DTYPES:
-    raise ValueError(f'Type {dtype!r} is none of {_DTYPES}.')
+  params = rounded(annotator, dtype).params
   store.save_pytree(
     directory,
-    jax.tree.map(lambda x: np.asarray(x, dtype), annotator.params),
+    jax.tree.map(lambda x: np.asarray(x, dtype), params),
     {
       'kind': _KIND,
       'architecture': dataclasses.asdict(annotator.architecture),
       'schema': annotator.schema.to_json(),
+      'size': list(annotator.size),
       'dtype': dtype,
       'facts': dict(facts or {}),
     },
@@ -90,6 +129,7 @@ def load(directory: files.PathLike) -> Annotator:
     fields['channels'] = tuple(fields['channels'])
     architecture = unet.UNet(**fields)
     schema = schema_lib.Schema.from_json(metadata['schema'])
+    height, width = metadata['size']
     dtype = np.dtype(metadata['dtype'])
     shapes = jax.eval_shape(architecture.init, jax.random.key(0))
   except (KeyError, TypeError, ValueError) as error:
@@ -101,7 +141,7 @@ def load(directory: files.PathLike) -> Annotator:
   params = jax.tree.map(
     lambda x: jnp.asarray(x, jnp.float32), store.load_pytree(directory, like)
   )
-  return Annotator(architecture, schema, params)
+  return Annotator(architecture, schema, (height, width), params)
 
 
 def load_facts(directory: files.PathLike) -> dict[str, Any]:

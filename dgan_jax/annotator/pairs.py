@@ -11,7 +11,7 @@ import numpy as np
 
 from dgan_jax import errors, metrics, parallel, rng
 from dgan_jax import schema as schema_lib
-from dgan_jax.annotator import labelling, unet
+from dgan_jax.annotator import network, unet
 
 # Images uint8 [n, height, width, 3] and masks uint8 [n, height, width].
 Pairs = tuple[np.ndarray, np.ndarray]
@@ -48,7 +48,7 @@ def check(
 ) -> None:
   """Raises errors.UserError for pairs that cannot be learnt from."""
   images, masks = pairs
-  labelling.check_images(images)
+  network.check_images(images)
   architecture.check_size(images.shape[1:3])
   if masks.dtype != np.uint8 or masks.shape != images.shape[:3]:
     raise errors.UserError(

@@ -6,7 +6,7 @@ on any number of devices.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import chex
@@ -138,6 +138,7 @@ def train(
     FloatingPointError: the loss is not finite; says between which steps.
   """
   pairs_lib.check_schema(architecture, schema, options.strengths.flip)
+  size = pairs[0].shape[1:3]
   for given in (pairs, *([held_out] if held_out else [])):
     pairs_lib.check(architecture, schema, given)
   weights = pairs_lib.class_weights(
@@ -152,7 +153,34 @@ def train(
   state = jax.jit(lambda: init(recipe, key=key))()
   state = (checkpoint and checkpoint.restore(state)) or state
 
+  def result(params: Any) -> network.Annotator:
+    return network.Annotator(architecture, schema, size, params)
+
+  def measured(params: Any) -> dict[str, float]:
+    if held_out is None:
+      return {}
+    confusion = labelling.confusion(result(params), *held_out)
+    return {
+      'mean_iou': metrics.mean_iou(confusion),
+      'accuracy': metrics.pixel_accuracy(confusion),
+    }
+
+  state = _run(advance, draw, state, options, measured, on_progress, checkpoint)
+  return result(jax.device_get(state.params))
+
+
+def _run(
+  advance: Callable[[State, pairs_lib.Batch], tuple[State, chex.Array]],
+  draw: Callable[[int], pairs_lib.Batch],
+  state: State,
+  options: Options,
+  measured: Callable[[Any], dict[str, float]],
+  on_progress: progress.OnProgress | None,
+  checkpoint: optimization.Checkpoint | None,
+) -> State:
+  """From where the state is to the last step."""
   step = first = int(state.step)
+  every = options.steps_per_evaluation
   pending: list[chex.Array] = []
   while step < options.steps:
     state, loss = advance(state, draw(step))
@@ -162,16 +190,14 @@ def train(
       continue
     found = {'loss': _mean_loss(pending, first, step)}
     kept = jax.device_get(state)
-    every = options.steps_per_evaluation
-    if held_out and step // every > first // every:
-      annotator = network.Annotator(architecture, schema, kept.params)
-      found |= _scores(labelling.confusion(annotator, *held_out))
+    if step // every > first // every:
+      found |= measured(kept.params)
     if checkpoint:
       checkpoint.save(kept)
     if on_progress:
       on_progress(step, options.steps, found)
     first, pending = step, []
-  return network.Annotator(architecture, schema, jax.device_get(state.params))
+  return state
 
 
 def init(recipe: Recipe, *, key: chex.PRNGKey) -> State:
@@ -252,10 +278,3 @@ def _mean_loss(losses: Sequence[chex.Array], first: int, last: int) -> float:
       'annotator.learning_rate.'
     )
   return loss
-
-
-def _scores(confusion: np.ndarray) -> dict[str, float]:
-  return {
-    'mean_iou': metrics.mean_iou(confusion),
-    'accuracy': metrics.pixel_accuracy(confusion),
-  }

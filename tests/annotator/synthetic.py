@@ -39,4 +39,4 @@ def pairs(
 def annotator() -> network.Annotator:
   """One that was never trained."""
   params = jax.jit(ARCHITECTURE.init)(rng.root_key(1))
-  return network.Annotator(ARCHITECTURE, SCHEMA, params)
+  return network.Annotator(ARCHITECTURE, SCHEMA, (16, 16), params)

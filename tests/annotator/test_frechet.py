@@ -69,5 +69,5 @@ def test_other_pictures_are_further_away_than_more_of_the_same():
 
 def test_what_has_no_features_is_refused():
   extract = frechet.extractor(synthetic.annotator())
-  with pytest.raises(errors.UserError, match='Images of 15 x 16'):
+  with pytest.raises(errors.UserError, match='knows those of 16 x 16'):
     extract(np.zeros((1, 15, 16, 3), np.uint8))

@@ -45,7 +45,10 @@ def test_pixels_that_the_schema_ignores_do_not_count():
     (np.zeros((2, 16, 16), np.uint8), r'uint8 \[2, 16, 16\]; expected uint8'),
     (np.zeros((2, 16, 16, 3)), 'float64'),
     (np.zeros((0, 16, 16, 3), np.uint8), 'There are no images'),
-    (np.zeros((2, 16, 17, 3), np.uint8), 'Images of 16 x 17'),
+    (
+      np.zeros((2, 32, 16, 3), np.uint8),
+      r'are 32 x 16 \(height x width\); the annotator knows those of 16 x 16',
+    ),
   ],
 )
 def test_what_cannot_be_labelled_is_refused(images, words):
