@@ -13,11 +13,12 @@ from dgan_jax.interpreter import training
 from launch import command, common
 from tests import small
 
-# Those for training a generator have fields of their own: test_gan_configs.py.
+# Those of other networks have fields of their own: test_gan_configs.py,
+# launch/test_train_annotator.py.
 _SHIPPED = sorted(
   path
   for path in pathlib.Path(fields.__file__).parent.glob('[!_]*.py')
-  if not path.stem.startswith('gan_')
+  if not path.stem.startswith(('gan_', 'annotator_'))
 )
 
 

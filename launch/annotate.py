@@ -1,0 +1,45 @@
+"""Labels the images of a launch.sample folder with the simulated annotator.
+
+FOLDER/masks gets what a person would have painted, FOLDER/annotator.json says
+that it was none, and FOLDER/annotated.png shows it. Masks that somebody else
+painted are never written over.
+
+Example:
+  python -m launch.sample --workdir=paint --num_samples=16
+  python -m launch.annotate --annotator=out/annotator/annotator --folder=paint
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+from absl import flags
+
+from dgan_jax import errors, files, visualize
+from dgan_jax.annotator import network, painting
+from launch import command
+
+_ANNOTATOR = flags.DEFINE_string(
+  'annotator', None, 'Folder of an annotator that launch.train_annotator wrote.'
+)
+_FOLDER = flags.DEFINE_string(
+  'folder', None, 'Folder that launch.sample wrote.'
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+  if not _ANNOTATOR.value or not _FOLDER.value:
+    raise errors.UserError('Say --annotator=FOLDER and --folder=FOLDER.')
+  folder = pathlib.Path(_FOLDER.value)
+  annotator = network.load(_ANNOTATOR.value)
+  facts = network.load_facts(_ANNOTATOR.value)
+  images, masks = painting.paint(folder, annotator, facts=facts)
+  sheet = visualize.contact_sheet(images, masks, schema=annotator.schema)
+  path = folder / 'annotated.png'
+  files.write_bytes(path, visualize.png(sheet))
+  print(f'{painting.WORDS}\nLook at {path}.')
+
+
+if __name__ == '__main__':
+  command.run(main)

@@ -1,0 +1,106 @@
+"""Trains the simulated annotator: a network in place of the person who paints.
+
+It learns from rendered images, whose masks are exact, and is measured on
+others. Stopped and started again, training goes on where it was. The network
+is written to WORKDIR/annotator; WORKDIR/report has the table of the held-out
+images and a sheet of some.
+
+Example:
+  python -m launch.train_annotator --workdir=out/annotator
+  python -m launch.train_annotator --workdir=out/wide \\
+    --config.domain.setting=all_views --config.num_pairs=20000
+"""
+
+import pathlib
+import shutil
+
+from dgan_jax import domains, errors, parallel, progress, rng
+from dgan_jax.annotator import (
+  network,
+  outcome,
+  pairs,
+  perturbation,
+  training,
+  unet,
+)
+from dgan_jax.domains import batches
+from dgan_jax.domains import domain as domain_lib
+from dgan_jax.factory import shards
+from launch import checkpoint, command, common
+
+
+def main(config: command.Config, workdir: pathlib.Path) -> None:
+  """Trains what the config says, unless it is there."""
+  domain = domains.get(**config.domain)
+  architecture, options = _recipe(config, domain)
+  folder, result = workdir / 'training', workdir / 'annotator'
+  shards.open_run(folder, config.to_dict())
+  common.note_command(workdir)
+  if common.is_saved(result):
+    network.load(result)  # refuses a damaged one
+    print(f'The annotator in {result} is trained.')
+    return
+  learnt = _render(domain, 'annotated', config.num_pairs)
+  held_out = _render(domain, 'test', config.num_held_out)
+  with (
+    progress.MetricWriter(folder) as writer,
+    command.terminal_progress('steps', writer) as on_progress,
+    checkpoint.Checkpoint(folder / 'state') as state,
+  ):
+    annotator = training.train(
+      architecture,
+      domain.schema,
+      learnt,
+      options,
+      key=rng.stream(rng.root_key(config.seed), 'annotator'),
+      held_out=held_out,
+      on_progress=on_progress,
+      checkpoint=state,
+    )
+  if parallel.process_index() == 0:
+    annotator = network.rounded(annotator, config.stored_dtype)
+    report = workdir / 'report'
+    table, scores = outcome.write(report, annotator, held_out)
+    print(f'\n{table}\n\nLook at {report / "held_out.png"}.')
+    facts = {'config': config.to_dict(), 'held_out': scores}
+    network.save(result, annotator, facts=facts, dtype=config.stored_dtype)
+    shutil.rmtree(folder / 'state', ignore_errors=True)
+    print(f'Wrote the annotator to {result}.')
+
+
+def _recipe(
+  config: command.Config, domain: domain_lib.Domain
+) -> tuple[unet.UNet, training.Options]:
+  """The network and how it is trained."""
+  for name in ('num_pairs', 'num_held_out'):
+    if config[name] < 1:
+      raise errors.UserError(
+        f'config.{name} is {config[name]}; expected 1 or more.'
+      )
+  if config.stored_dtype not in network.DTYPES:
+    raise errors.UserError(
+      f'config.stored_dtype is {config.stored_dtype!r}; expected one of '
+      f'{", ".join(network.DTYPES)}.'
+    )
+  try:
+    architecture = unet.UNet(domain.schema.num_classes, **config.network)
+    strengths = perturbation.Strengths(**config.strengths)
+    options = training.Options(strengths=strengths, **config.training)
+  except ValueError as error:
+    raise errors.UserError(f'The config does not fit: {error}') from None
+  architecture.check_size(domain.size)
+  return architecture, options
+
+
+def _render(domain: domain_lib.Domain, use: str, count: int) -> pairs.Pairs:
+  """The first pictures of the range for that use."""
+  first = domain_lib.FIRST_INDEX[use]
+  with command.terminal_progress(f'{use} pictures') as on_progress:
+    rendered = batches.render_arrays(
+      domain, range(first, first + count), on_progress=on_progress
+    )
+  return rendered.image, rendered.mask
+
+
+if __name__ == '__main__':
+  command.run_config(main, config='annotator_rendered_car')
