@@ -2,8 +2,10 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import errors
+from dgan_jax import errors, rng
 from dgan_jax.annotator import frechet
+from dgan_jax.gan import quality
+from tests import small
 from tests.annotator import synthetic
 
 
@@ -65,6 +67,17 @@ def test_other_pictures_are_further_away_than_more_of_the_same():
   worse = images // 2 + images[:, ::-1] // 2
   other = frechet.Moments.of(extract(worse))
   assert first.distance(other) > 10 * first.distance(again)
+
+
+def test_the_training_of_generators_measures_by_these_features():
+  generator = small.generator(16)
+  own = quality.Drawer(rng.root_key(0))(generator, 64)
+  extract = frechet.extractor(synthetic.annotator())
+  near, far = (
+    quality.FrechetDistance(extract, reals, key=rng.root_key(1), count=64)
+    for reals in (own, 255 - own)
+  )
+  assert near(generator) < 0.5 * far(generator)
 
 
 def test_what_has_no_features_is_refused():

@@ -1,5 +1,6 @@
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ _KEYS = rng.sample_keys(rng.root_key(5), np.arange(8))
 
 
 def _perturb(images=_IMAGES, masks=_MASKS, keys=_KEYS, **strengths):
-  found = perturbation.perturb(
+  perturb = jax.jit(perturbation.perturb, static_argnums=0)
+  found = perturb(
     dataclasses.replace(_NONE, **strengths),
     images,
     masks,

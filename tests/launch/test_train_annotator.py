@@ -1,6 +1,8 @@
 """Training and using the simulated annotator from the terminal, very small."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import pathlib
 import subprocess
@@ -18,18 +20,31 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _PATH = _ROOT / 'configs' / 'annotator_rendered_car.py'
 
 
-@pytest.fixture
-def config():
+def _config():
   config = command.load_config(str(_PATH))
   config.num_pairs = 24
   config.num_held_out = 6
   config.domain.resolution = 16
   config.domain.supersampling = 1
   config.network.channels = (8, 8)
-  config.training.steps = 60
+  config.training.steps = 30
   config.training.batch_size = 8
-  config.training.steps_per_evaluation = 25
+  config.training.steps_per_evaluation = 30
   return config
+
+
+@pytest.fixture
+def config():
+  return _config()
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """What a training printed, and its folder."""
+  workdir = tmp_path_factory.mktemp('annotator')
+  with contextlib.redirect_stdout(io.StringIO()) as output:
+    train_annotator.main(_config(), workdir)
+  return output.getvalue(), workdir
 
 
 def test_the_config_trains_as_the_library_does_but_for_mirrors():
@@ -40,69 +55,39 @@ def test_the_config_trains_as_the_library_does_but_for_mirrors():
   assert training.Options(strengths=strengths, **config.training) == declared
 
 
-def test_it_is_trained_measured_and_used(tmp_path, config, capsys):
-  train_annotator.main(config, tmp_path)
-  output = capsys.readouterr().out
-  assert '60/60 steps' in output
-  annotator = network.load(tmp_path / 'annotator')
+def test_it_is_trained_and_measured(finished):
+  output, workdir = finished
+  assert '30/30 steps' in output
+  annotator = network.load(workdir / 'annotator')
   assert annotator.schema == rendered_car.SCHEMA
-  facts = network.load_facts(tmp_path / 'annotator')
+  facts = network.load_facts(workdir / 'annotator')
   assert facts['held_out']['pairs'] == 6
-  table = (tmp_path / 'report' / 'held_out.txt').read_text()
+  table = (workdir / 'report' / 'held_out.txt').read_text()
   assert 'windshield' in table
   assert table in output
-  lines = (tmp_path / 'training' / 'metrics.jsonl').read_text().splitlines()
-  assert [json.loads(line)['step'] for line in lines] == [25, 50, 60]
-  assert 'mean_iou' in json.loads(lines[0])
+  lines = (workdir / 'training' / 'metrics.jsonl').read_text().splitlines()
+  assert [json.loads(line)['step'] for line in lines] == [25, 30]
+  assert 'mean_iou' in json.loads(lines[1])
 
-  before = files.sha256((tmp_path / 'report' / 'held_out.png').read_bytes())
-  train_annotator.main(config, tmp_path)
+
+def test_running_again_changes_nothing(finished, config, capsys):
+  _, workdir = finished
+  paths = [path for path in workdir.rglob('*') if path.is_file()]
+  before = [path.read_bytes() for path in paths]
+  train_annotator.main(config, workdir)
   assert 'is trained' in capsys.readouterr().out
-  after = files.sha256((tmp_path / 'report' / 'held_out.png').read_bytes())
-  assert before == after
-
-  _check_annotate(tmp_path)
+  assert [path.read_bytes() for path in paths] == before
 
 
-def _check_annotate(workdir):
-  """`launch.annotate`, whose flags are its own, in a process of its own."""
-  folder = workdir / 'paint'
-  (folder / 'images').mkdir(parents=True)
-  names = ('000', '001')
-  cars = rendered_car.Domain(resolution=16)
-  for index, name in enumerate(names):
-    image = visualize.png(cars.render(index).image)
-    (folder / 'images' / f'{name}.png').write_bytes(image)
-  np.save(folder / 'latents.npy', np.zeros((2, 8), np.float32))
-  manifest.write(folder, manifest.Manifest(names, latent_size=8))
-  files.write_json(folder / 'schema.json', rendered_car.SCHEMA.to_json())
-
-  def run(*args):
-    return subprocess.run(
-      [sys.executable, '-m', 'launch.annotate', *args],
-      cwd=_ROOT,
-      capture_output=True,
-      text=True,
-    )
-
-  done = run(f'--annotator={workdir / "annotator"}', f'--folder={folder}')
-  assert done.returncode == 0, done.stderr
-  assert 'simulated' in done.stdout
-  found = annotations.load(folder, size=(16, 16), latent_size=8)
-  assert found.names == names
-  note = files.read_json(folder / 'annotator.json')
-  assert note['facts']['held_out']['pairs'] == 6
-  assert (folder / 'annotated.png').is_file()
-
-  done = run(f'--folder={folder}')
-  assert done.returncode == 2
-  assert done.stderr == 'Say --annotator=FOLDER and --folder=FOLDER.\n'
+def test_another_training_in_the_same_folder_is_refused(finished, config):
+  config.training.learning_rate = 0.1
+  with pytest.raises(errors.UserError, match=r'learning_rate is 0\.002 there'):
+    train_annotator.main(config, finished[1])
 
 
 def test_interrupted_and_started_again_it_ends_with_the_same_bits(
-  tmp_path, config, monkeypatch
+  finished, tmp_path, config, monkeypatch
 ):
-  train_annotator.main(config, tmp_path / 'whole')
   save = checkpoint.Checkpoint.save
 
   def save_and_break(self, state):
@@ -113,23 +98,53 @@ def test_interrupted_and_started_again_it_ends_with_the_same_bits(
   with monkeypatch.context() as patch:
     patch.setattr(checkpoint.Checkpoint, 'save', save_and_break)
     with pytest.raises(KeyboardInterrupt):
-      train_annotator.main(config, tmp_path / 'broken')
-  assert (tmp_path / 'broken' / 'training' / 'state').is_dir()
-  train_annotator.main(config, tmp_path / 'broken')
-  assert not (tmp_path / 'broken' / 'training' / 'state').exists()
+      train_annotator.main(config, tmp_path)
+  assert (tmp_path / 'training' / 'state').is_dir()
+  train_annotator.main(config, tmp_path)
+  assert not (tmp_path / 'training' / 'state').exists()
   whole, broken = (
-    network.checksum(network.load(tmp_path / name / 'annotator'))
-    for name in ('whole', 'broken')
+    network.checksum(network.load(workdir / 'annotator'))
+    for workdir in (finished[1], tmp_path)
   )
   assert whole == broken
 
 
-def test_another_training_in_the_same_folder_is_refused(tmp_path, config):
-  config.training.steps = 1
-  train_annotator.main(config, tmp_path)
-  config.training.learning_rate = 0.1
-  with pytest.raises(errors.UserError, match=r'learning_rate is 0\.002 there'):
-    train_annotator.main(config, tmp_path)
+def _annotate(*args):
+  """In a process of its own, for its flags are its own."""
+  return subprocess.run(
+    [sys.executable, '-m', 'launch.annotate', *args],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+  )
+
+
+def test_samples_are_labelled_as_a_person_would(finished, tmp_path):
+  names = ('000', '001')
+  (tmp_path / 'images').mkdir()
+  cars = rendered_car.Domain(resolution=16)
+  for index, name in enumerate(names):
+    image = visualize.png(cars.render(index).image)
+    (tmp_path / 'images' / f'{name}.png').write_bytes(image)
+  np.save(tmp_path / 'latents.npy', np.zeros((2, 8), np.float32))
+  manifest.write(tmp_path, manifest.Manifest(names, latent_size=8))
+  files.write_json(tmp_path / 'schema.json', rendered_car.SCHEMA.to_json())
+  done = _annotate(
+    f'--annotator={finished[1] / "annotator"}', f'--folder={tmp_path}'
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'simulated' in done.stdout
+  found = annotations.load(tmp_path, size=(16, 16), latent_size=8)
+  assert found.names == names
+  note = files.read_json(tmp_path / 'annotator.json')
+  assert note['facts']['held_out']['pairs'] == 6
+  assert (tmp_path / 'annotated.png').is_file()
+
+
+def test_labelling_without_an_annotator_says_what_is_missing(tmp_path):
+  done = _annotate(f'--folder={tmp_path}')
+  assert done.returncode == 2
+  assert done.stderr == 'Say --annotator=FOLDER and --folder=FOLDER.\n'
 
 
 @pytest.mark.parametrize(
