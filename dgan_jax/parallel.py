@@ -1,9 +1,11 @@
 """The one file that knows devices: how work spreads over them."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -124,7 +126,9 @@ def spread_step(
   count = len(devices) if devices else jax.local_device_count()
   if count == jax.process_count() == 1:
     return jax.jit(
-      lambda state, batch: function(state, batch, lambda x: x), donate_argnums=0
+      lambda state, batch: function(state, batch, lambda x: x),
+      donate_argnums=0,
+      compiler_options=_compiler_options(),
     )
   mapped = jax.pmap(
     lambda state, batch: function(
@@ -145,6 +149,26 @@ def spread_step(
     return x.reshape(count, -1, *x.shape[1:])
 
   return lambda state, batch: mapped(state, jax.tree.map(part, batch))
+
+
+@functools.cache
+def _compiler_options() -> dict[str, str] | None:
+  """What makes gradients faster on CPUs: a quarter of a GAN's step, with JAX
+  0.10. Left to XLA itself, sums over pixels and the convolutions that make
+  gradients of kernels are done by the slower of the two libraries it has."""
+  if not has_small_cache():
+    return None
+  kinds = ('INDIVIDUAL_DOT', 'REDUCE')
+  options = {
+    'xla_cpu_experimental_ynn_fusion_type': ','.join(
+      f'LIBRARY_FUSION_TYPE_{kind}' for kind in kinds
+    )
+  }
+  try:
+    jax.jit(lambda: jnp.zeros(()), compiler_options=options)()
+  except jax.errors.JaxRuntimeError:  # another version without this option
+    return None
+  return options
 
 
 def local_rows(batch_size: int) -> slice:
