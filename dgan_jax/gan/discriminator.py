@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dgan_jax import features
-from dgan_jax.generators import layers, resolutions
+from dgan_jax.generators import backward, layers, resolutions
 
 # [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
 _FAR, _NEAR = 0.125, 0.375
@@ -140,11 +140,11 @@ class Convolution(nn.Module):
     scale = layers.multiplier(math.prod(shape[:3]), gain=1)
     kernel = (kernel * scale).astype(self.dtype)
     if self.width == 1:
-      y = layers.dense(x, kernel[0, 0])
+      y = backward.product(layers.dense, x, kernel[0, 0])
     elif self.down:
       y = downsampling_conv(x, kernel)
     else:
-      y = layers.conv(x, kernel)
+      y = backward.product(layers.conv, x, kernel)
     if not self.bias:
       return y
     bias = self.param('bias', nn.initializers.zeros, (self.size,))
@@ -219,6 +219,10 @@ def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
     padded = jnp.pad(x, pad)
     taps = [lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(4)]
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
+  return backward.product(_strided_conv, x, kernel)
+
+
+def _strided_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   return lax.conv_general_dilated(
     x,
     kernel,
