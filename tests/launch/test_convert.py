@@ -105,11 +105,7 @@ def test_a_generator_becomes_a_safetensors_file_and_a_folder_again(
 @pytest.mark.parametrize(
   ('file', 'words'),
   [
-    ('mini_stylegan1_tf_r32.pkl', ['StyleGAN1 in', 'TensorFlow', '8 stored']),
-    ('mini_stylegan2_tf_r32.pkl', ['StyleGAN2 in', 'TensorFlow', 'Gs']),
     ('mini_stylegan2_ada_r32.pkl', ['StyleGAN2-ADA', 'G_ema', 'at 256']),
-    ('mini_stylegan2_editgan_r64.pt', ['EditGAN', '64 px', 'g_ema']),
-    ('mini_stylegan1_r32.legacy.for_g_all.pt', ['release', 'not in the file']),
     ('interpreter_34/model_0.pth', ['Interpreter', '34', '128 of every pixel']),
   ],
 )
