@@ -125,7 +125,7 @@ def _print_help() -> None:
     default = f' Default: {flag.default}' if flag.default is not None else ''
     print(f'  --{flag.name}: {flag.help}{default}')
     if flag.name == 'config':
-      print('  --config.FIELD=VALUE: Any field of configs/common.py.')
+      print('  --config.FIELD=VALUE: Any field of the config.')
   print(f'\n{example}{tail}'.rstrip())
 
 
@@ -147,7 +147,8 @@ def _check_config(argv: Sequence[str]) -> None:
   for name in names:
     if name not in fields:
       near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
-      hint = f'did you mean {near[0]!r}?' if near else 'see configs/common.py.'
+      sections = sorted({field.split('.')[0] for field in fields})
+      hint = f'did you mean {near[0]!r}?' if near else f'it has {sections}.'
       raise errors.UserError(f'{path} has no field {name!r}; {hint}')
 
 
