@@ -1,5 +1,7 @@
 """The resolutions of a StyleGAN: 4, 8, 16, ... up to its image."""
 
+from dgan_jax import features
+
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 
 
@@ -23,3 +25,29 @@ def check(resolution: int, channels: tuple[int, ...]) -> None:
       f'{len(channels)} channel counts {channels} for {resolution} px; '
       f'expected {stages}, one per resolution.'
     )
+
+
+class TwoLayered:
+  """What follows from two layers at every resolution, in any StyleGAN.
+
+  Attributes:
+    resolution: height and width of the image.
+    channels: of every resolution from 4x4 up.
+  """
+
+  resolution: int
+  channels: tuple[int, ...]
+
+  @property
+  def resolutions(self) -> tuple[int, ...]:
+    return features.resolutions_up_to(self.resolution)
+
+  @property
+  def num_ws(self) -> int:
+    """Rows of ws."""
+    return 2 * len(self.channels)
+
+  @property
+  def feature_channels(self) -> tuple[int, ...]:
+    """Channels of every level of the pyramid."""
+    return tuple(c for c in self.channels for _ in range(2))

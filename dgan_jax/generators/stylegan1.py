@@ -19,7 +19,7 @@ from dgan_jax.generators import layers, resolutions
 
 
 @dataclasses.dataclass(frozen=True)
-class StyleGAN1:
+class StyleGAN1(resolutions.TwoLayered):
   """The architecture: everything about the network but its weights.
 
   Attributes:
@@ -44,18 +44,9 @@ class StyleGAN1:
     resolutions.check(self.resolution, self.channels)
 
   @property
-  def resolutions(self) -> tuple[int, ...]:
-    return features.resolutions_up_to(self.resolution)
-
-  @property
   def num_labels(self) -> int:
     """Classes: the network is not conditional."""
     return 0
-
-  @property
-  def num_ws(self) -> int:
-    """Rows of ws: two for every resolution."""
-    return 2 * len(self.channels)
 
   @property
   def truncation_layers(self) -> int:
@@ -66,11 +57,6 @@ class StyleGAN1:
   def noise_resolutions(self) -> tuple[int, ...]:
     """Sizes of the noise maps, two for every resolution."""
     return tuple(r for r in self.resolutions for _ in range(2))
-
-  @property
-  def feature_channels(self) -> tuple[int, ...]:
-    """Channels of every level of the pyramid."""
-    return tuple(c for c in self.channels for _ in range(2))
 
   def map(
     self, params: Any, z: chex.Array, labels: chex.Array | None = None

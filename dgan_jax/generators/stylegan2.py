@@ -26,7 +26,7 @@ _DEMODULATION_EPS = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
-class StyleGAN2:
+class StyleGAN2(resolutions.TwoLayered):
   """The architecture: everything about the network but its weights.
 
   Attributes:
@@ -56,15 +56,6 @@ class StyleGAN2:
       raise ValueError(f'Block {self.block!r} is none of {BLOCKS}.')
 
   @property
-  def resolutions(self) -> tuple[int, ...]:
-    return features.resolutions_up_to(self.resolution)
-
-  @property
-  def num_ws(self) -> int:
-    """Rows of ws: one for every convolution, one for the last to_rgb."""
-    return 2 * len(self.channels)
-
-  @property
   def truncation_layers(self) -> int:
     """Rows that truncation acts on unless told: all."""
     return self.num_ws
@@ -73,11 +64,6 @@ class StyleGAN2:
   def noise_resolutions(self) -> tuple[int, ...]:
     """Sizes of the noise maps, one for every convolution."""
     return tuple(r for r in self.resolutions for _ in range(2))[1:]
-
-  @property
-  def feature_channels(self) -> tuple[int, ...]:
-    """Channels of every level of the pyramid."""
-    return tuple(c for c in self.channels for _ in range(2))
 
   def map(
     self, params: Any, z: chex.Array, labels: chex.Array | None = None
