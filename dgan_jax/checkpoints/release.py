@@ -28,23 +28,6 @@ from dgan_jax.interpreter import ensemble
 _ORIGIN = stylegan1_names.RELEASE_TITLE
 
 
-def architecture_from_state_dict(
-  state_dict: names.StateDict, source: str = 'The state dict'
-) -> generators.Architecture:
-  """Reads resolution, channels and latent size off the arrays.
-
-  Args:
-    state_dict: of the release's generator.
-    source: what to call it in errors, a file name.
-
-  Raises:
-    errors.UserError: it is not of that network.
-  """
-  return stylegan1_names.RELEASE.architecture(
-    names.without_prefix(state_dict), {}, source
-  )
-
-
 def generator_from_release(
   state_dict: names.StateDict,
   w_avg: np.ndarray,

@@ -251,6 +251,7 @@ def _flatten(tree: dict[Any, Any]) -> dict[str, torch_tensors.Tensor]:
   visited = 0
 
   def visit(node: dict[Any, Any], prefix: str, depth: int) -> None:
+    """Adds the tensors below a dict whose keys start with `prefix`."""
     nonlocal visited
     if depth > MAX_DEPTH:
       raise unpickle.FormatError(f'nests dicts over {MAX_DEPTH} deep.')

@@ -8,6 +8,7 @@ import pytest
 from dgan_jax import errors, schema
 from dgan_jax.checkpoints import (
   numpy_format,
+  opening,
   release,
   torch_format,
 )
@@ -53,9 +54,7 @@ def _interpreter(classes, generator):
 
 
 def test_the_architecture_is_read_off_the_arrays(state_dict):
-  assert release.architecture_from_state_dict(
-    state_dict
-  ) == stylegan1.StyleGAN1(
+  assert opening.open_arrays(state_dict).architecture == stylegan1.StyleGAN1(
     resolution=32, channels=(16, 16, 16, 16), latent_size=32
   )
 
