@@ -47,5 +47,9 @@ class Domain(Protocol):
   def size(self) -> tuple[int, int]:
     """Height and width in pixels."""
 
+  @property
+  def version(self) -> int:
+    """Of the renderer: pictures of another version may differ."""
+
   def render(self, index: int) -> Rendered:
     """Picture `index`, the same on every machine."""

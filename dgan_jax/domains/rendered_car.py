@@ -19,6 +19,9 @@ from dgan_jax.domains.domain import Rendered
 from dgan_jax.domains.settings import SETTINGS as _SETTINGS
 
 NAME = 'rendered_car'
+# Rises whenever a bit of any picture changes, so that nobody takes pictures
+# kept on a disk for those drawn now; the dataset's VERSION rises with it.
+VERSION = 1
 SETTINGS = tuple(_SETTINGS)
 ASPECTS: Mapping[str, float] = {'square': 1.0, '4:3': 0.75}
 KEYPOINTS = keypoints.NAMES
@@ -74,6 +77,11 @@ class Domain:
   def size(self) -> tuple[int, int]:
     """Height and width in pixels."""
     return int(self.resolution * ASPECTS[self.aspect]), self.resolution
+
+  @property
+  def version(self) -> int:
+    """Of the renderer; see VERSION."""
+    return VERSION
 
   @property
   def schema(self) -> schema_lib.Schema:

@@ -23,22 +23,27 @@ class Cache:
   """The pictures of one source in a folder."""
 
   def __init__(
-    self, folder: files.PathLike, resolution: int, source: Mapping[str, Any]
+    self,
+    folder: files.PathLike,
+    resolution: int,
+    source: Mapping[str, Any],
+    version: int = 1,
   ):
-    """Opens it; pictures of another source are given up."""
+    """Opens it; pictures of another source, or version of it, are given up."""
     self._folder = pathlib.Path(folder)
     self._folder.mkdir(parents=True, exist_ok=True)
     self._path = self._folder / _PIXELS
     self._shape = (resolution, resolution, 3)
     self._size = resolution * resolution * 3
-    self._source = dict(source)
+    self._identity = {'source': dict(source), 'version': version}
     header = self._folder / _HEADER
     found = files.read_json(header) if header.exists() else {}
-    if found.get('source') != self._source:
-      self._path.unlink(missing_ok=True)
-      found = {'source': self._source, 'complete': False}
-      files.write_json(header, found)
-    self.complete = bool(found.get('complete'))
+    # The first versions were not written down.
+    there = {'source': found.get('source'), 'version': found.get('version', 1)}
+    self.complete = bool(found.get('complete')) and there == self._identity
+    if there != self._identity:
+      self.clear()
+      self._note()
 
   @property
   def done(self) -> int:
@@ -62,9 +67,12 @@ class Cache:
 
   def finish(self) -> None:
     """Notes that there will be no more."""
-    header = {'source': self._source, 'complete': True}
-    files.write_json(self._folder / _HEADER, header)
     self.complete = True
+    self._note()
+
+  def _note(self) -> None:
+    header = {**self._identity, 'complete': self.complete}
+    files.write_json(self._folder / _HEADER, header)
 
   def pixels(self) -> np.ndarray:
     """What is there, uint8 [n, size, size, 3], n > 0, mapped into memory."""

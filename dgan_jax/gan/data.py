@@ -117,6 +117,7 @@ def from_pictures(
   *,
   cache: files.PathLike,
   source: Mapping[str, Any],
+  version: int = 1,
   at_first: int = 0,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
@@ -128,12 +129,13 @@ def from_pictures(
     resolution: of them.
     cache: folder that they are kept in.
     source: what they depend on, as JSON values.
+    version: of what makes them: others in the cache are made again.
     at_first: how many are waited for, and shown in the first epoch; the
       others are made in the background. 0: all.
     on_progress: told of pictures waited for.
   """
   at_first = min(at_first or count, count)
-  kept = cache_lib.Cache(cache, resolution, source)
+  kept = cache_lib.Cache(cache, resolution, source, version)
   growing = cache_lib.Growing(kept, pictures, count, at_first, on_progress)
   source = {**source, 'at_first': at_first}
   return Images(growing, count, resolution, source, at_first, growing.close)
@@ -174,6 +176,7 @@ def from_domain(
     width,
     cache=cache,
     source=source,
+    version=domain.version,
     at_first=at_first,
     on_progress=on_progress,
   )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import domains, errors
+from dgan_jax import domains, errors, files
+from dgan_jax.domains import rendered_car
 from dgan_jax.gan import data
 
 
@@ -145,6 +146,23 @@ def test_pictures_of_another_source_take_the_place_of_those_there(tmp_path):
   program = _Program()
   assert len(_made(program, tmp_path, count=4, setting='b')) == 4
   assert program.starts == [0]
+
+
+def test_pictures_of_a_changed_renderer_are_made_again(tmp_path, monkeypatch):
+  domain = domains.get('rendered_car', resolution=16)
+  header = tmp_path / 'images.json'
+  first = data.from_domain(domain, 1, cache=tmp_path)
+  # As it was before versions were written down.
+  files.write_json(header, {'source': files.read_json(header)['source']})
+  pixels = tmp_path / 'images.u8'
+  pixels.write_bytes(bytes(16 * 16 * 3))
+  assert data.from_domain(domain, 1, cache=tmp_path).first(1).max() == 0
+  monkeypatch.setattr(rendered_car, 'VERSION', 2)
+  for _ in range(2):
+    again = data.from_domain(domain, 1, cache=tmp_path)
+    np.testing.assert_array_equal(again.first(1)[0], domain.render(0).image)
+  # Whoever trained on them may go on.
+  assert again.source == first.source
 
 
 def _photo(path, width, height, color=(200, 30, 60), **options):
