@@ -17,11 +17,11 @@ Color = schema_lib.Color
 _TILE_WIDTHS = (128, 256)
 _GAP = 6
 _MARGIN = 28
-_INK: Color = (32, 35, 42)
-_MUTED: Color = (118, 124, 136)
-_FAINT: Color = (190, 194, 202)
-_LINE: Color = (222, 225, 230)
-_PAPER: Color = (255, 255, 255)
+INK: Color = (32, 35, 42)
+MUTED: Color = (118, 124, 136)
+FAINT: Color = (190, 194, 202)
+LINE: Color = (222, 225, 230)
+PAPER: Color = (255, 255, 255)
 BAR: Color = (91, 110, 160)
 
 # Black, purple, red, cream: lightness grows evenly, so that it reads the same
@@ -191,7 +191,7 @@ def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
 
 def _beside(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
   width = sum(x.width for x in pictures) + gap * (len(pictures) - 1)
-  row = Image.new('RGB', (width, max(x.height for x in pictures)), _PAPER)
+  row = Image.new('RGB', (width, max(x.height for x in pictures)), PAPER)
   left = 0
   for picture in pictures:
     row.paste(picture, (left, 0))
@@ -220,21 +220,21 @@ def _arrange(
     math.ceil(_font(22).getlength(title)),
   )
   height = body_bottom + sum(part.height + 16 for part in footer) + _MARGIN
-  sheet = Image.new('RGB', (width + 2 * _MARGIN, height), _PAPER)
+  sheet = Image.new('RGB', (width + 2 * _MARGIN, height), PAPER)
   draw = ImageDraw.Draw(sheet)
   if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, _INK, _font(22))
+    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
   tile_step = (cell_width + _GAP) / len(heads)
   for column in range(columns):
     for place, head in enumerate(heads if len(heads) > 1 else ()):
       x = _MARGIN + column * step_x + round(place * tile_step)
-      draw.text((x, top - 18), head, _MUTED, _font(12))
+      draw.text((x, top - 18), head, MUTED, _font(12))
   for place, cell in enumerate(cells):
     x = _MARGIN + place % columns * step_x
     y = top + place // columns * step_y
     sheet.paste(cell, (x, y))
     if captions:
-      draw.text((x, y + cell_height + 4), captions[place], _INK, _font(12))
+      draw.text((x, y + cell_height + 4), captions[place], INK, _font(12))
   y = body_bottom + 16
   for part in footer:
     sheet.paste(part, (_MARGIN, y))
@@ -260,13 +260,13 @@ def _legend(
   columns = max(1, min(len(names), width // step))
   rows = math.ceil(len(names) / columns)
   columns = math.ceil(len(names) / rows)
-  legend = Image.new('RGB', (columns * step, rows * 22), _PAPER)
+  legend = Image.new('RGB', (columns * step, rows * 22), PAPER)
   draw = ImageDraw.Draw(legend)
   for place, (name, color, occurs) in enumerate(names):
     x, y = place // rows * step, place % rows * 22
     box = (x, y + 3, x + 15, y + 18)
-    draw.rectangle(box, color, _FAINT)
-    draw.text((x + 23, y + 3), name, _INK if occurs else _FAINT, font)
+    draw.rectangle(box, color, FAINT)
+    draw.text((x + 23, y + 3), name, INK if occurs else FAINT, font)
   return legend
 
 
@@ -276,14 +276,14 @@ def _scale(maximum: float, width: int = 240) -> Image.Image:
   font = _font(12)
   label_left = width + 24
   total = label_left + math.ceil(font.getlength(text)) + 4
-  scale = Image.new('RGB', (total, 36), _PAPER)
+  scale = Image.new('RGB', (total, 36), PAPER)
   ramp = np.broadcast_to(np.linspace(0, maximum, width), (14, width))
   scale.paste(Image.fromarray(uncertainty_image(ramp, maximum)), (0, 0))
   draw = ImageDraw.Draw(scale)
   for place, anchor in ((0, 'la'), (0.5, 'ma'), (1, 'ra')):
     number = f'{place * maximum:.3g}' + '+' * (place == 1)
-    draw.text((place * width, 19), number, _MUTED, font, anchor=anchor)
-  draw.text((label_left, -1), text, _INK, font)
+    draw.text((place * width, 19), number, MUTED, font, anchor=anchor)
+  draw.text((label_left, -1), text, INK, font)
   return scale
 
 
@@ -306,10 +306,10 @@ def frequency_chart(
   plot, step = 480, 24
   top = _MARGIN + (44 if title else 0) + 22
   bottom = top + step * schema.num_classes
-  chart = Image.new('RGB', (left + plot + 250, bottom + _MARGIN), _PAPER)
+  chart = Image.new('RGB', (left + plot + 250, bottom + _MARGIN), PAPER)
   draw = ImageDraw.Draw(chart)
   if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, _INK, _font(22))
+    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
   decades = range(-4, 1)
 
   def x_of(share: float) -> float:
@@ -318,19 +318,19 @@ def frequency_chart(
 
   for decade in decades:
     x = x_of(10.0**decade)
-    draw.line((x, top, x, bottom), _LINE)
+    draw.line((x, top, x, bottom), LINE)
     draw.text(
-      (x, top - 6), f'{100 * 10.0**decade:g} %', _MUTED, small, anchor='ms'
+      (x, top - 6), f'{100 * 10.0**decade:g} %', MUTED, small, anchor='ms'
     )
   right = left + plot + 40
-  draw.text((right, top - 6), 'of pixels', _MUTED, small, anchor='ls')
-  draw.text((right + 90, top - 6), 'of images', _MUTED, small, anchor='ls')
+  draw.text((right, top - 6), 'of pixels', MUTED, small, anchor='ls')
+  draw.text((right + 90, top - 6), 'of images', MUTED, small, anchor='ls')
   for label, name in enumerate(schema.classes):
     y = top + step * label + step // 2
     share = float(counts.pixel_shares[label])
-    ink = _INK if share else _FAINT
+    ink = INK if share else FAINT
     box = (_MARGIN, y - 7, _MARGIN + 14, y + 7)
-    draw.rectangle(box, schema.palette[label], _FAINT)
+    draw.rectangle(box, schema.palette[label], FAINT)
     draw.text((_MARGIN + 22, y), name, ink, font, anchor='lm')
     if share:
       draw.rectangle((left, y - 6, max(x_of(share), left + 1), y + 6), BAR)

@@ -15,7 +15,8 @@ _PACKAGE = _ROOT / 'dgan_jax'
 # Ground floor first: a room imports from rooms before it, or its own.
 _ROOMS = (
   *('errors', 'files', 'progress', 'rng', 'parallel', 'schema', 'features'),
-  *('metrics', 'visualize', 'report', 'masks', 'manifest', 'annotations'),
+  *('metrics', 'visualize', 'charts', 'report', 'masks', 'manifest'),
+  'annotations',
   *('domains', 'generators', 'interpreter', 'checkpoints', 'annotator'),
   *('factory', 'gan', 'datasets'),
 )
