@@ -1,0 +1,190 @@
+"""The Inception-v3 of the FID: all but its classifier.
+
+Szegedy et al. 2016, "Rethinking the Inception architecture for computer
+vision", as in Google's TensorFlow graph of 2015-12-05. It differs from other
+networks of the name: averages leave out what was padded, and the last block
+takes maxima. Modules are named as in PyTorch's ports of it.
+"""
+
+import functools
+
+import chex
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+
+from dgan_jax.generators import layers
+
+
+class Layer(nn.Module):
+  """Convolution, bias, ReLU.
+
+  Attributes:
+    size: number of output channels.
+    window: (height, width) of the kernel.
+    stride: in both directions.
+    padding: 'SAME' with zeros or 'VALID' without.
+  """
+
+  size: int
+  window: tuple[int, int] = (1, 1)
+  stride: int = 1
+  padding: str = 'SAME'
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    zeros = nn.initializers.zeros
+    shape = (*self.window, x.shape[-1], self.size)
+    kernel = self.param('kernel', zeros, shape)
+    bias = self.param('bias', zeros, shape[-1:])
+    y = lax.conv_general_dilated(
+      x,
+      kernel,
+      window_strides=(self.stride, self.stride),
+      padding=self.padding,
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+      precision=layers.precision(x.dtype),
+    )
+    return nn.relu(layers.add_channels(y, bias))
+
+
+# One that halves, without padding.
+_Halving = functools.partial(Layer, window=(3, 3), stride=2, padding='VALID')
+
+
+class BlockA(nn.Module):
+  """Of 35 x 35 pixels; as figure 5, but one 5x5 convolution is left.
+
+  Attributes:
+    pooled: channels made of averages.
+  """
+
+  pooled: int
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    single = Layer(64, name='branch1x1')(x)
+    large = Layer(48, name='branch5x5_1')(x)
+    large = Layer(64, (5, 5), name='branch5x5_2')(large)
+    double = Layer(64, name='branch3x3dbl_1')(x)
+    double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
+    double = Layer(96, (3, 3), name='branch3x3dbl_3')(double)
+    mean = Layer(self.pooled, name='branch_pool')(average(x))
+    return jnp.concatenate([single, large, double, mean], -1)
+
+
+class BlockB(nn.Module):
+  """From 35 x 35 to 17 x 17 pixels; figure 10."""
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    single = _Halving(384, name='branch3x3')(x)
+    double = Layer(64, name='branch3x3dbl_1')(x)
+    double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
+    double = _Halving(96, name='branch3x3dbl_3')(double)
+    return jnp.concatenate([single, double, halved(x)], -1)
+
+
+class BlockC(nn.Module):
+  """Of 17 x 17 pixels; figure 6.
+
+  Attributes:
+    size: channels between the convolutions.
+  """
+
+  size: int
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    row, column = (1, 7), (7, 1)
+    single = Layer(192, name='branch1x1')(x)
+    large = Layer(self.size, name='branch7x7_1')(x)
+    large = Layer(self.size, row, name='branch7x7_2')(large)
+    large = Layer(192, column, name='branch7x7_3')(large)
+    double = Layer(self.size, name='branch7x7dbl_1')(x)
+    double = Layer(self.size, column, name='branch7x7dbl_2')(double)
+    double = Layer(self.size, row, name='branch7x7dbl_3')(double)
+    double = Layer(self.size, column, name='branch7x7dbl_4')(double)
+    double = Layer(192, row, name='branch7x7dbl_5')(double)
+    mean = Layer(192, name='branch_pool')(average(x))
+    return jnp.concatenate([single, large, double, mean], -1)
+
+
+class BlockD(nn.Module):
+  """From 17 x 17 to 8 x 8 pixels."""
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    small = Layer(192, name='branch3x3_1')(x)
+    small = _Halving(320, name='branch3x3_2')(small)
+    large = Layer(192, name='branch7x7x3_1')(x)
+    large = Layer(192, (1, 7), name='branch7x7x3_2')(large)
+    large = Layer(192, (7, 1), name='branch7x7x3_3')(large)
+    large = _Halving(192, name='branch7x7x3_4')(large)
+    return jnp.concatenate([small, large, halved(x)], -1)
+
+
+class BlockE(nn.Module):
+  """Of 8 x 8 pixels; figure 7.
+
+  Attributes:
+    maximum: whether maxima stand in for averages.
+  """
+
+  maximum: bool
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    row, column = (1, 3), (3, 1)
+    around = greatest if self.maximum else average
+    single = Layer(320, name='branch1x1')(x)
+    small = Layer(384, name='branch3x3_1')(x)
+    small_row = Layer(384, row, name='branch3x3_2a')(small)
+    small_column = Layer(384, column, name='branch3x3_2b')(small)
+    large = Layer(448, name='branch3x3dbl_1')(x)
+    large = Layer(384, (3, 3), name='branch3x3dbl_2')(large)
+    large_row = Layer(384, row, name='branch3x3dbl_3a')(large)
+    large_column = Layer(384, column, name='branch3x3dbl_3b')(large)
+    seen = Layer(192, name='branch_pool')(around(x))
+    return jnp.concatenate(
+      [single, small_row, small_column, large_row, large_column, seen], -1
+    )
+
+
+class Network(nn.Module):
+  """All but the classifier; names are those of the weights' file."""
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    """[batch, 299, 299, 3] in [-1, 1] to [batch, 8, 8, 2048]."""
+    x = _Halving(32, name='Conv2d_1a_3x3')(x)
+    x = Layer(32, (3, 3), padding='VALID', name='Conv2d_2a_3x3')(x)
+    x = Layer(64, (3, 3), name='Conv2d_2b_3x3')(x)
+    x = Layer(80, name='Conv2d_3b_1x1')(halved(x))
+    x = Layer(192, (3, 3), padding='VALID', name='Conv2d_4a_3x3')(x)
+    x = BlockA(32, name='Mixed_5b')(halved(x))
+    x = BlockA(64, name='Mixed_5c')(x)
+    x = BlockA(64, name='Mixed_5d')(x)
+    x = BlockB(name='Mixed_6a')(x)
+    x = BlockC(128, name='Mixed_6b')(x)
+    x = BlockC(160, name='Mixed_6c')(x)
+    x = BlockC(160, name='Mixed_6d')(x)
+    x = BlockC(192, name='Mixed_6e')(x)
+    x = BlockD(name='Mixed_7a')(x)
+    x = BlockE(maximum=False, name='Mixed_7b')(x)
+    return BlockE(maximum=True, name='Mixed_7c')(x)
+
+
+def average(x: chex.Array) -> chex.Array:
+  """The mean of every 3x3 pixels, of those that there are at the borders."""
+  return nn.avg_pool(x, (3, 3), (1, 1), 'SAME', count_include_pad=False)
+
+
+def greatest(x: chex.Array) -> chex.Array:
+  """The maximum of every 3x3 pixels."""
+  return nn.max_pool(x, (3, 3), (1, 1), 'SAME')
+
+
+def halved(x: chex.Array) -> chex.Array:
+  """The maximum of every 3x3 pixels, in steps of two, without padding."""
+  return nn.max_pool(x, (3, 3), (2, 2))
