@@ -127,7 +127,35 @@ def test_the_frechet_distance_of_numbers_is_that_of_means_and_deviations():
 def test_the_frechet_distance_to_itself_is_zero_even_if_degenerate():
   samples = np.random.default_rng(0).normal(size=(5, 8))
   moments = samples.mean(0), np.cov(samples, rowvar=False)
-  assert abs(metrics.frechet_distance(*moments, *moments)) < 1e-6
+  assert abs(metrics.frechet_distance(*moments, *moments)) < 1e-12
+
+
+@pytest.mark.parametrize('counts', [(20, 30), (20, 900), (900, 20), (900, 900)])
+def test_the_frechet_distance_of_few_samples_loses_no_digits(counts):
+  """Against the samples themselves, whose scatter never is made a matrix."""
+  rng = np.random.default_rng(0)
+  size = 200
+  fading = np.exp(-np.arange(size) / 20)  # to 1e-9 of the variance
+  x, y = (rng.normal(size=(n, size)) * fading for n in counts)
+  y = np.roll(y, 1, axis=1) + 0.1
+  a, b = ((z - z.mean(0)) / np.sqrt(len(z) - 1) for z in (x, y))
+  expected = (
+    np.square(x.mean(0) - y.mean(0)).sum()
+    + np.square(a).sum()
+    + np.square(b).sum()
+    - 2 * np.linalg.svd(a @ b.T, compute_uv=False).sum()
+  )
+  found = metrics.frechet_distance(
+    x.mean(0), np.cov(x, rowvar=False), y.mean(0), np.cov(y, rowvar=False)
+  )
+  np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
+def test_the_frechet_distance_from_a_point_is_that_of_mean_and_spread():
+  zeros = np.zeros((3, 3))
+  found = metrics.frechet_distance(np.ones(3), zeros, np.zeros(3), np.eye(3))
+  assert found == pytest.approx(3 + 3)
+  assert metrics.frechet_distance(np.ones(3), zeros, np.ones(3), zeros) == 0
 
 
 def test_the_frechet_distance_does_not_depend_on_axes_or_order():
