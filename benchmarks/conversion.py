@@ -19,19 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
-from benchmarks import common, models
+from benchmarks import checkpoints, common, models
 from dgan_jax.checkpoints import stylegan2_names
-from tests.checkpoints import arrays, writers
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLAMP = 256
-_BUFFERS = ('w_avg', 'noise_const', 'resample_filter')
 # Runs a command and prints its exit status and its peak memory. In a small
 # process, because a child's peak counts what its parent has in use.
 _WATCH = """
@@ -60,46 +58,25 @@ def write_pickle(
       arrays, which is about what a discriminator has, too.
   """
   generator = models.random_generator(resolution, 'StyleGAN2')
-  state_dict = arrays.of(stylegan2_names.ADA, generator)
-  content = {name: _module('Generator', state_dict) for name in networks}
-  path.write_bytes(writers.dumps(content, 3))
-  return sum(
-    value.size
-    for key, value in state_dict.items()
-    if key.split('.')[-1] not in _BUFFERS
-  )
+  arrays = checkpoints.state_dict(stylegan2_names.ADA, generator)
+  content = {
+    name: checkpoints.network('Generator', arrays, _settings(arrays))
+    for name in networks
+  }
+  path.write_bytes(checkpoints.dumps(content, 3))
+  return sum(leaf.size for leaf in jax.tree.leaves(generator.params))
 
 
-def _module(name: str, state_dict: dict[str, np.ndarray]) -> Any:
-  """A state dict as modules in modules."""
-  leaves = {key: v for key, v in state_dict.items() if '.' not in key}
-  inner: dict[str, dict[str, np.ndarray]] = {}
-  for key, value in state_dict.items():
-    part, _, rest = key.partition('.')
-    if rest:
-      inner.setdefault(part, {})[rest] = value
+def _settings(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """What its modules say of themselves, under dotted names."""
   settings: dict[str, Any] = {}
-  if re.fullmatch(r'b\d+', name):
-    settings['architecture'] = 'skip'
-  if re.fullmatch(r'conv\d|torgb', name):
-    settings['conv_clamp'] = _CLAMP
-  return writers.module(
-    name,
-    parameters=OrderedDict(
-      (key, writers.parameter(value))
-      for key, value in leaves.items()
-      if key not in _BUFFERS
-    ),
-    buffers=OrderedDict(
-      (key, writers.tensor(value))
-      for key, value in leaves.items()
-      if key in _BUFFERS
-    ),
-    modules=OrderedDict(
-      (part, _module(part, values)) for part, values in inner.items()
-    ),
-    **settings,
-  )
+  for key in arrays:
+    module, _, _ = key.rpartition('.')
+    for match in re.finditer(r'\bb\d+\b', module):
+      settings[f'{module[: match.end()]}.architecture'] = 'skip'
+    for match in re.finditer(r'\b(conv\d|torgb)\b', module):
+      settings[f'{module[: match.end()]}.conv_clamp'] = _CLAMP
+  return settings
 
 
 def run(command: Sequence[str]) -> tuple[common.Measurement, str]:

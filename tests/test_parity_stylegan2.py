@@ -11,10 +11,10 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax.checkpoints import stylegan2_names, torch_writer
 from dgan_jax.generators import stylegan2
 from tests import parity, small
-from tests.checkpoints import arrays
 from tests.generators import stylegan2_reference as reference
 
 _MINI = pathlib.Path(__file__).parent / 'goldens' / 'mini_ckpt'
@@ -69,7 +69,7 @@ def _run(generator, psi, cutoff, labels=None):
 def _ada_file(path, generator, labels=None, noise_mode='const'):
   """A file laid out as the one of StyleGAN2-ADA."""
   architecture = generator.architecture
-  state_dict = arrays.of(stylegan2_names.ADA, generator)
+  state_dict = checkpoints.state_dict(stylegan2_names.ADA, generator)
   if noise_mode == 'none':
     generator = generator.replace(noise=None)
   content = {f'sd/{key}': value for key, value in state_dict.items()}
@@ -113,7 +113,7 @@ def _editgan_file(path, generator, has_weights=True):
     'out/rgb': _nchw(outputs.rgb),
   }
   if has_weights:
-    state_dict = arrays.of(stylegan2_names.EDITGAN, generator)
+    state_dict = checkpoints.state_dict(stylegan2_names.EDITGAN, generator)
     content |= {f'sd/{key}': value for key, value in state_dict.items()}
   convolutions = [k for k in outputs.layers if '/conv' in k]
   for i, key in enumerate(convolutions, 1):
@@ -211,7 +211,7 @@ def test_editgan_files_of_other_networks_are_checked(tmp_path, capsys, options):
 def test_the_checkpoint_beside_a_file_is_what_is_checked(tmp_path, capsys):
   path = tmp_path / 'cars.expected.npz'
   generator = _generator()
-  state_dict = arrays.of(stylegan2_names.EDITGAN, generator)
+  state_dict = checkpoints.state_dict(stylegan2_names.EDITGAN, generator)
   torch_writer.write(tmp_path / 'cars.pt', state_dict, wrapper='g_ema')
   for has_weights in (False, True):
     _editgan_file(path, generator, has_weights)

@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import (
   network_pickle,
@@ -104,8 +105,10 @@ def test_hostile_pickles_are_refused_wherever_they_are(tmp_path, kind, place):
 
 def test_source_code_in_a_file_is_never_run(tmp_path, monkeypatch):
   marker = tmp_path / 'ran'
-  monkeypatch.setattr(writers, 'SOURCE', f'open({str(marker)!r}, "w").close()')
-  exec(writers.SOURCE)
+  monkeypatch.setattr(
+    checkpoints, 'SOURCE', f'open({str(marker)!r}, "w").close()'
+  )
+  exec(checkpoints.SOURCE)
   marker.unlink()  # it would have run
   path = tmp_path / 'made.pkl'
   for value in (
@@ -113,7 +116,7 @@ def test_source_code_in_a_file_is_never_run(tmp_path, monkeypatch):
     (writers.tensorflow_generator(),) * 3,
   ):
     data = writers.dumps(value, 4)
-    assert writers.SOURCE.encode() in data
+    assert checkpoints.SOURCE.encode() in data
     path.write_bytes(data)
     assert network_pickle.read(path)
     assert not marker.exists()

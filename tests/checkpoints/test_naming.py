@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import (
   naming,
@@ -14,7 +15,6 @@ from dgan_jax.checkpoints import (
 )
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
-from tests.checkpoints import arrays as stored_arrays
 
 _ONE: dict[str, Any] = {'kind': stylegan1.StyleGAN1}
 _TWO: dict[str, Any] = {'kind': stylegan2.StyleGAN2}
@@ -49,7 +49,7 @@ _CASES: dict[str, tuple[naming.Naming, dict[str, Any]]] = {
 def case(request):
   names_of, options = request.param
   generator = small.generator(**options)
-  return names_of, generator, stored_arrays.of(names_of, generator)
+  return names_of, generator, checkpoints.state_dict(names_of, generator)
 
 
 def _same(ours, theirs):

@@ -4,6 +4,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import network_pickle, torch_format, unpickle
 from tests.checkpoints import pickles, writers
@@ -219,13 +220,13 @@ def test_networks_of_python_2_are_read(read):
 
 def test_tensors_that_share_a_storage_are_read(read):
   values = np.arange(6, dtype=np.float32)
-  where = writers.storage(values)
+  where = checkpoints.storage(values)
   turned = values.reshape(2, 3).T
-  made = writers.module(
+  made = checkpoints.module(
     'Generator',
     {
-      'whole': writers.parameter(values, where),
-      'turned': writers.parameter(turned, where),
+      'whole': checkpoints.parameter(values, where),
+      'turned': checkpoints.parameter(turned, where),
     },
   )
   found = read(writers.dumps({'G': made}, 3))['G']
@@ -235,7 +236,7 @@ def test_tensors_that_share_a_storage_are_read(read):
 
 def test_only_what_is_converted_is_copied(tmp_path):
   values = np.zeros(2**20, np.float32)
-  made = writers.module('Generator', {'x': writers.parameter(values)})
+  made = checkpoints.module('Generator', {'x': checkpoints.parameter(values)})
   networks = {
     'ada': {'G': made, 'D': made},
     'tensorflow': (writers.tensorflow_network('G', 'f', {'x': values}),) * 3,
@@ -413,7 +414,7 @@ def test_networks_inside_themselves_are_stopped(refusal):
 
 def test_nested_files_count_towards_the_whole(refusal, monkeypatch):
   values = np.zeros(2, np.float32)
-  made = {'G': writers.module('G', {'x': writers.parameter(values)})}
+  made = {'G': checkpoints.module('G', {'x': checkpoints.parameter(values)})}
   data = writers.dumps(made, 3)
   monkeypatch.setattr(unpickle, 'MAX_STEPS', 100)
   assert 'over 100 steps' in refusal(data)

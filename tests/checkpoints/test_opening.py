@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 
 import dgan_jax
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import (
   numpy_format,
@@ -24,7 +25,7 @@ from dgan_jax.checkpoints import (
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
-from tests.checkpoints import arrays as stored_arrays
+from tests.checkpoints import writers
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'
 _MINI = _GOLDENS / 'mini_ckpt'
@@ -234,7 +235,7 @@ def test_state_dicts_are_known_by_their_keys(
   made = small.generator(kind=kind)
   arrays = {
     f'{prefix}{key}': value
-    for key, value in stored_arrays.of(names_of, made).items()
+    for key, value in checkpoints.state_dict(names_of, made).items()
   }
   path = tmp_path / f'made{container}'
   if container == '.pt':
@@ -256,8 +257,8 @@ def test_of_several_networks_the_average_is_taken(tmp_path):
   average = small.generator(kind=stylegan2.StyleGAN2)
   trained = small.generator(kind=stylegan2.StyleGAN2, latent_size=9)
   arrays = {
-    **_prefixed('G', stored_arrays.of(stylegan2_names.ADA, trained)),
-    **_prefixed('G_ema', stored_arrays.of(stylegan2_names.ADA, average)),
+    **_prefixed('G', checkpoints.state_dict(stylegan2_names.ADA, trained)),
+    **_prefixed('G_ema', checkpoints.state_dict(stylegan2_names.ADA, average)),
     'D.b4.fc.weight': np.ones((2, 2), np.float32),
   }
   opened = opening.open_arrays(arrays, source='network.pt')
@@ -273,7 +274,7 @@ def _prefixed(prefix, arrays):
 def test_a_decoder_with_its_mean_latent_beside_is_opened():
   # As encoders of the pSp family are saved: one row of w for every layer.
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = stored_arrays.of(stylegan2_names.EDITGAN, made)
+  arrays = checkpoints.state_dict(stylegan2_names.EDITGAN, made)
   arrays.pop('latent_avg')
   w_avg = np.arange(48, dtype=np.float32).reshape(6, 8)
   opened = opening.open_arrays(
@@ -289,7 +290,7 @@ def test_a_decoder_with_its_mean_latent_beside_is_opened():
 
 def test_a_clamp_that_had_to_be_assumed_is_told():
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = stored_arrays.of(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
   opened = opening.open_arrays(arrays)
   assert opened.architecture.conv_clamp == 256.0
   assert 'does not say where activations were clamped' in (
@@ -303,7 +304,9 @@ def test_a_clamp_that_had_to_be_assumed_is_told():
 
 def test_a_conditional_network_says_so():
   made = small.generator(kind=stylegan2.StyleGAN2, num_labels=3)
-  opened = opening.open_arrays(stored_arrays.of(stylegan2_names.ADA, made))
+  opened = opening.open_arrays(
+    checkpoints.state_dict(stylegan2_names.ADA, made)
+  )
   assert '3 classes' in opening.describe(opened)
   assert opening.generator(opened).architecture.num_labels == 3
 
@@ -329,14 +332,14 @@ def test_every_kind_of_ada_pickle_is_opened(tmp_path, options):
     settings[f'{block}.conv1.conv_clamp'] = options.get('conv_clamp')
     settings[f'{block}.conv1.activation'] = 'lrelu'
   path = tmp_path / 'network.pkl'
-  arrays = stored_arrays.of(stylegan2_names.ADA, made)
-  path.write_bytes(stored_arrays.ada_pickle(arrays, settings))
+  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  path.write_bytes(writers.ada_pickle(arrays, settings))
   opened = opening.open_checkpoint(path)
   assert (opened.network, opened.others) == ('G_ema', ('G', 'D'))
   again = opening.generator(opened, avg_latent=made.w_avg)
   assert generators.checksum(again) == generators.checksum(made)
   settings['mapping.fc0.activation'] = 'relu'
-  path.write_bytes(stored_arrays.ada_pickle(arrays, settings))
+  path.write_bytes(writers.ada_pickle(arrays, settings))
   with pytest.raises(errors.UserError) as error:
     opening.open_checkpoint(path)
   assert str(error.value) == (
@@ -361,21 +364,21 @@ def test_every_kind_of_ada_pickle_is_opened(tmp_path, options):
 )
 def test_every_kind_of_tensorflow_pickle_is_opened(tmp_path, names_of, options):
   made = small.generator(**options)
-  arrays = stored_arrays.of(names_of, made)
+  arrays = checkpoints.state_dict(names_of, made)
   path = tmp_path / 'network.pkl'
-  path.write_bytes(stored_arrays.tensorflow_pickle(arrays, resolution=16))
+  path.write_bytes(writers.tensorflow_pickle(arrays, resolution=16))
   opened = opening.open_checkpoint(path)
   assert opened.architecture == made.architecture
   key = 'G_synthesis/8x8/Conv1/bias'
   bad = {**arrays, key: np.zeros(7, np.float32)}
-  path.write_bytes(stored_arrays.tensorflow_pickle(bad))
+  path.write_bytes(writers.tensorflow_pickle(bad))
   with pytest.raises(errors.UserError) as error:
     opening.open_checkpoint(path)
   assert str(error.value) == (
     f'{path} (Gs): {key} has shape (7,); expected (5,).'
   )
   bad = {**arrays, 'G_mapping/LabelConcat/weight': np.ones((4, 8), np.float32)}
-  path.write_bytes(stored_arrays.tensorflow_pickle(bad))
+  path.write_bytes(writers.tensorflow_pickle(bad))
   with pytest.raises(errors.UserError, match=r'conditional.*LabelConcat'):
     opening.open_checkpoint(path)
 
@@ -481,6 +484,6 @@ def test_state_dicts_need_not_be_wrapped(tmp_path):
 def test_tensorflow_arrays_are_opened_too():
   made = small.generator(kind=stylegan2.StyleGAN2)
   opened = opening.open_arrays(
-    stored_arrays.of(tensorflow_names.STYLEGAN2, made)
+    checkpoints.state_dict(tensorflow_names.STYLEGAN2, made)
   )
   assert opened.architecture == made.architecture

@@ -3,12 +3,12 @@ import pathlib
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import naming, stylegan2_names
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan2
 from tests import small
-from tests.checkpoints import arrays as stored_arrays
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'
 _TWO = stylegan2.StyleGAN2
@@ -57,7 +57,7 @@ def test_editgan_arrays_give_the_images_of_their_reference():
 
 @pytest.fixture(scope='module')
 def ada():
-  return stored_arrays.of(stylegan2_names.ADA, small.generator(kind=_TWO))
+  return checkpoints.state_dict(stylegan2_names.ADA, small.generator(kind=_TWO))
 
 
 def _settings(**others):
@@ -138,7 +138,9 @@ def test_latents_of_two_sizes_are_refused(ada):
 
 
 def test_convolutions_with_a_gap_are_refused():
-  arrays = stored_arrays.of(stylegan2_names.EDITGAN, small.generator(kind=_TWO))
+  arrays = checkpoints.state_dict(
+    stylegan2_names.EDITGAN, small.generator(kind=_TWO)
+  )
   less = {k: v for k, v in arrays.items() if not k.startswith('convs.2.')}
   with pytest.raises(errors.UserError, match='convolutions 0, 1, 3'):
     naming.read(stylegan2_names.EDITGAN, less)

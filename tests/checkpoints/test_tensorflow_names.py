@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
+from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import naming, tensorflow_names
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
-from tests.checkpoints import arrays as stored_arrays
 
 
 def _arrays(names_of, kind, **options):
   generator = small.generator(kind=kind, **options)
-  return generator, stored_arrays.of(names_of, generator)
+  return generator, checkpoints.state_dict(names_of, generator)
 
 
 @pytest.fixture

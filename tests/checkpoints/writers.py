@@ -1,26 +1,11 @@
-"""Official pickles, written the way their programs write them.
+"""Official pickles, written the way their programs write them."""
 
-Python's pickler writes a class by its module's name, so the modules pretend:
-for as long as a pickle takes, they are in `sys.modules`.
-"""
-
-import contextlib
-import pickle
-import sys
-import types
-from collections import OrderedDict
-from unittest import mock
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from tests.checkpoints import pickles
-
-SOURCE = 'raise SystemExit("The source code of a checkpoint was run.")'
-
-
-def _pretend(value, module, name):
-  value.__module__, value.__name__, value.__qualname__ = module, name, name
-  return value
+from benchmarks import checkpoints
 
 
 class _Network:
@@ -31,54 +16,12 @@ class _Network:
     return self._state
 
 
-class _EasyDict(dict):
-  pass
-
-
-def _function(module, name):
-  return _pretend(lambda *_: None, module, name)
-
-
-_NETWORK = _pretend(_Network, 'dnnlib.tflib.network', 'Network')
-_EASY_DICT = _pretend(_EasyDict, 'dnnlib.util', 'EasyDict')
-_REBUILD = _function('torch._utils', '_rebuild_tensor_v2')
-_PARAMETER = _function('torch._utils', '_rebuild_parameter')
-_STORAGE = _function('torch.storage', '_load_from_bytes')
-_PERSISTENT = _function(
-  'torch_utils.persistence', '_reconstruct_persistent_obj'
-)
-
-
-_PRETENDED = (_NETWORK, _EASY_DICT, _REBUILD, _PARAMETER, _STORAGE, _PERSISTENT)
-
-
-class _Call:
-  """Pickled as a call."""
-
-  def __init__(self, function, *arguments):
-    self._reduced = function, arguments
-
-  def __reduce__(self):
-    return self._reduced
-
-
-@contextlib.contextmanager
-def _modules():
-  modules = {}
-  for value in _PRETENDED:
-    parts = value.__module__.split('.')
-    for i in range(1, len(parts) + 1):
-      name = '.'.join(parts[:i])
-      modules.setdefault(name, types.ModuleType(name))
-    setattr(modules[value.__module__], value.__name__, value)
-  with mock.patch.dict(sys.modules, modules):
-    yield
+_NETWORK = checkpoints.pretend(_Network, 'dnnlib.tflib.network', 'Network')
 
 
 def dumps(value, protocol):
-  """Pickles what the functions below make."""
-  with _modules():
-    return pickle.dumps(value, protocol)
+  """Pickles networks of either program."""
+  return checkpoints.dumps(value, protocol, [_NETWORK])
 
 
 def by_old_numpy(data):
@@ -105,14 +48,14 @@ def tensorflow_network(
     easy: keep dicts as the `EasyDict`s of some versions.
     **kwargs: what it was built with.
   """
-  kind = _EASY_DICT if easy else dict
+  kind = checkpoints.EasyDict if easy else dict
   return _NETWORK(
     {
       'version': 4,
       'name': name,
       'static_kwargs': kind(kwargs),
       'components': kind(components or {}),
-      'build_module_src': SOURCE,
+      'build_module_src': checkpoints.SOURCE,
       'build_func_name': function,
       'variables': list(variables.items()),
     }
@@ -150,67 +93,15 @@ def tensorflow_generator(name='Gs', easy=False):
   )
 
 
-def storage(values):
-  """Values [size] as a nested file."""
-  where = pickles.storage(values.size).removesuffix(b'tQ') + b'NtQ'
-  return _Call(
-    _STORAGE,
-    pickles.legacy_file(where, {'0': (values.size, values.tobytes())}),
-  )
-
-
-def tensor(array, where=None):
-  strides = tuple(n // array.itemsize for n in array.strides)
-  return _Call(
-    _REBUILD,
-    where or storage(array.ravel()),
-    0,
-    array.shape,
-    strides,
-    False,
-    OrderedDict(),
-  )
-
-
-def parameter(array, where=None):
-  return _Call(_PARAMETER, tensor(array, where), True, OrderedDict())
-
-
-def module(
-  class_name, parameters=None, buffers=None, modules=None, passing=(), **rest
-):
-  """A module of StyleGAN2-ADA; `passing` buffers are not in its state dict."""
-  return _Call(
-    _PERSISTENT,
-    {
-      'type': 'class',
-      'version': 6,
-      'module_src': SOURCE,
-      'class_name': class_name,
-      'state': {
-        'training': False,
-        '_parameters': OrderedDict(parameters or {}),
-        '_buffers': OrderedDict(buffers or {}),
-        '_non_persistent_buffers_set': set(passing),
-        '_backward_hooks': OrderedDict(),
-        '_modules': OrderedDict(modules or {}),
-        '_init_args': (),
-        '_init_kwargs': _EASY_DICT(),
-        **rest,
-      },
-    },
-  )
-
-
 def persistence_generator():
   """A generator of four tensors."""
   weight = np.arange(6, dtype=np.float32).reshape(2, 3)
-  layer = module(
+  layer = checkpoints.module(
     'SynthesisLayer',
-    parameters={'weight': parameter(weight), 'bias': None},
+    parameters={'weight': checkpoints.parameter(weight), 'bias': None},
     buffers={
-      'noise_const': tensor(np.full((2, 2), 3, np.float32)),
-      'passing': tensor(np.zeros(1, np.float32)),
+      'noise_const': checkpoints.tensor(np.full((2, 2), 3, np.float32)),
+      'passing': checkpoints.tensor(np.zeros(1, np.float32)),
     },
     passing=['passing'],
     conv_clamp=256,
@@ -218,12 +109,17 @@ def persistence_generator():
     activation='lrelu',
     sizes=[4, 8],
   )
-  return module(
+  return checkpoints.module(
     'Generator',
-    buffers={'w_avg': tensor(np.arange(2, dtype=np.float32))},
-    modules={'synthesis': module('S', modules={'conv': layer}), 'none': None},
+    buffers={'w_avg': checkpoints.tensor(np.arange(2, dtype=np.float32))},
+    modules={
+      'synthesis': checkpoints.module('S', modules={'conv': layer}),
+      'none': None,
+    },
     c_dim=0,
-    _init_kwargs=_EASY_DICT(c_dim=0, mapping_kwargs=_EASY_DICT(num_layers=2)),
+    _init_kwargs=checkpoints.EasyDict(
+      c_dim=0, mapping_kwargs=checkpoints.EasyDict(num_layers=2)
+    ),
   )
 
 
@@ -231,6 +127,51 @@ def persistence_file():
   return {
     'training_set_kwargs': {'path': 'x.zip', 'xflip': False},
     'G_ema': persistence_generator(),
-    'D': module('Discriminator'),
+    'D': checkpoints.module('Discriminator'),
     'augment_pipe': None,
   }
+
+
+def ada_pickle(
+  arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]
+) -> bytes:
+  """A file of StyleGAN2-ADA.
+
+  Args:
+    arrays: state dict of its G_ema.
+    settings: attributes of modules under dotted names.
+  """
+  tree = {
+    'training_set_kwargs': {'resolution': 16},
+    'G': checkpoints.module('Generator'),
+    'D': checkpoints.module('Discriminator'),
+    'G_ema': checkpoints.network('Generator', arrays, settings),
+    'augment_pipe': None,
+  }
+  return checkpoints.dumps(tree, 3)
+
+
+def tensorflow_pickle(
+  arrays: Mapping[str, np.ndarray], **settings: Any
+) -> bytes:
+  """A file of the official TensorFlow code.
+
+  Args:
+    arrays: variables of its Gs.
+    **settings: what it was built with.
+  """
+  components = {
+    component: tensorflow_network(
+      f'G_{component}',
+      f'G_{component}',
+      checkpoints.below(arrays, f'G_{component}/'),
+      **settings,
+    )
+    for component in ('synthesis', 'mapping')
+  }
+  own = {key: value for key, value in arrays.items() if '/' not in key}
+  networks = tuple(
+    tensorflow_network(name, 'G_main', own, components, **settings)
+    for name in ('G', 'D', 'Gs')
+  )
+  return dumps(networks, 2)
