@@ -1,10 +1,7 @@
 """From a checkpoint of any format to a labelled dataset, by the commands."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +12,7 @@ from PIL import Image
 
 from dgan_jax import files
 from launch import command, generate, sample, train_interpreter
+from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _MINI = _ROOT / 'tests' / 'goldens' / 'mini_ckpt'
@@ -43,15 +41,9 @@ def _paint(image):
 )
 def test_a_file_becomes_a_labelled_dataset(tmp_path, file):
   paint, workdir = tmp_path / 'paint', tmp_path / 'out'
-  done = subprocess.run(
-    [
-      *(sys.executable, '-m', 'launch.convert', f'--input={_MINI / file}'),
-      *(f'--output={tmp_path / "generator"}', '--num_images=0'),
-    ],
-    cwd=_ROOT,
-    env=os.environ,
-    capture_output=True,
-    text=True,
+  done = terminal.run(
+    *('launch.convert', f'--input={_MINI / file}', '--num_images=0'),
+    f'--output={tmp_path / "generator"}',
   )
   assert done.returncode == 0, done.stderr
   (tmp_path / 'schema.json').write_text(json.dumps(_SCHEMA))

@@ -1,15 +1,11 @@
-import os
-import pathlib
+import functools
 import re
-import subprocess
-import sys
 
 import pytest
 
 from dgan_jax import errors, progress
 from launch import command
-
-_ROOT = pathlib.Path(__file__).parents[2]
+from tests.launch import terminal
 
 _COMMAND = '''"""Does what it is told.
 
@@ -44,17 +40,7 @@ command.run_config(main)
 def run(tmp_path):
   path = tmp_path / 'command.py'
   path.write_text(_COMMAND)
-
-  def run_command(*args):
-    return subprocess.run(
-      [sys.executable, path, *args],
-      cwd=_ROOT,
-      env={**os.environ, 'PYTHONPATH': str(_ROOT)},
-      capture_output=True,
-      text=True,
-    )
-
-  return run_command
+  return functools.partial(terminal.run, path)
 
 
 def test_a_config_and_overrides_reach_the_command(run):

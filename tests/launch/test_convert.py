@@ -1,7 +1,6 @@
+import functools
 import os
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 from dgan_jax.checkpoints import opening, store, torch_format
 from dgan_jax.generators import generator as generators
 from tests.checkpoints import pickles
+from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _MINI = _ROOT / 'tests' / 'goldens' / 'mini_ckpt'
@@ -19,16 +19,7 @@ _AVG_LATENT = f'--avg_latent={_MINI / "avg_latent_stylegan1.npy"}'
 
 @pytest.fixture
 def convert():
-  def run(*args):
-    return subprocess.run(
-      [sys.executable, '-m', 'launch.convert', *map(str, args)],
-      cwd=_ROOT,
-      env=os.environ,
-      capture_output=True,
-      text=True,
-    )
-
-  return run
+  return functools.partial(terminal.run, 'launch.convert')
 
 
 def _refused(done, *words):

@@ -1,28 +1,16 @@
 """The commands end to end, on the tiny config."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import tensorflow_datasets as tfds
 
 from dgan_jax import errors, files
 from launch import command, generate, train_interpreter
+from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
-
-
-def _run(*args):
-  return subprocess.run(
-    [sys.executable, '-m', *args],
-    cwd=_ROOT,
-    env={**os.environ, 'XLA_FLAGS': ''},
-    capture_output=True,
-    text=True,
-  )
 
 
 @pytest.fixture
@@ -34,7 +22,9 @@ def config():
 def finished(tmp_path_factory):
   """What the demo printed, and its folder."""
   workdir = tmp_path_factory.mktemp('demo')
-  done = _run('launch.demo', '--config=configs/tiny.py', f'--workdir={workdir}')
+  done = terminal.run(
+    'launch.demo', '--config=configs/tiny.py', f'--workdir={workdir}'
+  )
   assert done.returncode == 0, done.stderr
   return done.stdout, workdir
 
@@ -148,6 +138,6 @@ def test_a_value_that_makes_no_sense_is_refused(
 
 @pytest.mark.parametrize('name', ['demo', 'generate', 'train_interpreter'])
 def test_help_ends_with_an_example(name):
-  done = _run(f'launch.{name}', '--help')
+  done = terminal.run(f'launch.{name}', '--help')
   assert done.returncode == 0
   assert f'python -m launch.{name}' in done.stdout.partition('Example:')[2]

@@ -1,25 +1,15 @@
 """In processes of their own, for other commands have flags of these names."""
 
-import pathlib
-import subprocess
-import sys
+import functools
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from dgan_jax.domains import rendered_car
+from tests.launch import terminal
 
-_ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(*args):
-  return subprocess.run(
-    [sys.executable, '-m', 'launch.render', *args],
-    cwd=_ROOT,
-    capture_output=True,
-    text=True,
-  )
+run = functools.partial(terminal.run, 'launch.render')
 
 
 def read(path):

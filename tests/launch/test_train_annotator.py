@@ -2,11 +2,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dgan_jax import annotations, errors, files, manifest, visualize
 from dgan_jax.annotator import network, perturbation, training
 from dgan_jax.domains import rendered_car
 from launch import checkpoint, command, train_annotator
+from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _PATH = _ROOT / 'configs' / 'annotator_rendered_car.py'
@@ -109,14 +109,8 @@ def test_interrupted_and_started_again_it_ends_with_the_same_bits(
   assert whole == broken
 
 
-def _annotate(*args):
-  """In a process of its own, for its flags are its own."""
-  return subprocess.run(
-    [sys.executable, '-m', 'launch.annotate', *args],
-    cwd=_ROOT,
-    capture_output=True,
-    text=True,
-  )
+# In a process of its own, for its flags are its own.
+_annotate = functools.partial(terminal.run, 'launch.annotate')
 
 
 def test_samples_are_labelled_as_a_person_would(finished, tmp_path):
