@@ -166,7 +166,7 @@ def _compiler_options() -> dict[str, str] | None:
     'xla_cpu_experimental_ynn_fusion_type': ','.join(
       f'LIBRARY_FUSION_TYPE_{kind}' for kind in kinds
     ),
-    'xla_disable_hlo_passes': 'optimization-barrier-expander',
+    'xla_disable_hlo_passes': 'cse_barrier_expander',
   }
   try:
     jax.jit(jax.lax.optimization_barrier, compiler_options=options)(0.0)

@@ -134,15 +134,12 @@ def penalty_step(
   keys = _sample_keys(state, batch, rng.stream(key, 'penalty'))
   reals = gradients_lib.reals(recipe, batch, keys)
 
-  def penalty(params: Any) -> chex.Array:
-    def score(images: chex.Array) -> chex.Array:
-      images = gradients_lib.changed(recipe, state, images, keys, 'reals')
-      return recipe.discriminator.score(params, images)
-
-    return losses.r1_penalty(score, reals)
+  def score(params: Any, images: chex.Array) -> chex.Array:
+    images = gradients_lib.changed(recipe, state, images, keys, 'reals')
+    return recipe.discriminator.score(params, images)
 
   weight = options.r1_interval * options.r1_gamma / 2
-  value, gradient = mean(jax.value_and_grad(penalty)(state.discriminator))
+  value, gradient = mean(losses.r1_penalty(score, state.discriminator, reals))
   gradient = jax.tree.map(lambda x: weight * x, gradient)
   # The step was counted already.
   rate = learning_rate(options, state.step - 1)

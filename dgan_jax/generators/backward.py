@@ -35,10 +35,20 @@ def _forward(
 def _backward(
   function: Product, inputs: tuple[chex.Array, chex.Array], slope: chex.Array
 ) -> tuple[chex.Array, chex.Array]:
-  x, slope = lax.optimization_barrier((inputs[0], slope))
-  _, pull = jax.vjp(function, x, inputs[1])
-  result: tuple[chex.Array, chex.Array] = lax.optimization_barrier(pull(slope))
-  return result
+  x, kernel = inputs
+  x_gradient: chex.Array = jax.vjp(lambda x: function(x, kernel), x)[1](slope)[
+    0
+  ]
+  return x_gradient, kernel_gradient(function, x, kernel, slope)
+
+
+def kernel_gradient(
+  function: Product, x: chex.Array, kernel: chex.Array, slope: chex.Array
+) -> chex.Array:
+  """The gradient by the kernel, where that of function(x, kernel) is slope."""
+  x, slope = lax.optimization_barrier((x, slope))
+  _, pull = jax.vjp(lambda kernel: function(x, kernel), kernel)
+  return lax.optimization_barrier(pull(slope)[0])
 
 
 product.defvjp(_forward, _backward)

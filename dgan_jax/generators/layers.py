@@ -32,7 +32,10 @@ def precision(dtype: chex.ArrayDType) -> lax.Precision:
 
 def dense(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """[..., in] times [in, out]."""
-  return jnp.matmul(x, kernel, precision=precision(x.dtype))
+  # As a matrix: XLA would transpose a stack of them for the kernel's gradient.
+  rows = x.reshape(-1, x.shape[-1])
+  y = jnp.matmul(rows, kernel, precision=precision(x.dtype))
+  return y.reshape(*x.shape[:-1], -1)
 
 
 def dense_in_parts(x: chex.Array, kernel: chex.Array) -> chex.Array:

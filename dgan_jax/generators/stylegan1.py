@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from dgan_jax import features
-from dgan_jax.generators import layers, resolutions
+from dgan_jax.generators import backward, layers, resolutions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,9 +138,9 @@ class Convolution(nn.Module):
     if self.flip:
       kernel = kernel[::-1, ::-1]
     if self.upsample:
-      x = layers.blur(layers.upsample_conv(x, kernel))
+      x = layers.blur(backward.product(layers.upsample_conv, x, kernel))
     else:
-      x = layers.conv(x, kernel)
+      x = backward.product(layers.conv, x, kernel)
     return layers.add_channels(x, bias)
 
 

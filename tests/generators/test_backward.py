@@ -37,6 +37,8 @@ def test_gradients_stay_so_where_barriers_are_kept():
     return jax.grad(_fast, (0, 1))(*state), mean(batch)
 
   spread = parallel.spread_step(step, jax.devices()[:1])
+  compiled = spread.lower((_X, _KERNEL), jnp.zeros(1)).compile()
+  assert 'opt-barrier(' in compiled.as_text()
   found, _ = spread((_X + 0, _KERNEL + 0), jnp.zeros(1))
   _assert_near(found, jax.jit(jax.grad(_plain, (0, 1)))(_X, _KERNEL))
 
