@@ -11,6 +11,7 @@ from typing import Any
 
 import chex
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -60,18 +61,40 @@ class ResidualDiscriminator:
     Raises:
       ValueError: more images than one group, and not a number of whole groups.
     """
+    return self.head(params, self.trunk(params, images, dtype), dtype)
+
+  def trunk(
+    self,
+    params: Any,
+    images: chex.Array,
+    dtype: chex.ArrayDType = jnp.float32,
+  ) -> chex.Array:
+    """The part of `score` in which every image is by itself: to [batch, 4, 4,
+    channels[0]]."""
     size = self.resolution
     chex.assert_shape(images, (None, size, size, 3))
-    result: Any = _Network(self, dtype).apply({'params': params}, images)
+    result: Any = _Trunk(self, dtype).apply({'params': params}, images)
+    return result
+
+  def head(
+    self,
+    params: Any,
+    x: chex.Array,
+    dtype: chex.ArrayDType = jnp.float32,
+  ) -> chex.Array:
+    """The rest of `score`, where the images of a group meet."""
+    result: Any = _Head(self, dtype).apply({'params': params}, x)
     return result
 
   def init(self, key: chex.PRNGKey) -> Any:
     """Random parameters: weights standard normal, biases zero."""
     images = jnp.zeros((1, self.resolution, self.resolution, 3))
-    return _Network(self).init(key, images)['params']
+    trunk_key, head_key = jax.random.split(key)
+    x, trunk = _Trunk(self).init_with_output(trunk_key, images)
+    return {**trunk['params'], **_Head(self).init(head_key, x)['params']}
 
 
-class _Network(nn.Module):
+class _Trunk(nn.Module):
   architecture: ResidualDiscriminator
   dtype: chex.ArrayDType = jnp.float32
 
@@ -87,10 +110,21 @@ class _Network(nn.Module):
       strict=True,
     ):
       x = Block(size, self.dtype, name=f'block_{resolution}')(x)
+    return x
+
+
+class _Head(nn.Module):
+  architecture: ResidualDiscriminator
+  dtype: chex.ArrayDType = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: chex.Array) -> chex.Array:
+    architecture = self.architecture
+    size = architecture.channels[0]
     x = append_variety(x, architecture.group_size)
-    x = activate(Convolution(sizes[-1], dtype=self.dtype, name='conv')(x))
+    x = activate(Convolution(size, dtype=self.dtype, name='conv')(x))
     x = x.reshape(x.shape[0], -1)
-    dense = layers.EqualizedDense(sizes[-1], dtype=self.dtype, name='dense')
+    dense = layers.EqualizedDense(size, dtype=self.dtype, name='dense')
     logits = layers.EqualizedDense(1, name='logit')(
       activate(dense(x)).astype(jnp.float32)
     )
@@ -185,9 +219,14 @@ def append_variety(x: chex.Array, group_size: int) -> chex.Array:
   return jnp.concatenate([x, channel.astype(x.dtype)], axis=-1)
 
 
+@jax.custom_vjp
 def downsample(x: chex.Array) -> chex.Array:
   """The filter [1, 3, 3, 1] / 8 along both axes, zero-padded, then every
   second pixel: [batch, 2h, 2w, c] to [batch, h, w, c]."""
+  return _downsample(x)
+
+
+def _downsample(x: chex.Array) -> chex.Array:
   for axis in (1, 2):
     size = x.shape[axis] // 2
     pad = [(0, 0)] * x.ndim
@@ -201,6 +240,15 @@ def downsample(x: chex.Array) -> chex.Array:
   return x
 
 
+# Transposed, it is StyleGAN2's upsampling but for a factor of two along each
+# axis. Left to JAX, a gradient would be padded once for each tap.
+downsample.defvjp(
+  lambda x: (_downsample(x), None),
+  lambda _, slope: (layers.upsample(slope) / 4,),
+)
+
+
+@jax.custom_vjp
 def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """The filter [1, 3, 3, 1] / 8 along both axes, then a 3x3 convolution at
   every second pixel.
@@ -212,6 +260,34 @@ def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   Returns:
     [batch, h, w, out].
   """
+  return _strided_conv(_blur(x), kernel)
+
+
+def _downsampling_conv_forward(
+  x: chex.Array, kernel: chex.Array
+) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
+  blurred = _blur(x)
+  return _strided_conv(blurred, kernel), (blurred, kernel)
+
+
+def _downsampling_conv_backward(
+  saved: tuple[chex.Array, chex.Array], slope: chex.Array
+) -> tuple[chex.Array, chex.Array]:
+  """Its transpose is StyleGAN2's upsampling convolution, as above."""
+  blurred, kernel = saved
+  x_gradient = layers.transposed_conv(slope, kernel.transpose(0, 1, 3, 2)) / 4
+  return x_gradient, backward.kernel_gradient(
+    _strided_conv, blurred, kernel, slope
+  )
+
+
+downsampling_conv.defvjp(
+  _downsampling_conv_forward, _downsampling_conv_backward
+)
+
+
+def _blur(x: chex.Array) -> chex.Array:
+  """[batch, h, w, c] to [batch, h + 1, w + 1, c]."""
   for axis in (1, 2):
     size = x.shape[axis] + 1
     pad = [(0, 0)] * x.ndim
@@ -219,7 +295,7 @@ def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
     padded = jnp.pad(x, pad)
     taps = [lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(4)]
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
-  return backward.product(_strided_conv, x, kernel)
+  return x
 
 
 def _strided_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:

@@ -11,7 +11,8 @@ from dgan_jax import rng
 from dgan_jax.gan import augmentation, losses
 from dgan_jax.gan import state as state_lib
 
-_LEAST_LOGIT = -30.0
+# Beyond, slopes and their quotients would leave float32's range.
+_LARGEST_LOGIT = 30.0
 
 
 @flax.struct.dataclass
@@ -41,10 +42,14 @@ def in_one_pass(
 ) -> Gradients:
   """Gradients of both losses from one pass of the fakes.
 
-  The losses' gradients at a fake differ by a factor, that of their slopes at
-  its logit. So what the discriminator's loss sends back to the fakes, with
-  every sample rescaled, is what the generator's would; but for the variety of
-  a group, where samples meet.
+  As far as samples don't meet, the losses' gradients at a fake differ by a
+  factor, the quotient of their slopes at its logit. So one of them is sent
+  back through the discriminator's trunk, and with every sample rescaled it is
+  the other. In the head they do meet, through the variety of their group; it
+  is small and both gradients pass through it. Of the two, the one is sent on
+  that rescaling makes smaller (the generator's, where the fake is taken for
+  one): what a sample got from its group is then at most weakened in the
+  other, never blown up.
 
   Args:
     recipe: networks and options.
@@ -52,25 +57,43 @@ def in_one_pass(
     batch: reals.
     keys: of the samples, [n].
   """
+  discriminator, dtype = recipe.discriminator, jnp.dtype(recipe.options.dtype)
   fakes, pull_generator, w = jax.vjp(
     lambda params: _fakes(recipe, params, keys), state.generator, has_aux=True
   )
-  logits, pull_discriminator = jax.vjp(
-    lambda params, images: _score(recipe, state, params, images, keys, 'fakes'),
+
+  def trunk(params: Any, images: chex.Array) -> chex.Array:
+    images = changed(recipe, state, images, keys, 'fakes')
+    return discriminator.trunk(params, images, dtype)
+
+  x, pull_trunk = jax.vjp(trunk, state.discriminator, fakes)
+  logits, pull_head = jax.vjp(
+    lambda params, x: discriminator.head(params, x, dtype),
     state.discriminator,
-    fakes,
+    x,
   )
-  # Lower, the slope and what follows from it would leave float32's range.
-  bounded = jnp.maximum(logits, _LEAST_LOGIT)
-  slopes = jax.nn.sigmoid(bounded) / len(logits)
-  fake_gradient, image_gradient = pull_discriminator(slopes)
-  # -sigmoid(-x) / sigmoid(x)
-  factors = -jnp.exp(-bounded)[:, None, None, None]
-  (generator_gradient,) = pull_generator(image_gradient * factors)
+  bounded = jnp.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
+  head_gradient, x_gradient = pull_head(jax.nn.sigmoid(bounded) / len(logits))
+  _, x_pull = pull_head(-jax.nn.sigmoid(-bounded) / len(logits))
+
+  def each(factors: chex.Array, x: chex.Array) -> chex.Array:
+    return factors.astype(x.dtype)[:, None, None, None] * x
+
+  # The generator's slope is -exp(-logit) times the discriminator's.
+  seen_through = (bounded <= 0)[:, None, None, None]
+  x_gradient = jnp.where(
+    seen_through, each(-jnp.exp(bounded), x_pull), x_gradient
+  )
+  trunk_gradient, image_gradient = pull_trunk(x_gradient)
+  (generator_gradient,) = pull_generator(
+    each(-jnp.exp(-bounded), image_gradient)
+  )
   real_logits, real_gradient = _real_gradient(recipe, state, batch, keys)
   return Gradients(
     generator_gradient,
-    jax.tree.map(jnp.add, fake_gradient, real_gradient),
+    jax.tree.map(
+      lambda *parts: sum(parts), trunk_gradient, head_gradient, real_gradient
+    ),
     real_logits,
     logits,
     w,

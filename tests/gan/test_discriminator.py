@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -42,6 +43,10 @@ def _filtered(x):
   )
 
 
+def _kernel():
+  return jnp.asarray(np.random.default_rng(1).normal(size=(3, 3, 3, 5)), 'f')
+
+
 def test_downsampling_filters_and_drops_every_second_pixel():
   x = _images(2, 8)
   np.testing.assert_allclose(
@@ -49,20 +54,45 @@ def test_downsampling_filters_and_drops_every_second_pixel():
   )
 
 
-@pytest.mark.parametrize('size', [4, 8])
-def test_the_downsampling_convolution_is_a_filter_and_a_strided_one(size):
-  x = _images(2, size)
-  kernel = jnp.asarray(np.random.default_rng(1).normal(size=(3, 3, 3, 5)), 'f')
-  slow = lax.conv_general_dilated(
+def _slow_downsample(x):
+  return _filtered(x)[:, 1::2, 1::2]
+
+
+def _slow_downsampling_conv(x, kernel):
+  return lax.conv_general_dilated(
     _filtered(x),
     kernel,
     (2, 2),
     'VALID',
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
   )
+
+
+@pytest.mark.parametrize('size', [4, 8])
+def test_the_downsampling_convolution_is_a_filter_and_a_strided_one(size):
+  x, kernel = _images(2, size), _kernel()
   fast = discriminators.downsampling_conv(x, kernel)
   assert fast.shape == (2, size // 2, size // 2, 5)
-  np.testing.assert_allclose(fast, slow, atol=1e-5)
+  np.testing.assert_allclose(
+    fast, _slow_downsampling_conv(x, kernel), atol=1e-5
+  )
+
+
+@pytest.mark.parametrize('size', [4, 8])
+def test_what_downsamples_has_the_gradients_that_jax_would_find(size):
+  x, kernel = _images(2, size), _kernel()
+  for fast, slow, inputs in (
+    (discriminators.downsample, _slow_downsample, (x,)),
+    (
+      discriminators.downsampling_conv,
+      _slow_downsampling_conv,
+      (x, kernel),
+    ),
+  ):
+    y, pull = jax.vjp(fast, *inputs)
+    slope = jnp.asarray(np.random.default_rng(2).normal(size=y.shape), 'f')
+    expected = jax.vjp(slow, *inputs)[1](slope)
+    chex.assert_trees_all_close(pull(slope), expected, atol=1e-5)
 
 
 def test_the_variety_is_the_mean_deviation_of_a_group():
