@@ -3,6 +3,7 @@
 import collections
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 
@@ -83,7 +84,9 @@ def _in_processes(
   domain: Domain, indices: Sequence[int], processes: int
 ) -> Iterator[Rendered]:
   context = multiprocessing.get_context('spawn')
-  pool = futures.ProcessPoolExecutor(processes, mp_context=context)
+  pool = futures.ProcessPoolExecutor(
+    processes, mp_context=context, initializer=_serve_parent
+  )
   waiting: collections.deque[futures.Future[list[Rendered]]]
   waiting = collections.deque()
   try:
@@ -96,6 +99,20 @@ def _in_processes(
       yield from waiting.popleft().result()
   finally:
     pool.shutdown(cancel_futures=True)
+
+
+def _serve_parent() -> None:
+  """Leaves the CPUs to whoever waits for the pictures, and ends with them:
+  a killed parent would leave this process waiting for ever."""
+  os.nice(10)
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+
+  def watch() -> None:
+    parent.join()
+    os._exit(0)
+
+  threading.Thread(target=watch, daemon=True).start()
 
 
 def _usable_cpus() -> int:

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -49,3 +54,35 @@ def test_an_error_in_a_process_reaches_the_caller():
 def test_no_process_at_all_is_refused():
   with pytest.raises(errors.UserError, match='0 processes cannot render'):
     list(batches.render_range(DOMAIN, [0], processes=0))
+
+
+def test_processes_end_when_who_waits_for_them_is_killed():
+  """Who asks for pictures, and says which processes draw them."""
+  script = (
+    'import itertools, multiprocessing\n'
+    'from dgan_jax.domains import batches, rendered_car\n'
+    "if __name__ == '__main__':\n"
+    "  domain = rendered_car.Domain('three_quarter', 32)\n"
+    '  for one in batches.render_range(domain, range(10**6), 2):\n'
+    '    children = multiprocessing.active_children()\n'
+    '    print(*(child.pid for child in children), flush=True)\n'
+  )
+  with subprocess.Popen(
+    [sys.executable, '-W', 'ignore', '-c', script], stdout=subprocess.PIPE
+  ) as parent:
+    assert parent.stdout
+    children = [int(pid) for pid in parent.stdout.readline().split()]
+    parent.kill()
+  assert len(children) == 2
+  deadline = time.monotonic() + 20
+  while any(map(_runs, children)) and time.monotonic() < deadline:
+    time.sleep(0.1)
+  assert not any(map(_runs, children))
+
+
+def _runs(pid):
+  try:
+    os.kill(pid, 0)
+  except ProcessLookupError:
+    return False
+  return True
