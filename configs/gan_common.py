@@ -69,6 +69,11 @@ def get_config() -> ConfigDict:
   schedule.grid_images = 40
   # Images on either side of the Frechet distance; 0: none is measured.
   config.evaluation_images = 2_000
+  # What it compares. 'pixels': images reduced to 8x8, for any; the features of
+  # an annotator that knows such images: 'bundled' (rendered cars of 64 px), or
+  # the folder of one (see launch/train_annotator.py); or those of the FID's
+  # Inception: a path of pt_inception-2015-12-05-6726825d.pth of pytorch-fid.
+  config.features = 'pixels'
 
   # Locked here: a config that overrides a field of another name is an error.
   return config.lock()

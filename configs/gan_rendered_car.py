@@ -11,4 +11,6 @@ from configs import gan_common
 
 
 def get_config() -> gan_common.ConfigDict:
-  return gan_common.get_config()
+  config = gan_common.get_config()
+  config.features = 'bundled'
+  return config

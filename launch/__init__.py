@@ -19,5 +19,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # errors only
 # On CPUs rounding depends on the size of XLA's thread pool, which is the larger
 # of the numbers of cores and of CPU devices. A fixed one makes runs with up to
 # eight devices agree to the byte. On 2 cores, threads beyond them cost up to a
-# quarter of the labelling speed.
-os.environ.setdefault('PJRT_NPROC', str(max(os.cpu_count() or 1, 8)))
+# quarter of the speed: `command.run_config` can do without.
+FIXED_THREADS = 'PJRT_NPROC' not in os.environ
+if FIXED_THREADS:
+  os.environ['PJRT_NPROC'] = str(max(os.cpu_count() or 1, 8))

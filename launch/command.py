@@ -16,6 +16,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
+import launch
 from dgan_jax import errors, parallel, progress
 
 _CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
@@ -29,6 +30,7 @@ def run_config(
   *,
   config: str = 'rendered_car',
   workdir: str | None = None,
+  machine_independent: bool = True,
 ) -> NoReturn:
   """Runs a command that takes `--config` and `--workdir`; see `run`.
 
@@ -37,7 +39,12 @@ def run_config(
     config: name of the shipped config for when there is no `--config`.
     workdir: the folder for when there is no `--workdir`; None: it must be
       given.
+    machine_independent: whether results are to be the same bytes on machines
+      with other numbers of cores, which costs speed; see `launch/__init__.py`.
   """
+  if not machine_independent and launch.FIXED_THREADS:
+    # JAX reads it when the first array is made.
+    del os.environ['PJRT_NPROC']
   path = os.path.relpath(_CONFIGS / f'{config}.py')
   config_flags.DEFINE_config_file(
     'config', None, f'A config file. Default: configs/{config}.py'

@@ -13,14 +13,14 @@ from ml_collections.config_dict import ConfigDict as Config
 
 from dgan_jax import annotations, errors, files, rng
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotator import network
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
 
-_ASSET = (
-  pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets' / 'rendered_cars_64'
-)
+_ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
+_ASSET = _ASSETS / 'rendered_cars_64'
 _COMMANDS = 'commands.txt'
 _T = TypeVar('_T')
 
@@ -31,6 +31,12 @@ def load_generator(config: Config) -> generators.Generator:
   return store.load_generator(
     _ASSET / 'generator' if bundled else config.generator
   )
+
+
+def load_annotator(name: str) -> network.Annotator:
+  """A simulated annotator: 'bundled', or the folder of one."""
+  bundled = name == 'bundled'
+  return network.load(_ASSETS / 'rendered_car_annotator' if bundled else name)
 
 
 def load_schema(config: Config) -> schema_lib.Schema:

@@ -103,4 +103,6 @@ def _render(domain: domain_lib.Domain, use: str, count: int) -> pairs.Pairs:
 
 
 if __name__ == '__main__':
-  command.run_config(main, config='annotator_rendered_car')
+  command.run_config(
+    main, config='annotator_rendered_car', machine_independent=False
+  )

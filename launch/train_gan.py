@@ -15,7 +15,8 @@ import contextlib
 import pathlib
 
 from dgan_jax import domains, errors, rng
-from dgan_jax.gan import data, loop, quality, record
+from dgan_jax.annotator import frechet
+from dgan_jax.gan import data, inception, loop, quality, record
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
@@ -26,6 +27,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
   generator, discriminator, options = _recipe(config)
   common.note_command(workdir)
+  extract = _extractor(config)
   images = _images(config, workdir / 'images')
   with (
     contextlib.closing(images),
@@ -38,7 +40,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       images,
       workdir,
       seed=config.seed,
-      distance=_distance(config, images),
+      distance=_distance(config, extract, images),
       schedule=record.Schedule(**config.schedule),
       on_progress=on_progress,
     )
@@ -102,19 +104,42 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
     )
 
 
-def _distance(
-  config: command.Config, images: data.Images
-) -> record.Distance | None:
-  """Of a generator from the images that are there from the start."""
+def _extractor(config: command.Config) -> quality.Extractor | None:
+  """From images to the features that the config names."""
   if not config.evaluation_images:
     return None
+  name = config.features
+  if name == 'pixels':
+    return quality.coarse_pixels
+  if name.endswith('.pth'):
+    return inception.extractor(inception.load(name))
+  annotator = common.load_annotator(name)
+  size = (config.network.resolution,) * 2
+  if annotator.size != size:
+    raise errors.UserError(
+      f'config.features is {name!r}, an annotator that knows images of '
+      f'{annotator.size[0]} x {annotator.size[1]}; these are {size[0]} x '
+      f"{size[1]}. 'pixels' compares images of any size."
+    )
+  return frechet.extractor(annotator)
+
+
+def _distance(
+  config: command.Config,
+  extract: quality.Extractor | None,
+  images: data.Images,
+) -> record.Distance | None:
+  """Of a generator from the images that are there from the start."""
+  if extract is None:
+    return None
   return quality.FrechetDistance(
-    quality.coarse_pixels,
+    extract,
     images.first(images.at_first)[: images.at_first or len(images)],
+    name=f'{config.features} features',
     key=rng.stream(rng.root_key(config.seed), 'evaluation'),
     count=config.evaluation_images,
   )
 
 
 if __name__ == '__main__':
-  command.run_config(main, config='gan_rendered_car')
+  command.run_config(main, config='gan_rendered_car', machine_independent=False)

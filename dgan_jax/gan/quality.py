@@ -52,6 +52,7 @@ class FrechetDistance:
     extract: Extractor,
     reals: np.ndarray,
     *,
+    name: str,
     key: chex.PRNGKey,
     count: int = 5000,
   ):
@@ -60,9 +61,11 @@ class FrechetDistance:
     Args:
       extract: images to features.
       reals: uint8 [n, size, size, 3].
+      name: of the features.
       key: of the drawn images.
       count: how many are drawn, and at most taken of the reals.
     """
+    self.name = name
     self._extract, self._count = extract, count
     self._draw = Drawer(key)
     chosen = np.linspace(0, len(reals), min(count, len(reals)), endpoint=False)

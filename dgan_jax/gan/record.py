@@ -3,22 +3,29 @@
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
 
 import chex
 import jax
 import numpy as np
 
-from dgan_jax import files, parallel, progress, rng, visualize
+from dgan_jax import charts, files, parallel, progress, rng, visualize
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.gan import quality
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
 
-# Of a generator's images from real ones; lower is better.
-Distance = Callable[[generators.Generator], float]
+
+class Distance(Protocol):
+  """Of a generator's images from real ones; lower is better."""
+
+  @property
+  def name(self) -> str:
+    """Of the scale: distances of one name compare."""
+
+  def __call__(self, generator: generators.Generator) -> float: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Record:
     state/            checkpoint to go on from
     metrics.jsonl     and TensorBoard files
     samples/          sheets of samples of the same latents
+    distance.png      the distances of all evaluations
     ../generator/     the averaged generator, as of the last evaluation
     ../best/          that with the lowest distance from real images
 
@@ -75,7 +83,8 @@ class Record:
     self._distance = distance
     self._noise = state_lib.noise_maps(recipe.generator, key)
     self._draw = quality.Drawer(rng.stream(key, 'grid'))
-    self._best: float | None = None
+    # Images shown and the distance then, of every evaluation.
+    self._distances: list[tuple[int, float]] = []
     self._saved_at = time.monotonic()
     self._drawn_at = -float('inf')
     self._evaluated = 0
@@ -94,7 +103,9 @@ class Record:
     if not (folder / 'checkpoint.json').is_file():
       return initial
     state: state_lib.State = store.load_pytree(folder, initial)
-    self._best = store.load_metadata(folder)['best_distance']
+    metadata = store.load_metadata(folder)
+    if self._distance and metadata['measure'] == self._distance.name:
+      self._distances = [(shown, d) for shown, d in metadata['distances']]
     self._evaluated = self._evaluations(int(state.step))
     return state
 
@@ -113,7 +124,7 @@ class Record:
     found = {}
     due = last or self._evaluations(step) > self._evaluated
     if due:
-      found = self._evaluate(state)
+      found = self._evaluate(state, step)
       self._evaluated = self._evaluations(step)
     if last or now - self._drawn_at >= self._schedule.seconds_per_grid:
       self._draw_grid(state, step)
@@ -135,7 +146,11 @@ class Record:
       return
     host = jax.device_get(state)
     if all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(host)):
-      metadata = {'kind': 'gan training', 'best_distance': self._best}
+      metadata = {
+        'kind': 'gan training',
+        'measure': self._distance.name if self._distance else None,
+        'distances': self._distances,
+      }
       store.save_pytree(self._folder / 'state', host, metadata)
 
   def _evaluations(self, step: int) -> int:
@@ -143,16 +158,25 @@ class Record:
     shown = step * self._recipe.options.batch_size
     return shown // self._schedule.images_per_evaluation
 
-  def _evaluate(self, state: state_lib.State) -> dict[str, float]:
+  def _evaluate(self, state: state_lib.State, step: int) -> dict[str, float]:
     generator = self._generator(state)
     store.save_generator(self._workdir / 'generator', generator)
     if self._distance is None:
       return {}
     distance = self._distance(generator)
-    if self._best is None or distance < self._best:
+    if all(distance < before for _, before in self._distances):
       store.save_generator(self._workdir / 'best', generator)
-      self._best = distance
+    self._distances.append((step * self._recipe.options.batch_size, distance))
+    if len(self._distances) > 1:
+      self._draw_distances(self._distance.name)
     return {'distance': distance}
+
+  def _draw_distances(self, name: str) -> None:
+    shown, values = zip(*self._distances, strict=True)
+    chart = charts.LineChart(
+      {'distance': (shown, values)}, 'images shown', f'Frechet distance, {name}'
+    )
+    files.write_bytes(self._folder / 'distance.png', charts.png(chart))
 
   def _draw_grid(self, state: state_lib.State, step: int) -> None:
     shown = step * self._recipe.options.batch_size

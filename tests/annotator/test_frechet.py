@@ -74,7 +74,9 @@ def test_the_training_of_generators_measures_by_these_features():
   own = quality.Drawer(rng.root_key(0))(generator, 64)
   extract = frechet.extractor(synthetic.annotator())
   near, far = (
-    quality.FrechetDistance(extract, reals, key=rng.root_key(1), count=64)
+    quality.FrechetDistance(
+      extract, reals, name='its', key=rng.root_key(1), count=64
+    )
     for reals in (own, 255 - own)
   )
   assert near(generator) < 0.5 * far(generator)

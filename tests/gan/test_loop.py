@@ -127,22 +127,41 @@ def test_metrics_and_samples_are_there(undisturbed):
   assert sorted(sheets) == ['000000040.png', '000000160.png']
 
 
+class _Distance:
+  """Gives the values one after the other."""
+
+  def __init__(self, values, name='made up'):
+    self._values, self.name = iter(values), name
+    self.seen = []
+
+  def __call__(self, generator):
+    self.seen.append(np.asarray(generator.w_avg))
+    return float(next(self._values))
+
+
 def test_the_best_generator_is_kept_beside_the_last(tmp_path):
-  seen = []
-
-  def distance(generator):
-    seen.append(np.asarray(generator.w_avg))
-    return float([5, 2, 3, 4][len(seen) - 1])
-
+  distance = _Distance([5, 2, 3, 4])
   schedule = {'images_per_evaluation': 40}
   with pytest.raises(KeyboardInterrupt):
     _train(tmp_path, stop_at=80, distance=distance, schedule=schedule)
   _train(tmp_path, distance=distance, schedule=schedule)
   best = store.load_generator(tmp_path / 'best')
   last = store.load_generator(tmp_path / 'generator')
-  np.testing.assert_array_equal(best.w_avg, seen[1])
-  np.testing.assert_array_equal(last.w_avg, seen[3])
+  np.testing.assert_array_equal(best.w_avg, distance.seen[1])
+  np.testing.assert_array_equal(last.w_avg, distance.seen[3])
   assert [m['distance'] for m in _metrics(tmp_path).values()] == [5, 2, 3, 4]
+  assert (tmp_path / 'gan' / 'distance.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_distances_of_another_scale_are_forgotten(tmp_path):
+  schedule = {'images_per_evaluation': 40}
+  distance = _Distance([0.2, 0.1])
+  with pytest.raises(KeyboardInterrupt):
+    _train(tmp_path, stop_at=80, distance=distance, schedule=schedule)
+  other = _Distance([30, 40], 'another')
+  _train(tmp_path, distance=other, schedule=schedule)
+  best = store.load_generator(tmp_path / 'best')
+  np.testing.assert_array_equal(best.w_avg, other.seen[0])
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ def test_a_generator_is_nearer_to_its_own_images_than_to_others():
   generator = small.generator(8, (6, 4))
   own = quality.Drawer(rng.root_key(0))(generator, 300)
   key = rng.root_key(1)
-  near = quality.FrechetDistance(quality.coarse_pixels, own, key=key, count=300)
+  near = quality.FrechetDistance(
+    quality.coarse_pixels, own, name='pixels', key=key, count=300
+  )
   far = quality.FrechetDistance(
-    quality.coarse_pixels, 255 - own, key=key, count=300
+    quality.coarse_pixels, 255 - own, name='pixels', key=key, count=300
   )
   assert near(generator) < 0.5 * far(generator)
 
