@@ -23,6 +23,7 @@ FAINT: Color = (190, 194, 202)
 LINE: Color = (222, 225, 230)
 PAPER: Color = (255, 255, 255)
 BAR: Color = (91, 110, 160)
+DIFFERENT: Color = (196, 60, 20)
 
 # Black, purple, red, cream: lightness grows evenly, so that it reads the same
 # in grey and to the colour-blind.
@@ -64,6 +65,25 @@ def overlay(
   if schema.classes[0] != 'background':
     return blended
   return np.where((mask == 0)[..., None], image, blended)
+
+
+def difference_image(
+  image: np.ndarray, mask: np.ndarray, other: np.ndarray
+) -> np.ndarray:
+  """The image in pale grey, the pixels that two masks label differently in
+  colour.
+
+  Args:
+    image: uint8 [height, width, 3].
+    mask: uint8 [height, width].
+    other: uint8 [height, width].
+
+  Returns:
+    uint8 [height, width, 3].
+  """
+  pale = 160 + 0.35 * image.mean(-1, keepdims=True)
+  different = (mask != other)[..., None]
+  return np.where(different, DIFFERENT, np.rint(pale)).astype(np.uint8)
 
 
 def uncertainty_image(uncertainty: np.ndarray, maximum: float) -> np.ndarray:
@@ -162,13 +182,48 @@ def contact_sheet(
     for strip, values in zip(strips, uncertainty, strict=True):
       strip.append(uncertainty_image(values, maximum))
     heads.append('uncertainty')
+  return strip_sheet(
+    strips,
+    heads,
+    captions,
+    columns,
+    title=title,
+    schema=None if masks is None else schema,
+    labels=() if masks is None else np.unique(masks),
+    maximum=maximum if uncertainty is not None else None,
+  )
+
+
+def strip_sheet(
+  strips: Sequence[Sequence[np.ndarray]],
+  heads: Sequence[str],
+  captions: Sequence[str] | None = None,
+  columns: int | None = None,
+  *,
+  title: str = '',
+  schema: schema_lib.Schema | None = None,
+  labels: Sequence[int] | np.ndarray = (),
+  maximum: float | None = None,
+) -> Image.Image:
+  """Samples side by side, each as the same kinds of pictures.
+
+  Args:
+    strips: the pictures of every sample, uint8 [height, width, 3].
+    heads: what the kinds are called.
+    captions: a line under each sample.
+    columns: samples in a row; None: what gives a sheet of about 1,200 px.
+    title: a line at the top.
+    schema: of which there is a legend, if given.
+    labels: of its classes, those that occur.
+    maximum: of the uncertainty, of which there is a scale, if given.
+  """
   cells = [_cell(strip) for strip in strips]
   step = cells[0].width + 3 * _GAP
   columns = min(columns or max(1, round(1150 / step)), len(cells))
   footer = []
-  if masks is not None and schema is not None:
-    footer.append(_legend(schema, np.unique(masks), columns * step))
-  if uncertainty is not None and maximum is not None:
+  if schema is not None:
+    footer.append(_legend(schema, np.asarray(labels), columns * step))
+  if maximum is not None:
     footer.append(_scale(maximum))
   return _arrange(cells, captions, columns, heads, title, footer)
 

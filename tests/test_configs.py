@@ -13,12 +13,12 @@ from dgan_jax.interpreter import training
 from launch import command, common
 from tests import small
 
-# Those of other networks have fields of their own: test_gan_configs.py,
-# launch/test_train_annotator.py.
+# Others have fields of their own: test_gan_configs.py,
+# launch/test_train_annotator.py, launch/test_evaluate_labels.py.
 _SHIPPED = sorted(
   path
   for path in pathlib.Path(fields.__file__).parent.glob('[!_]*.py')
-  if not path.stem.startswith(('gan_', 'annotator_'))
+  if not path.stem.startswith(('gan_', 'annotator_', 'label_'))
 )
 
 

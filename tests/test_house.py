@@ -18,7 +18,7 @@ _ROOMS = (
   *('metrics', 'visualize', 'charts', 'report', 'masks', 'manifest'),
   'annotations',
   *('domains', 'generators', 'interpreter', 'checkpoints', 'annotator'),
-  *('factory', 'gan', 'datasets'),
+  *('factory', 'evaluation', 'gan', 'datasets'),
 )
 _MODULES = sorted(_PACKAGE.rglob('*.py'))
 

@@ -42,6 +42,17 @@ def test_background_is_not_painted_over():
   np.testing.assert_array_equal(mixed[1, 1], schema.IGNORE_COLOR)
 
 
+def test_where_two_masks_differ_there_is_colour_and_elsewhere_pale_grey():
+  images, masks, _ = samples(1)
+  other = masks[0].copy()
+  other[2, 3] ^= 1
+  picture = visualize.difference_image(images[0], masks[0], other)
+  assert tuple(picture[2, 3]) == visualize.DIFFERENT
+  grey = np.delete(picture.reshape(-1, 3), 2 * 16 + 3, axis=0).astype(int)
+  assert (grey == grey[:, :1]).all()
+  assert grey.min() >= 160
+
+
 def test_the_heat_map_grows_lighter_and_clips():
   values = np.linspace(0, 2, 201)[None].astype(np.float16)
   heat = visualize.uncertainty_image(values, maximum=1.0)

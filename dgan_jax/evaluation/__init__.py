@@ -1,0 +1,1 @@
+"""How good an interpreter's labels are, by a simulated annotator."""

@@ -1,0 +1,81 @@
+"""What the runs of an evaluation found."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dgan_jax import metrics
+from dgan_jax import schema as schema_lib
+from dgan_jax.evaluation import measuring, runs, samples
+
+
+class Outcome:
+  """All that a plan's runs found."""
+
+  def __init__(
+    self,
+    plan: runs.Plan,
+    found: Mapping[runs.Run, Mapping[str, Any]],
+    truth: samples.Truth,
+    schema: schema_lib.Schema,
+  ):
+    """`found` has what `measuring.summary` gave for every run of the plan, by
+    the `truth`, whose labels are of the `schema`."""
+    self.plan = plan
+    self.found = found
+    self.classes = schema.classes
+    self.counts = metrics.ClassCounts.of(truth.masks, schema.num_classes)
+
+  def values(
+    self,
+    *path: Any,
+    annotated: int | None = None,
+    voting: str | None = None,
+    **changes: Any,
+  ) -> np.ndarray:
+    """One figure of the reference, or of what differs from it, by seed.
+
+    Args:
+      *path: where the figure is in what was found with a voting.
+      annotated: samples, if others.
+      voting: if another.
+      **changes: of its options.
+    """
+    values = []
+    for seed in self.plan.seeds:
+      found: Any = self.found[self.plan.run(seed, annotated, **changes)]
+      for step in (voting or self.plan.voting, *path):
+        found = found[step]
+      values.append(found)
+    return np.array(values)
+
+  def by_count(self, name: str, mode: str) -> np.ndarray:
+    """A figure over the numbers of annotated samples, [counts, seeds]."""
+    return np.stack(
+      [
+        self.values(name, annotated=count, mode=mode)
+        for count in self.plan.counts
+      ]
+    )
+
+  def by_dropped(self, name: str, mode: str) -> np.ndarray:
+    """A figure of the reference over `measuring.DROPPED`, [shares, seeds]."""
+    return np.stack(
+      [
+        self.values('kept', place, name, mode=mode)
+        for place in range(len(measuring.DROPPED))
+      ]
+    )
+
+  def to_json(self) -> dict[str, Any]:
+    """All of it, as what JSON can hold."""
+    shares = self.counts.pixel_shares.tolist()
+    return {
+      'pixel_shares': dict(zip(self.classes, shares, strict=True)),
+      'runs': [
+        {'run': dataclasses.asdict(run), 'found': found}
+        for run, found in self.found.items()
+      ],
+    }

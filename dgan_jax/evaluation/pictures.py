@@ -1,0 +1,121 @@
+"""What an evaluation found, as a chart, and a sheet of samples."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+from PIL import Image
+
+from dgan_jax import charts, visualize
+from dgan_jax.evaluation import measuring, samples
+from dgan_jax.evaluation import outcome as outcome_lib
+from dgan_jax.interpreter import ensemble
+
+# Of the worst, the median and the best each.
+_SHOWN = 4
+
+
+def chart(outcome: outcome_lib.Outcome) -> bytes:
+  """Mean IoU over annotated samples and over what is left out, as a PNG."""
+  dropped = tuple(100 * share for share in measuring.DROPPED)
+  return charts.png(
+    charts.LineChart(
+      **_lines(outcome, outcome.plan.counts, outcome.by_count),
+      title='More annotated samples',
+      x_label='annotated samples',
+      y_label='mean IoU',
+      log_x=True,
+    ),
+    charts.LineChart(
+      **_lines(outcome, dropped, outcome.by_dropped),
+      title=f'Uncertain samples left out, {outcome.plan.reference} annotated',
+      x_label='percent left out, most uncertain first',
+      y_label='mean IoU of the rest',
+    ),
+  )
+
+
+def _lines(
+  outcome: outcome_lib.Outcome,
+  x: Sequence[float],
+  figures: Callable[[str, str], np.ndarray],
+) -> dict[str, Any]:
+  """A line for each mode, with the range of several seeds."""
+  series, bands = {}, {}
+  for mode in outcome.plan.all_modes:
+    values = figures('mean_iou', mode)
+    series[f'{mode} mode'] = (x, values.mean(1))
+    if values.shape[1] > 1:
+      bands[f'{mode} mode'] = (values.min(1), values.max(1))
+  return {'series': series, 'bands': bands}
+
+
+def sheet(
+  subject: samples.Subject,
+  interpreter: ensemble.Interpreter,
+  measured: measuring.Measured,
+  truth: samples.Truth,
+  voting: str,
+) -> Image.Image:
+  """The samples with the fewest and with the most pixels labelled right, and
+  those in the middle."""
+  accuracies = measured.accuracies(voting)
+  order = np.argsort(accuracies, kind='stable')
+  shown = min(_SHOWN, len(order))
+  middle = (len(order) - shown) // 2
+  groups = {
+    'worst': order[:shown],
+    'median': order[middle : middle + shown],
+    'best': order[::-1][:shown],
+  }
+  chosen = np.concatenate(list(groups.values()))
+  drawn = _label(subject, interpreter, truth.keys[chosen])
+  masks = truth.masks[chosen]
+  maximum = visualize.uncertainty_maximum(drawn['uncertainty'])
+  schema = measured.schema
+  strips = [
+    [
+      image,
+      visualize.overlay(image, mask, schema),
+      visualize.overlay(image, found, schema),
+      visualize.difference_image(image, mask, found),
+      visualize.uncertainty_image(doubt, maximum),
+    ]
+    for image, mask, found, doubt in zip(
+      drawn['image'], masks, drawn[voting], drawn['uncertainty'], strict=True
+    )
+  ]
+  names = [name for name, places in groups.items() for _ in places]
+  captions = [
+    f'{name}: {100 * accuracies[place]:.1f} % right, score '
+    f'{measured.scores[place]:.3f}'
+    for name, place in zip(names, chosen, strict=True)
+  ]
+  return visualize.strip_sheet(
+    strips,
+    ['image', 'annotator', 'interpreter', 'different', 'uncertainty'],
+    captions,
+    columns=2,
+    schema=schema,
+    labels=np.unique(np.concatenate([masks, drawn[voting]])),
+    maximum=maximum,
+  )
+
+
+def _label(
+  subject: samples.Subject,
+  interpreter: ensemble.Interpreter,
+  keys: chex.PRNGKey,
+) -> dict[str, np.ndarray]:
+  """What `measuring.label` gives, of all samples."""
+  run = measuring.label(subject, interpreter)
+  rounds = [
+    {name: rows[:count] for name, rows in arrays.items()}
+    for count, arrays in run(np.asarray(jax.random.key_data(keys)))
+  ]
+  return {
+    name: np.concatenate([arrays[name] for arrays in rounds])
+    for name in rounds[0]
+  }

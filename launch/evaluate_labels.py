@@ -1,0 +1,110 @@
+"""Measures the interpreter's labels against the simulated annotator's.
+
+Interpreters learn from 1, 4, 8 ... samples that the annotator painted, and
+label thousands of others that it painted too. Every interpreter's figures are
+a line of WORKDIR/rows.jsonl; stopped and started again, the next one goes on.
+WORKDIR/label_quality.md has the tables, .png the chart, .json everything, and
+samples.png the best, median and worst labels.
+
+Example:
+  python -m launch.evaluate_labels --workdir=out/label_quality
+  python -m launch.evaluate_labels --workdir=out/mine \\
+    --config.generator=mine/generator --config.annotator=out/annotator/annotator
+"""
+
+import pathlib
+
+from dgan_jax import annotations, errors, files, progress, visualize
+from dgan_jax.evaluation import (
+  measuring,
+  outcome,
+  pictures,
+  runs,
+  samples,
+  tables,
+  trials,
+)
+from dgan_jax.factory import shards
+from launch import command, common
+
+
+def main(config: command.Config, workdir: pathlib.Path) -> None:
+  """Measures what the config says, but for what is there."""
+  plan = _plan(config)
+  subject = _subject(config)
+  identity = {
+    **subject.identity(),
+    'seed': config.seed,
+    'num_samples': config.num_samples,
+  }
+  shards.open_run(workdir, identity)
+  common.note_command(workdir)
+  rows = runs.Rows(workdir / 'rows.jsonl')
+  with command.terminal_progress('samples to measure on') as on_progress:
+    truth = samples.truth(
+      subject,
+      config.seed,
+      config.num_samples,
+      workdir / 'truth.npy',
+      on_progress=on_progress,
+    )
+  planned = plan.runs()
+  missing = [run for run in planned if run not in rows]
+  state = progress.Progress(len(planned), 'interpreters')
+  print(state.update(len(planned) - len(missing)))
+  painted: dict[int, annotations.Annotations] = {}
+  for place, run in enumerate(missing):
+    print(f'{run}:', flush=True)
+    if run.seed not in painted:
+      most = plan.counts[-1]
+      painted = {run.seed: samples.annotate(subject, run.seed, most)}
+    interpreter, measured, seconds = trials.train_and_measure(
+      subject, run, painted[run.seed], truth, command.terminal_progress
+    )
+    if run == planned[0]:
+      sheet = pictures.sheet(subject, interpreter, measured, truth, plan.voting)
+      files.write_bytes(workdir / 'samples.png', visualize.png(sheet))
+    rows.add(run, {**measuring.summary(measured), **seconds})
+    print(state.update(len(planned) - len(missing) + place + 1))
+  result = outcome.Outcome(
+    plan, {run: rows[run] for run in planned}, truth, subject.annotator.schema
+  )
+  found = {'subject': identity, **result.to_json()}
+  files.write_json(workdir / 'label_quality.json', found)
+  files.write_bytes(workdir / 'label_quality.png', pictures.chart(result))
+  text = tables.markdown(result)
+  files.write_text(workdir / 'label_quality.md', text)
+  print(f'\n{text}\nLook at {workdir / "label_quality.png"}.')
+
+
+def _plan(config: command.Config) -> runs.Plan:
+  if config.num_samples < 1:
+    raise errors.UserError(
+      f'config.num_samples is {config.num_samples}; expected 1 or more.'
+    )
+  try:
+    return runs.Plan(
+      common.interpreter_options(config),
+      annotated=config.annotated,
+      reference=config.reference,
+      modes=config.modes,
+      dropouts=config.dropouts,
+      seeds=config.seeds,
+    )
+  except ValueError as error:
+    raise errors.UserError(f'The config does not fit: {error}') from None
+
+
+def _subject(config: command.Config) -> samples.Subject:
+  generator = common.load_generator(config)
+  subject = samples.Subject(
+    generator,
+    common.sampling(config, generator),
+    common.load_annotator(config.annotator),
+  )
+  subject.check(common.load_schema(config))
+  return subject
+
+
+if __name__ == '__main__':
+  command.run_config(main, config='label_quality')
