@@ -1,0 +1,99 @@
+"""Packs a trained generator with samples that the simulated annotator painted.
+
+FOLDER gets what `dgan_jax/assets/rendered_cars_64` holds: generator/, half its
+size as float16; annotated/, samples as launch.sample draws them and
+launch.annotate paints them, the first ones that come; contact_sheet.png, of
+fresh samples and their masks. Refuses where float16 changes more than a
+thousandth of the labels.
+
+Example:
+  python -m launch.bundle --generator=out/cars/best --folder=out/bundle
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from absl import flags
+
+from dgan_jax import errors, files, rng, visualize
+from dgan_jax.annotator import labelling, network, painting
+from dgan_jax.checkpoints import store
+from dgan_jax.generators import generator as generators
+from launch import command, common, drawing, sample
+
+_GENERATOR = flags.DEFINE_string(
+  'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
+)
+_ANNOTATOR = flags.DEFINE_string(
+  'annotator',
+  'bundled',
+  'The folder of one of train_annotator, or the bundled.',
+)
+_FOLDER = flags.DEFINE_string('folder', None, 'Folder to write.')
+
+_DTYPE = 'float16'
+_COMPARED = 500  # samples
+_MOST_CHANGED = 0.001  # of their labels
+_SHOWN = 24  # samples on the sheet
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+  if not _GENERATOR.value or not _FOLDER.value:
+    raise errors.UserError('Say --generator=FOLDER and --folder=FOLDER.')
+  folder = pathlib.Path(_FOLDER.value)
+  generator = store.load_generator(_GENERATOR.value)
+  annotator = common.load_annotator(_ANNOTATOR.value)
+  changed = _labels_changed(generator, annotator)
+  print(f'{_DTYPE} changes {changed:.3%} of the labels.')
+  if changed > _MOST_CHANGED:
+    raise errors.UserError(
+      f'That is more than {_MOST_CHANGED:.1%}: nothing was written.'
+    )
+  store.save_generator(folder / 'generator', generator, _DTYPE)
+  config = command.load_config('configs/rendered_car.py')
+  config.generator = str(folder / 'generator')
+  sample.main(config, folder / 'annotated')
+  painting.paint(folder / 'annotated', annotator)
+  _draw_sheet(store.load_generator(folder / 'generator'), annotator, folder)
+  print(f'{painting.WORDS}\nLook at {folder / "contact_sheet.png"}.')
+
+
+def _images(generator: generators.Generator, name: str, n: int) -> np.ndarray:
+  """n samples, uint8 [n, height, width, 3], of keys of their own."""
+  keys = rng.sample_keys(rng.stream(rng.root_key(0), name), np.arange(n))
+  sampling = generators.usual_sampling(generator)
+  drawn = []
+  with command.terminal_progress(f'images to {name}') as on_progress:
+    for image in drawing.draw(generator, keys, sampling):
+      drawn.append(image)
+      on_progress(len(drawn), n, {})
+  return np.stack(drawn)
+
+
+def _labels_changed(
+  generator: generators.Generator, annotator: network.Annotator
+) -> float:
+  """The share of labels that rounding the generator changes."""
+  before, after = (
+    labelling.annotate(annotator, _images(one, 'compare', _COMPARED))[0]
+    for one in (generator, store.rounded(generator, _DTYPE))
+  )
+  return float((before != after).mean())
+
+
+def _draw_sheet(
+  generator: generators.Generator,
+  annotator: network.Annotator,
+  folder: pathlib.Path,
+) -> None:
+  images = _images(generator, 'show', _SHOWN)
+  masks, _ = labelling.annotate(annotator, images)
+  sheet = visualize.contact_sheet(images, masks, schema=annotator.schema)
+  files.write_bytes(folder / 'contact_sheet.png', visualize.png(sheet))
+
+
+if __name__ == '__main__':
+  command.run(main)
