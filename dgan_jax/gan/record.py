@@ -17,6 +17,9 @@ from dgan_jax.gan import quality
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
 
+# Evaluations before the first regular one.
+_EARLY = 5
+
 
 class Distance(Protocol):
   """Of a generator's images from real ones; lower is better."""
@@ -35,9 +38,11 @@ class Schedule:
   Attributes:
     steps_per_report: steps whose metrics are averaged and written at once;
       whatever follows is done at a report.
-    images_per_evaluation: images between two evaluations.
+    images_per_evaluation: images between two evaluations; before the first
+      there are some at a half of it, a quarter, ... a 32nd.
     seconds_per_save: between two checkpoints.
-    seconds_per_grid: between two sheets of samples.
+    seconds_per_grid: between two sheets of samples; there is one at every
+      evaluation too.
     grid_images: samples on a sheet.
   """
 
@@ -126,7 +131,7 @@ class Record:
     if due:
       found = self._evaluate(state, step)
       self._evaluated = self._evaluations(step)
-    if last or now - self._drawn_at >= self._schedule.seconds_per_grid:
+    if due or now - self._drawn_at >= self._schedule.seconds_per_grid:
       self._draw_grid(state, step)
       self._drawn_at = now
     if due or now - self._saved_at >= self._schedule.seconds_per_save:
@@ -155,8 +160,11 @@ class Record:
 
   def _evaluations(self, step: int) -> int:
     """How many were due by then."""
+    interval = self._schedule.images_per_evaluation
     shown = step * self._recipe.options.batch_size
-    return shown // self._schedule.images_per_evaluation
+    if shown >= interval:
+      return _EARLY + shown // interval
+    return max(0, (2**_EARLY * shown // interval).bit_length())
 
   def _evaluate(self, state: state_lib.State, step: int) -> dict[str, float]:
     generator = self._generator(state)

@@ -89,7 +89,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, undisturbed):
   schedule = {'images_per_evaluation': 40, 'seconds_per_save': 1e9}
   with pytest.raises(SystemExit):
     _train(tmp_path, stop_at=40, fails_with=SystemExit, schedule=schedule)
-  schedule = {'images_per_evaluation': 1000, 'seconds_per_save': 1e9}
+  schedule = {'images_per_evaluation': 10**6, 'seconds_per_save': 1e9}
   with pytest.raises(SystemExit):
     _train(tmp_path, stop_at=120, fails_with=SystemExit, schedule=schedule)
   assert _state(tmp_path)['step'] == 5
@@ -124,7 +124,9 @@ def test_metrics_and_samples_are_there(undisturbed):
     *('r1', 'generator_gradient', 'discriminator_gradient', 'augment_p'),
   }
   sheets = [p.name for p in (undisturbed / 'gan' / 'samples').iterdir()]
-  assert sorted(sheets) == ['000000040.png', '000000160.png']
+  assert sorted(sheets) == [
+    *('000000040.png', '000000080.png', '000000160.png')
+  ]
 
 
 class _Distance:
@@ -151,6 +153,13 @@ def test_the_best_generator_is_kept_beside_the_last(tmp_path):
   np.testing.assert_array_equal(last.w_avg, distance.seen[3])
   assert [m['distance'] for m in _metrics(tmp_path).values()] == [5, 2, 3, 4]
   assert (tmp_path / 'gan' / 'distance.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_evaluations_are_frequent_early_on(tmp_path):
+  schedule = {'steps_per_report': 1, 'images_per_evaluation': 128}
+  _train(tmp_path, distance=_Distance(range(99)), schedule=schedule)
+  found = [shown for shown, m in _metrics(tmp_path).items() if 'distance' in m]
+  assert found == [8, 16, 32, 64, 128, 160]
 
 
 def test_distances_of_another_scale_are_forgotten(tmp_path):
