@@ -13,7 +13,8 @@ demo: $(VENV)/installed
 	$(RUN) -m launch.demo $(DEMO_ARGS)
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile $(TEST_ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  $(TEST_ARGS)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .

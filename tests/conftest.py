@@ -16,9 +16,44 @@ os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.3'
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
 
 import jax
+import pytest
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+
+_TESTS = pathlib.Path(__file__).parent
+# Their programs are large and run for a moment only; none is held to numbers
+# that depend on how well it is compiled.
+_IN_A_HURRY = (
+  *('annotator', 'evaluation', 'gan', 'launch'),
+  'interpreter/test_training.py',
+)
+# What takes longest, first: no worker has to wait for one of these at the end.
+_SLOW = (
+  *('launch', 'benchmarks', 'interpreter', 'test_parity.py', 'gan'),
+  *('test_parity_stylegan2.py', 'checkpoints/test_opening.py', 'evaluation'),
+  *('checkpoints/test_fuzz.py', 'factory', 'generators', 'annotator'),
+)
+
+
+def _place(path, places):
+  """Which of some files and folders a test is in; their number if in none."""
+  name = path.relative_to(_TESTS).as_posix()
+  return next(
+    (i for i, place in enumerate(places) if f'{name}/'.startswith(f'{place}/')),
+    len(places),
+  )
+
+
+def pytest_collection_modifyitems(items):
+  items.sort(key=lambda item: _place(item.path, _SLOW))
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup(item):
+  hurry = _place(item.path, _IN_A_HURRY) < len(_IN_A_HURRY)
+  jax.config.update('jax_disable_most_optimizations', hurry)
 
 
 def pytest_addoption(parser):

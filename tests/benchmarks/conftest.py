@@ -4,6 +4,7 @@ from concurrent import futures
 import pytest
 
 from benchmarks import common, models
+from dgan_jax.generators import stylegan1, stylegan2
 
 
 @pytest.fixture
@@ -16,6 +17,18 @@ def cars():
     latents=cars.latents[:16],
     masks=cars.masks[:16],
   )
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+  """Networks of few channels."""
+  kinds = {'StyleGAN1': stylegan1.StyleGAN1, 'StyleGAN2': stylegan2.StyleGAN2}
+
+  def architecture(resolution, network='StyleGAN1'):
+    channels = (8,) * (resolution.bit_length() - 2)
+    return kinds[network](resolution, channels, 16, mapping_layers=2)
+
+  monkeypatch.setattr(models, 'architecture', architecture)
 
 
 @pytest.fixture

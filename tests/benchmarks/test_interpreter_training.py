@@ -26,7 +26,7 @@ def test_the_three_variants_are_compared(quick, capsys):
   assert runs['paper']['mean_iou'] > 0.1
 
 
-def test_memory_is_measured_on_images_of_another_size(quick, capsys):
+def test_memory_is_measured_on_images_of_another_size(quick, narrow, capsys):
   interpreter_training.main(
     ['--memory', '--resolution=16', '--members=2', '--json']
   )

@@ -7,10 +7,9 @@ import pytest
 from benchmarks import labelling, models, paper_dataflow
 from dgan_jax import rng
 from dgan_jax.factory import sampling as factory
-from dgan_jax.generators import stylegan1, stylegan2
 
 
-def test_the_paper_dataflow_gives_the_labels_of_the_factory():
+def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):
   case = labelling.Case(16, 5, (2, 14), members=3)
   generator = models.random_generator(case.resolution)
   interpreter = models.random_interpreter(generator, 5, case.members)
@@ -28,7 +27,7 @@ def test_the_paper_dataflow_gives_the_labels_of_the_factory():
   np.testing.assert_allclose(labels.score, ours['score'][0], rtol=1e-3)
 
 
-def test_all_variants_are_measured_in_blocks(quick, capsys):
+def test_all_variants_are_measured_in_blocks(quick, narrow, capsys):
   labelling.main(
     [
       '--sizes=16',
@@ -48,12 +47,9 @@ def test_all_variants_are_measured_in_blocks(quick, capsys):
     assert 0.05 < numbers['peak_gib'] < 8
 
 
-def test_two_networks_are_compared_by_operation(quick, monkeypatch, capsys):
-  def architecture(resolution, network):
-    kinds = {'StyleGAN1': stylegan1.StyleGAN1, 'StyleGAN2': stylegan2.StyleGAN2}
-    return kinds[network](resolution, (8, 8), 16, mapping_layers=2)
-
-  monkeypatch.setattr(models, 'architecture', architecture)
+def test_two_networks_are_compared_by_operation(
+  quick, narrow, monkeypatch, capsys
+):
   monkeypatch.setattr(labelling, '_DOMAINS', {8: (20, (2, 6))})
   labelling.main(
     [

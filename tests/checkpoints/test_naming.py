@@ -45,7 +45,7 @@ _CASES: dict[str, tuple[naming.Naming, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(params=list(_CASES.values()), ids=list(_CASES))
+@pytest.fixture(scope='module', params=list(_CASES.values()), ids=list(_CASES))
 def case(request):
   names_of, options = request.param
   generator = small.generator(**options)
@@ -96,7 +96,7 @@ def _refused(names_of, arrays, *words):
 def test_a_missing_weight_is_named(case):
   names_of, generator, arrays = case
   entries = names_of.entries(generator.architecture)
-  for entry in entries[::3]:
+  for entry in entries[::8]:
     less = {k: v for k, v in arrays.items() if k != entry.key}
     # Without the first to_rgb it looks like a network of other blocks.
     if 'to_rgb' in entry.path and names_of.marker in (

@@ -1,19 +1,11 @@
-"""Programs are compiled for a few samples only."""
+"""A generator, the truth about its samples and an interpreter, all small."""
 
-import jax
 import pytest
 
 from dgan_jax.evaluation import samples
 from dgan_jax.generators import generator as generators
 from tests import small
 from tests.annotator import synthetic
-
-
-@pytest.fixture(autouse=True, scope='package')
-def compiled_in_a_hurry():
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(scope='package')

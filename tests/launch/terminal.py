@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 
+import jax
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _CONTEXT = multiprocessing.get_context('forkserver')
 _CONTEXT.set_forkserver_preload(
@@ -46,6 +48,7 @@ def _run(argv, folder):
     os.dup2(os.open(f'{folder}/{name}', os.O_WRONLY | os.O_CREAT), number)
   os.chdir(_ROOT)
   sys.argv = argv
+  jax.config.update('jax_disable_most_optimizations', True)
   if argv[0].startswith('launch.'):
     runpy.run_module(argv[0], run_name='__main__', alter_sys=True)
   else:
