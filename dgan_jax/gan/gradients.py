@@ -171,7 +171,10 @@ def _fakes(
 ) -> tuple[chex.Array, chex.Array]:
   """Fakes [n, size, size, 3] and the mean of w."""
   ws, w = mixed_ws(recipe, params, keys)
-  noise = rng.noise(keys, recipe.generator.noise_resolutions)
+  # The barrier: else XLA draws a pixel's noise anew for each of its channels.
+  noise = jax.lax.optimization_barrier(
+    rng.noise(keys, recipe.generator.noise_resolutions)
+  )
   dtype = jnp.dtype(recipe.options.dtype)
   rgb, _ = recipe.generator.synthesize(params, ws, noise, dtype)
   return rgb, w
