@@ -12,7 +12,7 @@ os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_COMPILATION_CACHE_DIR'] = str(
   pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
 )
-os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.3'
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
 
 import jax
@@ -20,7 +20,6 @@ import pytest
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-
 
 _TESTS = pathlib.Path(__file__).parent
 # Their programs are large and run for a moment only; none is held to numbers
