@@ -181,39 +181,3 @@ def _check_palette(
         f'{schema.classes[meant]!r}, which is label {meant} of the schema '
         f'{schema.name!r}: keep the palette in its order, or save in grey.'
       )
-
-
-def drop_small_regions(
-  mask: np.ndarray,
-  schema: schema_lib.Schema,
-  *,
-  minimum_pixels: int = 30,
-  into: int | None = None,
-) -> np.ndarray:
-  """Takes away parts that only a slip of the brush explains.
-
-  A region is, as in the release (train_interpreter.py, prepare_data), all that
-  an image has of one class. Background, label 0, stays.
-
-  Args:
-    mask: uint8 [height, width].
-    schema: of the mask.
-    minimum_pixels: the smallest region that stays.
-    into: what the rest becomes: 0 as in the release, None for the schema's
-      ignore label (better: nobody said that it is background).
-
-  Returns:
-    uint8 [height, width], a new array.
-
-  Raises:
-    ValueError: `into` is None and the schema has no ignore label.
-  """
-  into = schema.ignore_label if into is None else into
-  if into is None:
-    raise ValueError(
-      f'The schema {schema.name!r} has no ignore label for small regions.'
-    )
-  counts = np.bincount(mask.ravel(), minlength=256)
-  small = counts < minimum_pixels
-  small[[0, into]] = False
-  return np.where(small[mask], np.uint8(into), mask)

@@ -128,29 +128,3 @@ def test_an_archive_of_arrays_is_refused(tmp_path):
   np.savez(tmp_path / 'a.npz', MASK)
   (tmp_path / 'a.npz').rename(tmp_path / 'a.npy')
   assert 'archive' in refusal(tmp_path / 'a.npy')
-
-
-def test_small_regions_are_ignored_or_become_background():
-  mask = np.zeros((8, 8), np.uint8)
-  mask[:4, :8] = 3  # 32 pixels
-  mask[6, :5] = 7  # 5 pixels
-  cleaned = masks.drop_small_regions(mask, CAR)
-  np.testing.assert_array_equal(cleaned == 255, mask == 7)
-  np.testing.assert_array_equal(cleaned == 3, mask == 3)
-  release = masks.drop_small_regions(mask, CAR, into=0)
-  np.testing.assert_array_equal(release, np.where(mask == 7, 0, mask))
-  kept = masks.drop_small_regions(mask, CAR, minimum_pixels=5)
-  np.testing.assert_array_equal(kept, mask)
-
-
-def test_a_region_is_all_of_a_class_and_background_always_stays():
-  mask = np.full((6, 6), 4, np.uint8)
-  mask[0, 0] = 0
-  mask[5, 5] = 255
-  np.testing.assert_array_equal(masks.drop_small_regions(mask, CAR), mask)
-
-
-def test_without_an_ignore_label_there_is_nothing_to_drop_into():
-  bare = schema.Schema.from_json({'name': 'a', 'classes': ['b', 'c']})
-  with pytest.raises(ValueError, match='no ignore label'):
-    masks.drop_small_regions(np.zeros((2, 2), np.uint8), bare)

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from dgan_jax import features
-from dgan_jax.checkpoints import release, torch_format
+from dgan_jax.checkpoints import (
+  naming,
+  release,
+  stylegan1_names,
+  torch_format,
+)
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from tests import parity, parity_checks, parity_interpreter, small
@@ -217,7 +222,9 @@ def _unseen(tmp_path, generator, interpreter, rows):
   inputs = {'in/z': z, 'in/avg_latent': generator.w_avg}
   for i, noise in enumerate(generator.noise):
     inputs[f'in/noise_{i:02d}'] = noise.transpose(0, 3, 1, 2)
-  weights = release.generator_to_release(generator)
+  weights = naming.write(
+    stylegan1_names.RELEASE, generator.architecture, generator.params
+  )
   meta = {'psi': 0.5, 'max_layer': 3}
   np.savez(
     tmp_path / 'weights.npz',

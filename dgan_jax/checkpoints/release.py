@@ -22,7 +22,6 @@ from dgan_jax.checkpoints import (
   torch_writer,
 )
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
 
 _ORIGIN = stylegan1_names.RELEASE_TITLE
@@ -57,25 +56,6 @@ def generator_from_release(
     params=stored.params,
     w_avg=jnp.asarray(naming.w_avg_rows(w_avg, architecture)),
     noise=None if noise is None else naming.noise_maps(noise, architecture),
-  )
-
-
-def generator_to_release(
-  generator: generators.Generator,
-) -> dict[str, np.ndarray]:
-  """The state dict that `generator_from_release` makes this generator of;
-  its mean latent and noise are not part of one.
-
-  Raises:
-    errors.UserError: it is no StyleGAN1.
-  """
-  if not isinstance(generator.architecture, stylegan1.StyleGAN1):
-    raise errors.UserError(
-      f'{_ORIGIN} keeps generators of StyleGAN1; this is a '
-      f'{type(generator.architecture).__name__}.'
-    )
-  return naming.write(
-    stylegan1_names.RELEASE, generator.architecture, generator.params
   )
 
 

@@ -30,20 +30,6 @@ def read(tmp_path):
   return read_bytes
 
 
-@pytest.fixture
-def refusal(read):
-  """The one line that a file is refused with."""
-
-  def refuse(data):
-    with pytest.raises(errors.UserError) as error:
-      read(data)
-    assert 'made.pkl ' in str(error.value)
-    assert str(error.value).isprintable()
-    return str(error.value)
-
-  return refuse
-
-
 def test_a_stylegan2_of_tensorflow_has_its_variables_in_order():
   networks = network_pickle.read(_STYLEGAN2)
   assert list(networks) == ['G', 'D', 'Gs']

@@ -26,20 +26,6 @@ def read(tmp_path):
   return read_bytes
 
 
-@pytest.fixture
-def refusal(read):
-  """The one line that a file is refused with."""
-
-  def refuse(data):
-    with pytest.raises(errors.UserError) as error:
-      read(data)
-    assert 'made.pt ' in str(error.value)
-    assert str(error.value).isprintable()
-    return str(error.value)
-
-  return refuse
-
-
 def _tensor(shape=(6,), strides=(1,), offset=0, size=6):
   return pickles.tensor(pickles.storage(size), shape, strides, offset)
 
