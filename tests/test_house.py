@@ -52,6 +52,12 @@ def test_a_module_imports_only_from_rooms_above_it(path):
       assert rest[0] in allowed, f'{path} imports {name}'
 
 
+@pytest.mark.parametrize('folder', ['launch', 'configs', 'benchmarks'])
+def test_only_tests_import_tests(folder):
+  for path in (_ROOT / folder).glob('*.py'):
+    assert not any(name.startswith('tests.') for name in _imports(path)), path
+
+
 def test_only_one_module_knows_about_devices():
   for path in _MODULES:
     if _room(path) != 'parallel':
