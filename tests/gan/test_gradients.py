@@ -1,4 +1,3 @@
-import chex
 import jax
 import numpy as np
 import pytest
