@@ -89,7 +89,7 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
   its index, the same on every machine.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version('2.0.0')
   BUILDER_CONFIGS: ClassVar[Sequence[RenderedCarConfig]] = (
     _config('three_quarter', 64),
     _config('three_quarter', 128),

@@ -1,8 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from dgan_jax.domains import rendered_car
 from dgan_jax.domains.parts import LABEL
+from dgan_jax.domains.settings import SETTINGS
 
 _PARTS = {
   'wheel': ('wheelhub',),
@@ -26,8 +29,14 @@ def parts_of(name):
 
 @pytest.fixture(scope='module')
 def rendered():
+  """Cars from both sides."""
+  setting = SETTINGS['three_quarter']
+  mirrored = tuple((-high, -low) for low, high in setting.yaws)
+  both = dataclasses.replace(setting, yaws=(*setting.yaws, *mirrored))
   domain = rendered_car.Domain('three_quarter', 128)
-  return [rendered_car.render(domain, index) for index in range(40)]
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(rendered_car, '_SETTINGS', {domain.setting: both})
+    return [rendered_car.render(domain, index) for index in range(40)]
 
 
 def test_there_are_twenty_keypoints_with_names_of_their_own():
