@@ -183,7 +183,7 @@ class Block(nn.Module):
     eps = self.architecture.instance_norm_eps
     if x is None:
       shape = (4, 4, self.size)
-      const = self.param('const', nn.initializers.ones, shape)
+      const = self.param('const', nn.initializers.normal(1), shape)
       bias = self.param('bias', nn.initializers.ones, (self.size,))
       x = layers.add_channels(const[None].astype(self.dtype), bias)
       x = jnp.repeat(x, ws.shape[0], axis=0)
