@@ -79,9 +79,9 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
   cars = models.BundledCars.load()
   interpreter, measured = common.measure(
     lambda: paper_dataflow.train(
-      cars.generator,
+      cars.subject.generator,
       cars.annotated,
-      cars.sampling,
+      cars.subject.sampling,
       members=members,
       max_epochs=max_epochs,
       key=rng.root_key(seed),
@@ -98,7 +98,9 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
 def time_torch(members: int, max_epochs: int, seed: int) -> float:
   """Seconds of the release's procedure in PyTorch."""
   cars = models.BundledCars.load()
-  stacked = paper_dataflow.stack(cars.generator, cars.annotated, cars.sampling)
+  stacked = paper_dataflow.stack(
+    cars.subject.generator, cars.annotated, cars.subject.sampling
+  )
   return torch_release.train(
     np.array(stacked),
     cars.annotated.masks.ravel(),
@@ -115,9 +117,9 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
   snapshots = _Snapshots() if options.mode == 'default' else None
   interpreter, measured = common.measure(
     lambda: training.train(
-      cars.generator,
+      cars.subject.generator,
       cars.annotated,
-      cars.sampling,
+      cars.subject.sampling,
       options,
       key=rng.root_key(seed),
       checkpoint=snapshots,

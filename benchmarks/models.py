@@ -1,25 +1,24 @@
 """What is measured on: official sizes with random weights, the bundled cars."""
 
 import dataclasses
-import functools
 import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import dgan_jax
 from dgan_jax import annotations as annotations_lib
 from dgan_jax import features, metrics, rng
+from dgan_jax.annotator import network
 from dgan_jax.checkpoints import store
+from dgan_jax.evaluation import measuring, samples
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
-from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.interpreter import ensemble
 
-_ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets' / 'rendered_cars_64'
-_IMAGES_PER_BLOCK = 16
-
+_ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets'
+_MEASURED = 256  # samples of the bundled cars
 
 # The network of every name, and the channels it has at resolution 1: half as
 # many at 2, and so on, 512 at most.
@@ -88,77 +87,33 @@ def random_interpreter(
   return ensemble.Interpreter(spec, jax.jit(jax.vmap(member))(keys))
 
 
-@functools.partial(jax.jit, static_argnames='sampling')
-def _label_block(
-  generator: generators.Generator,
-  interpreter: ensemble.Interpreter,
-  latents: Any,
-  sampling: generators.Sampling,
-) -> tuple[Any, Any]:
-  """Masks and scores of latents [n, latent_size]."""
-  _, pyramid = generators.sample_latents(generator, latents, None, sampling)
-  canvas = sampling.canvas(generator.architecture)
-  labels = labelling.label(interpreter, pyramid, canvas)
-  return labels.mask, labels.score
-
-
 @dataclasses.dataclass(frozen=True)
 class BundledCars:
-  """The generator of the package, 16 masks to train on, 256 to measure by.
+  """The generator of the package, 16 samples to train on, 256 to measure by.
 
   Attributes:
-    generator: 64 px.
+    subject: the generator, how it is sampled, and the simulated annotator.
     annotated: the 16.
-    sampling: how all their images are drawn.
-    latents: z [256, latent_size].
-    masks: uint8 [256, 64, 64].
+    truth: the 256, painted by the annotator.
   """
 
-  generator: generators.Generator
+  subject: samples.Subject
   annotated: annotations_lib.Annotations
-  sampling: generators.Sampling
-  latents: np.ndarray
-  masks: np.ndarray
+  truth: samples.Truth
 
   @classmethod
   def load(cls) -> 'BundledCars':
-    annotated = annotations_lib.load(_ASSETS / 'annotated')
-    with np.load(_ASSETS / 'evaluation.npz') as evaluation:
-      latents, masks = evaluation['latents'], evaluation['masks']
-    return cls(
-      store.load_generator(_ASSETS / 'generator'),
-      annotated,
+    annotated = annotations_lib.load(_ASSETS / 'rendered_cars_64' / 'annotated')
+    subject = samples.Subject(
+      store.load_generator(_ASSETS / 'rendered_cars_64' / 'generator'),
       generators.Sampling(**annotated.sampling),
-      latents,
-      masks,
+      network.load(_ASSETS / 'rendered_car_annotator'),
     )
-
-  def label(
-    self, interpreter: ensemble.Interpreter
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks uint8 [256, 64, 64] and scores [256] by an interpreter."""
-    blocks = [
-      _label_block(self.generator, interpreter, latents, self.sampling)
-      for latents in np.split(
-        self.latents, range(0, len(self.latents), _IMAGES_PER_BLOCK)[1:]
-      )
-    ]
-    masks, scores = zip(*jax.device_get(blocks), strict=True)
-    return np.concatenate(masks), np.concatenate(scores)
-
-  def confusion(
-    self, predicted: np.ndarray, images: np.ndarray | slice = slice(None)
-  ) -> np.ndarray:
-    """Of predicted masks [256, 64, 64] with the annotator's, on some images;
-    see `metrics.confusion_matrix`."""
-    return metrics.confusion_matrix(
-      self.masks[images],
-      predicted[images],
-      self.annotated.schema.num_classes,
-      self.annotated.schema.ignore_label,
-    )
+    keys = samples.measured_keys(0, _MEASURED)
+    truth = samples.Truth(keys, samples.paint(subject, keys))
+    return cls(subject, annotated, truth)
 
   def mean_iou(self, interpreter: ensemble.Interpreter) -> float:
-    """Over the classes that occur."""
-    predicted, _ = self.label(interpreter)
-    return metrics.mean_iou(self.confusion(predicted))
+    """Over the classes that occur, by the majority's labels."""
+    measured = measuring.measure(self.subject, interpreter, self.truth)
+    return metrics.mean_iou(measured.confusions['majority'].sum(0))

@@ -45,9 +45,9 @@ def test_a_member_stops_once_its_loss_no_longer_falls(cars, monkeypatch):
   def bias(patience):
     monkeypatch.setattr(paper_dataflow.release, 'PATIENCE', patience)
     trained = paper_dataflow.train(
-      cars.generator,
+      cars.subject.generator,
       cars.annotated,
-      cars.sampling,
+      cars.subject.sampling,
       members=1,
       max_epochs=1,
       key=rng.root_key(0),
