@@ -53,7 +53,7 @@ def test_a_file_becomes_a_labelled_dataset(tmp_path, file):
   # The networks are random: truncated, their images hardly differ.
   config.sampling.truncation_psi = 1.0
   flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(num_samples=8):
+  with flagsaver.flagsaver(num_samples=8, candidates=0):
     sample.main(config, paint)
   for picture in (paint / 'images').iterdir():
     mask = _paint(np.asarray(Image.open(picture)))

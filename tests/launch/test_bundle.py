@@ -34,6 +34,7 @@ def _run(folder, annotator, generator):
     annotator=str(folder / 'annotator'),
     folder=str(folder / 'bundle'),
     num_samples=3,
+    candidates=6,
   ):
     bundle.main(['bundle'])
   return folder / 'bundle'

@@ -9,7 +9,7 @@ from configs import tiny
 from dgan_jax import annotations, errors, files, manifest, rng
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1
+from dgan_jax.generators import stylegan1, variety
 from launch import sample
 
 
@@ -36,7 +36,7 @@ def run(saved, workdir, *, noise='const', **options):
   config.generator = str(saved[1])
   config.sampling.noise = noise
   flags.FLAGS.mark_as_parsed()
-  with flagsaver.flagsaver(**{'num_samples': 3, **options}):
+  with flagsaver.flagsaver(**{'num_samples': 3, 'candidates': 0, **options}):
     sample.main(config, workdir)
 
 
@@ -70,6 +70,15 @@ def test_image_k_does_not_depend_on_the_range_it_was_drawn_in(saved, tmp_path):
   np.testing.assert_array_equal(
     pictures(tmp_path / 'a')['002'], pictures(tmp_path / 'b')['002']
   )
+
+
+def test_images_are_chosen_among_candidates(saved, tmp_path):
+  run(saved, tmp_path, candidates=12, first_index=4)
+  listed = manifest.read(tmp_path)
+  sampling = generators.Sampling(**listed.sampling)
+  chosen = variety.choose(saved[0], sampling, 0, 3, 12, first=4)
+  assert listed.indices == tuple(chosen)
+  assert listed.names == tuple(f'{index:03}' for index in chosen)
 
 
 def test_the_folder_is_ready_to_be_painted(saved, tmp_path):

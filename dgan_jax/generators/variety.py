@@ -1,0 +1,127 @@
+"""Which samples to annotate: those that together stand for all.
+
+Whoever paints sixteen masks wants sixteen different things to paint. So many
+more samples are drawn, and of them the medoids are taken: the ones that leave
+the others least far from the nearest of them (Kaufman and Rousseeuw 1990,
+"Finding Groups in Data", chapter 2).
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import parallel, rng
+from dgan_jax.generators import generator as generators
+
+# Feature maps of this size tell which way a thing looks and how it is built,
+# without being about single pixels.
+_RESOLUTION = 8
+
+# Samples that a device draws in one go.
+_BLOCK_SIZE = 16
+
+
+def choose(
+  generator: generators.Generator,
+  sampling: generators.Sampling,
+  seed: int,
+  count: int,
+  candidates: int,
+  first: int = 0,
+) -> np.ndarray:
+  """Which samples of a seed to annotate.
+
+  Args:
+    generator: whose samples.
+    sampling: how they are drawn.
+    seed: of the samples.
+    count: how many to annotate.
+    candidates: how many to choose from; where these are not more than `count`,
+      the first ones are taken.
+    first: index of the first candidate.
+
+  Returns:
+    Indices int64 [count], ascending.
+  """
+  if candidates <= count:
+    return np.arange(first, first + count)
+  indices = np.arange(first, first + candidates)
+  keys = rng.sample_keys(rng.root_key(seed), indices)
+  return indices[medoids(describe(generator, sampling, keys), count)]
+
+
+def describe(
+  generator: generators.Generator,
+  sampling: generators.Sampling,
+  keys: chex.PRNGKey,
+) -> np.ndarray:
+  """What samples look like from afar: their feature maps of 8 x 8.
+
+  Args:
+    generator: draws them; no further than these maps.
+    sampling: how.
+    keys: [n], of the samples.
+
+  Returns:
+    float32 [n, d], scaled so that every map has a say.
+  """
+
+  def draw(generator: generators.Generator, keys: chex.Array) -> chex.Array:
+    _, _, pyramid = generators.sample(
+      generator, rng.key_from_data(keys), sampling
+    )
+    maps = [x for x in pyramid.levels if x.shape[1] == _RESOLUTION]
+    return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
+
+  run = parallel.map_blocks(draw, generator, _BLOCK_SIZE)
+  rounds = [
+    [x[:n] for x in maps]
+    for n, maps in run(np.asarray(jax.random.key_data(keys)))
+  ]
+  described = [np.concatenate(level) for level in zip(*rounds, strict=True)]
+  scales = [np.sqrt(level.var(0).sum()) for level in described]
+  return np.concatenate(
+    [x / max(s, 1e-12) for x, s in zip(described, scales, strict=True)], axis=1
+  )
+
+
+def medoids(points: np.ndarray, count: int) -> np.ndarray:
+  """The points nearest to all: by distance to the nearest of them, in sum.
+
+  Args:
+    points: [n, d].
+    count: of medoids, 1 to n.
+
+  Returns:
+    Their places, int64 [count], ascending; no exchange of one of them for
+    another point is better.
+  """
+  distances = _distances(points)
+  chosen = [int(distances.sum(0).argmin())]
+  nearest = distances[chosen[0]]
+  while len(chosen) < count:
+    gains = np.maximum(nearest - distances, 0).sum(1)
+    gains[chosen] = -1  # equal points gain nothing either
+    chosen.append(int(gains.argmax()))
+    nearest = np.minimum(nearest, distances[chosen[-1]])
+  exchanged = count > 1
+  while exchanged:
+    exchanged = False
+    for place in range(count):
+      others = distances[chosen[:place] + chosen[place + 1 :]].min(0)
+      costs = np.minimum(others, distances).sum(1)
+      best = int(costs.argmin())
+      if costs[best] < costs[chosen[place]] * (1 - 1e-6):
+        chosen[place], exchanged = best, True
+  return np.sort(chosen)
+
+
+def _distances(points: np.ndarray) -> np.ndarray:
+  """Euclidean, float64 [n, n]."""
+  points = points - points.mean(0)
+  products = (points @ points.T).astype(np.float64)
+  squares = products.diagonal()
+  squared = squares[:, None] + squares[None] - 2 * products
+  distances: np.ndarray = np.sqrt(np.maximum(squared, 0))
+  return distances
