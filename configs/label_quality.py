@@ -33,6 +33,9 @@ def get_config() -> common.ConfigDict:
   # The number of annotated samples for what follows, in interpreter.mode.
   config.reference = 16
   config.dropouts = (0.0, 0.1)
+  # The annotated samples are chosen from so many, as launch.sample does; the
+  # reference is also run with the first that come. 0: these only.
+  config.candidates = 500
 
   # See configs/common.py: how images are drawn, and the reference that is
   # varied.

@@ -12,6 +12,7 @@ Example:
     --config.generator=mine/generator --config.annotator=out/annotator/annotator
 """
 
+import functools
 import pathlib
 
 from dgan_jax import annotations, errors, files, progress, visualize
@@ -52,14 +53,18 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   missing = [run for run in planned if run not in rows]
   state = progress.Progress(len(planned), 'interpreters')
   print(state.update(len(planned) - len(missing)))
-  painted: dict[int, annotations.Annotations] = {}
+
+  @functools.cache
+  def painted(
+    seed: int, count: int, candidates: int
+  ) -> annotations.Annotations:
+    return samples.annotate(subject, seed, count, candidates)
+
   for place, run in enumerate(missing):
     print(f'{run}:', flush=True)
-    if run.seed not in painted:
-      most = plan.counts[-1]
-      painted = {run.seed: samples.annotate(subject, run.seed, most)}
+    annotated = painted(run.seed, run.annotated, run.candidates)
     interpreter, measured, seconds = trials.train_and_measure(
-      subject, run, painted[run.seed], truth, command.terminal_progress
+      subject, run, annotated, truth, command.terminal_progress
     )
     if run == planned[0]:
       sheet = pictures.sheet(subject, interpreter, measured, truth, plan.voting)
@@ -87,6 +92,7 @@ def _plan(config: command.Config) -> runs.Plan:
       common.interpreter_options(config),
       annotated=config.annotated,
       reference=config.reference,
+      candidates=config.candidates,
       modes=config.modes,
       dropouts=config.dropouts,
       seeds=config.seeds,

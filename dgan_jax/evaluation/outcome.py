@@ -32,6 +32,7 @@ class Outcome:
     self,
     *path: Any,
     annotated: int | None = None,
+    candidates: int | None = None,
     voting: str | None = None,
     **changes: Any,
   ) -> np.ndarray:
@@ -40,12 +41,14 @@ class Outcome:
     Args:
       *path: where the figure is in what was found with a voting.
       annotated: samples, if others.
+      candidates: for them, if others.
       voting: if another.
       **changes: of its options.
     """
     values = []
     for seed in self.plan.seeds:
-      found: Any = self.found[self.plan.run(seed, annotated, **changes)]
+      run = self.plan.run(seed, annotated, candidates, **changes)
+      found: Any = self.found[run]
       for step in (voting or self.plan.voting, *path):
         found = found[step]
       values.append(found)

@@ -1,7 +1,7 @@
 """Which interpreters are trained and measured, and the file of what was found.
 
 One thing is varied at a time: the number of annotated samples in every mode,
-and at the reference number dropout.
+and at the reference number dropout and the choice of the samples.
 """
 
 import dataclasses
@@ -20,20 +20,27 @@ class Run:
 
   Attributes:
     annotated: samples that it learns from.
+    candidates: that these are chosen from; 0: the first ones are taken.
     seed: of these samples and of its training.
     options: how it is trained; the voting plays no part.
   """
 
   annotated: int
+  candidates: int
   seed: int
   options: training.TrainingOptions
+
+  @property
+  def choice(self) -> str:
+    """Which samples these are, in words."""
+    return f'chosen of {self.candidates}' if self.candidates else 'the first'
 
   def __str__(self) -> str:
     options = self.options
     dropout = f', dropout {options.dropout:g}' if options.dropout else ''
     return (
-      f'{self.annotated} annotated samples, {options.mode} mode{dropout}, seed '
-      f'{self.seed}'
+      f'{self.annotated} annotated samples ({self.choice}), {options.mode} '
+      f'mode{dropout}, seed {self.seed}'
     )
 
 
@@ -45,6 +52,8 @@ class Plan:
     options: the reference, around which all is varied.
     annotated: numbers of annotated samples, for every mode.
     reference: the number of them for all else.
+    candidates: that they are chosen from; the reference is also run with the
+      first that come.
     modes: of `training.MODES`.
     dropouts: shares of hidden units, for the mode of `options`.
     seeds: everything is run with each of them.
@@ -53,6 +62,7 @@ class Plan:
   options: training.TrainingOptions
   annotated: tuple[int, ...] = (1, 4, 8, 16, 32, 200)
   reference: int = 16
+  candidates: int = 500
   modes: tuple[str, ...] = training.MODES
   dropouts: tuple[float, ...] = (0.0, 0.1)
   seeds: tuple[int, ...] = (0,)
@@ -63,6 +73,8 @@ class Plan:
     for count in (*self.annotated, self.reference):
       if count < 1:
         raise ValueError(f'{count} annotated samples; expected 1 or more.')
+    if self.candidates < 0:
+      raise ValueError(f'{self.candidates} candidates; expected 0 or more.')
     for dropout in self.dropouts:
       if not 0 <= dropout < 1:
         raise ValueError(f'Dropout {dropout} is not in [0, 1).')
@@ -84,10 +96,18 @@ class Plan:
     """Of the reference."""
     return 'soft' if self.options.soft_voting else 'majority'
 
-  def run(self, seed: int, annotated: int | None = None, **changes: Any) -> Run:
+  def run(
+    self,
+    seed: int,
+    annotated: int | None = None,
+    candidates: int | None = None,
+    **changes: Any,
+  ) -> Run:
     """The reference with other annotated samples or other options."""
     options = dataclasses.replace(self.options, soft_voting=False, **changes)
-    return Run(annotated or self.reference, seed, options)
+    if candidates is None:
+      candidates = self.candidates
+    return Run(annotated or self.reference, candidates, seed, options)
 
   def runs(self) -> tuple[Run, ...]:
     """Every run once, the reference of every seed first."""
@@ -99,6 +119,7 @@ class Plan:
           yield self.run(seed, count, mode=mode)
       for dropout in self.dropouts:
         yield self.run(seed, dropout=dropout)
+      yield self.run(seed, candidates=0)
 
     return tuple(
       dict.fromkeys(run for seed in self.seeds for run in of_seed(seed))

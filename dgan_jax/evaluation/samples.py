@@ -1,6 +1,6 @@
 """Samples of a generator, labelled by the simulated annotator.
 
-Those to learn from are samples 0, 1, ... of a seed, which launch.sample draws
+Those to learn from are samples of a seed, the ones that launch.sample draws
 too; those to measure on have a stream of their own, so that nothing is measured
 on what it was learnt from.
 """
@@ -19,6 +19,7 @@ from dgan_jax import errors, files, masks, parallel, progress, rng
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotator import labelling, network
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import variety
 
 # Images that a device draws in one go.
 BLOCK_SIZE = 8
@@ -64,11 +65,6 @@ class Subject:
     }
 
 
-def annotated_keys(seed: int, count: int) -> chex.PRNGKey:
-  """Keys [count] of the samples to learn from."""
-  return rng.sample_keys(rng.root_key(seed), np.arange(count))
-
-
 def measured_keys(seed: int, count: int) -> chex.PRNGKey:
   """Keys [count] of the samples to measure on."""
   root = rng.stream(rng.root_key(seed), 'measured')
@@ -100,11 +96,14 @@ def paint(
 
 
 def annotate(
-  subject: Subject, seed: int, count: int
+  subject: Subject, seed: int, count: int, candidates: int = 0
 ) -> annotations_lib.Annotations:
-  """The first samples to learn from, painted by the annotator; those of a
-  smaller count are the first of a larger one."""
-  keys = annotated_keys(seed, count)
+  """Samples to learn from, painted by the annotator; for `candidates` see
+  `variety.choose`."""
+  indices = variety.choose(
+    subject.generator, subject.sampling, seed, count, candidates
+  )
+  keys = rng.sample_keys(rng.root_key(seed), indices)
   data = np.asarray(jax.random.key_data(keys))
   latent_size = subject.generator.architecture.latent_size
   return annotations_lib.Annotations(
@@ -112,7 +111,7 @@ def annotate(
     latents=annotations_lib.resolve_latents(data, latent_size),
     space='z',
     noise_keys=data,
-    names=tuple(f'{index:03}' for index in range(count)),
+    names=tuple(f'{index:03}' for index in indices),
     schema=subject.annotator.schema,
     generator_checksum=generators.checksum(subject.generator),
     sampling=dataclasses.asdict(subject.sampling),

@@ -27,14 +27,14 @@ def markdown(outcome: outcome_lib.Outcome) -> str:
   parts = [
     f'{outcome.counts.num_images:,} fresh samples against the simulated '
     f'annotator; mean IoU is over the {present} classes that it paints there. '
-    f'{plan.options.members} members, {plan.voting} vote where nothing else '
-    f'is said.{spread}',
+    f'{plan.options.members} members, {plan.voting} vote, annotated samples '
+    f'{plan.run(0).choice} where nothing else is said.{spread}',
     '### Annotated samples',
     _by_mode(
       outcome, 'annotated samples', map(str, plan.counts), outcome.by_count
     ),
     *([_shortfall(outcome)] if plan.reference < plan.counts[-1] else []),
-    f'### Vote and dropout, {reference}',
+    f'### Vote, dropout and choice, {reference}',
     _by_voting(outcome),
     f'### The most uncertain samples left out, {reference}',
     _by_mode(outcome, 'left out', shares, outcome.by_dropped),
@@ -86,19 +86,22 @@ def _by_voting(outcome: outcome_lib.Outcome) -> str:
     for dropout in plan.dropouts
     if dropout != plan.options.dropout
   ]
-  heads = ['mode', 'dropout']
+  if plan.candidates:
+    variants.append({'candidates': 0})
+  heads = ['mode', 'dropout', 'samples']
   for voting in measuring.VOTINGS:
     heads += [f'{voting} vote: mean IoU', 'accuracy']
   rows = []
   for changes in variants:
-    options = plan.run(plan.seeds[0], **changes).options
+    run = plan.run(plan.seeds[0], **changes)
     figures = [
       _figure(outcome.values(name, voting=voting, **changes))
       for voting, name in itertools.product(
         measuring.VOTINGS, ('mean_iou', 'accuracy')
       )
     ]
-    rows.append([options.mode, f'{options.dropout:g}', *figures])
+    options = run.options
+    rows.append([options.mode, f'{options.dropout:g}', run.choice, *figures])
   return _table(heads, rows)
 
 

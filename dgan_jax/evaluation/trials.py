@@ -25,7 +25,7 @@ def train_and_measure(
   Args:
     subject: whose images are labelled.
     run: how.
-    annotated: at least the samples that the run learns from, first of all.
+    annotated: the samples that the run learns from.
     truth: what is measured on.
     show: how far it is.
 
@@ -36,7 +36,7 @@ def train_and_measure(
   with show('steps') as on_progress:
     interpreter = training.train(
       subject.generator,
-      annotated.subset(range(run.annotated)),
+      annotated,
       subject.sampling,
       run.options,
       key=rng.stream(rng.root_key(run.seed), 'interpreter'),

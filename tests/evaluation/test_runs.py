@@ -14,18 +14,22 @@ _PLAN = runs.Plan(
 
 def test_one_thing_is_varied_at_a_time():
   found = [
-    (run.seed, run.annotated, run.options.mode, run.options.dropout)
+    (
+      *(run.seed, run.annotated, run.candidates),
+      *(run.options.mode, run.options.dropout),
+    )
     for run in _PLAN.runs()
   ]
   assert found == [
     (seed, *rest)
     for seed in (0, 1)
     for rest in (
-      (4, 'default', 0),
-      (1, 'default', 0),
-      (1, 'release', 0),
-      (4, 'release', 0),
-      (4, 'default', 0.5),
+      (4, 500, 'default', 0),
+      (1, 500, 'default', 0),
+      (1, 500, 'release', 0),
+      (4, 500, 'release', 0),
+      (4, 500, 'default', 0.5),
+      (4, 0, 'default', 0),
     )
   ]
 
@@ -47,6 +51,7 @@ def test_the_reference_is_measured_even_if_nobody_asks_for_its_number():
     ({'modes': ('default', 'fast')}, "Mode 'fast' is none of"),
     ({'annotated': (1, 0)}, '0 annotated samples; expected 1 or more'),
     ({'reference': -1}, '-1 annotated samples'),
+    ({'candidates': -1}, '-1 candidates; expected 0 or more'),
     ({'dropouts': (1.0,)}, r'Dropout 1\.0 is not in \[0, 1\)'),
     ({'seeds': ()}, 'There is no seed'),
   ],
@@ -57,8 +62,11 @@ def test_a_plan_that_makes_no_sense_is_refused(fields, words):
 
 
 def test_a_run_says_what_it_is():
-  *_, last = _PLAN.runs()
-  assert str(last) == ('4 annotated samples, default mode, dropout 0.5, seed 1')
+  *_, dropped, last = map(str, _PLAN.runs())
+  assert dropped == (
+    '4 annotated samples (chosen of 500), default mode, dropout 0.5, seed 1'
+  )
+  assert last == '4 annotated samples (the first), default mode, seed 1'
 
 
 def test_what_was_found_is_found_again(tmp_path):

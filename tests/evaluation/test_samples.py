@@ -9,11 +9,16 @@ from dgan_jax import errors, rng, schema
 from dgan_jax.annotator import labelling
 from dgan_jax.evaluation import samples
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import variety
 from tests import small
 
 
 def _data(keys):
   return np.asarray(jax.random.key_data(keys))
+
+
+def _keys_to_learn_from(seed, count):
+  return rng.sample_keys(rng.root_key(seed), np.arange(count))
 
 
 def _images(subject, keys):
@@ -30,17 +35,23 @@ def test_no_sample_is_both_annotated_and_measured():
   keys = [
     _data(draw(seed, 500))
     for seed, draw in itertools.product(
-      range(3), (samples.annotated_keys, samples.measured_keys)
+      range(3), (_keys_to_learn_from, samples.measured_keys)
     )
   ]
   assert len(np.unique(np.concatenate(keys), axis=0)) == 6 * 500
 
 
-def test_the_annotated_samples_are_those_that_people_are_given_to_paint():
-  drawn = rng.sample_keys(rng.root_key(7), np.arange(5))
-  np.testing.assert_array_equal(
-    _data(samples.annotated_keys(7, 5)), _data(drawn)
+@pytest.mark.parametrize('candidates', [0, 20])
+def test_the_annotated_samples_are_those_that_people_are_given_to_paint(
+  subject, candidates
+):
+  annotated = samples.annotate(subject, 7, 5, candidates)
+  indices = variety.choose(
+    subject.generator, subject.sampling, 7, 5, candidates
   )
+  assert annotated.names == tuple(f'{index:03}' for index in indices)
+  drawn = _keys_to_learn_from(7, 20)[indices]
+  np.testing.assert_array_equal(annotated.noise_keys, _data(drawn))
 
 
 def test_the_truth_is_what_the_annotator_paints_on_the_same_images(
@@ -67,14 +78,6 @@ def test_annotations_say_how_their_images_are_made_again(subject):
   np.testing.assert_array_equal(annotated.masks, painted)
   assert annotated.schema == subject.annotator.schema
   assert annotated.generator_checksum == generators.checksum(subject.generator)
-
-
-def test_a_few_annotated_samples_are_the_first_of_many(subject):
-  few, many = (samples.annotate(subject, 0, count) for count in (2, 11))
-  first = many.subset(range(2))
-  np.testing.assert_array_equal(few.masks, first.masks)
-  np.testing.assert_array_equal(few.latents, first.latents)
-  np.testing.assert_array_equal(few.noise_keys, first.noise_keys)
 
 
 def test_the_truth_is_painted_once(subject, tmp_path, monkeypatch):

@@ -51,6 +51,7 @@ def _config(networks):
   config.reference = 2
   config.modes = ('default',)
   config.dropouts = (0.0, 0.5)
+  config.candidates = 6
   config.sampling.noise = 'random'
   config.interpreter.members = 2
   config.interpreter.steps = 4
@@ -89,13 +90,13 @@ def test_the_config_plans_as_the_library_does():
 def test_every_run_is_a_line(finished):
   output, workdir = finished
   found = [json.loads(line)['run'] for line in _lines(workdir)]
-  assert [(run['annotated'], run['options']['dropout']) for run in found] == [
-    (2, 0),
-    (1, 0),
-    (2, 0.5),
-  ]
-  assert '2 annotated samples, default mode, dropout 0.5, seed 0:' in output
-  assert '3/3 interpreters' in output
+  assert [
+    (run['annotated'], run['candidates'], run['options']['dropout'])
+    for run in found
+  ] == [(2, 6, 0), (1, 6, 0), (2, 6, 0.5), (2, 0, 0)]
+  words = '2 annotated samples (chosen of 6), default mode, dropout 0.5, seed 0'
+  assert f'{words}:' in output
+  assert '4/4 interpreters' in output
 
 
 def test_tables_chart_and_samples_are_written(finished):
@@ -104,7 +105,7 @@ def test_tables_chart_and_samples_are_written(finished):
   assert text in output
   assert '5 fresh samples' in text
   everything = files.read_json(workdir / 'label_quality.json')
-  assert len(everything['runs']) == 3
+  assert len(everything['runs']) == 4
   assert everything['subject']['num_samples'] == 5
   for name in ('label_quality.png', 'samples.png'):
     with Image.open(workdir / name) as picture:
@@ -118,7 +119,7 @@ def test_what_is_measured_on_was_not_annotated(finished, config):
     evaluate_labels.common.sampling(config, small.generator()),
     synthetic.annotator(),
   )
-  annotated = samples.annotate(subject, 0, 2).masks
+  annotated = samples.annotate(subject, 0, 2, 6).masks
   measured = np.load(workdir / 'truth.npy')
   same = (annotated[:, None] == measured).all((2, 3))
   assert len(measured) == 5
