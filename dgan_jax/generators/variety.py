@@ -67,7 +67,9 @@ def describe(
     float32 [n, d], scaled so that every map has a say.
   """
 
-  def draw(generator: generators.Generator, keys: chex.Array) -> chex.Array:
+  def draw(
+    generator: generators.Generator, keys: chex.Array
+  ) -> tuple[chex.Array, ...]:
     _, _, pyramid = generators.sample(
       generator, rng.key_from_data(keys), sampling
     )
