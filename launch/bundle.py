@@ -57,6 +57,8 @@ def main(argv: Sequence[str]) -> None:
   config.generator = str(folder / 'generator')
   sample.main(config, folder / 'annotated')
   painting.paint(folder / 'annotated', annotator)
+  # How to paint them, and with paths of this machine.
+  (folder / 'annotated' / 'README.txt').unlink()
   _draw_sheet(store.load_generator(folder / 'generator'), annotator, folder)
   print(f'{painting.WORDS}\nLook at {folder / "contact_sheet.png"}.')
 

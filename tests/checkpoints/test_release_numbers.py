@@ -6,15 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-import dgan_jax
 from dgan_jax import features
-from dgan_jax.checkpoints import numpy_format, release, store, torch_format
+from dgan_jax.checkpoints import numpy_format, release, torch_format
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'
 _MINI = _GOLDENS / 'mini_ckpt'
-_ASSETS = pathlib.Path(dgan_jax.__file__).parent / 'assets'
 
 
 @pytest.fixture(scope='module')
@@ -93,12 +91,3 @@ def test_the_mini_interpreters_label_as_the_release(
   np.testing.assert_allclose(labels.score[0], theirs['score'], atol=1e-4)
   clear = theirs['min_margin'].reshape(32, 32) > 1e-3
   np.testing.assert_array_equal(labels.mask[0][clear], theirs['label'][clear])
-
-
-def test_the_bundled_generator_gives_the_images_it_came_with():
-  generator = store.load_generator(_ASSETS / 'rendered_cars_64' / 'generator')
-  with np.load(_GOLDENS / 'rendered_cars_64.npz') as archive:
-    z, ws, rgb = (archive[key] for key in ('z', 'ws', 'rgb'))
-  our_ws, our_rgb, _ = _synthesize(generator, z, truncation_layers=8)
-  np.testing.assert_allclose(our_ws, ws, atol=1e-5)
-  np.testing.assert_allclose(our_rgb, rgb.transpose(0, 2, 3, 1), atol=3e-4)

@@ -64,6 +64,8 @@ def test_a_bundle_is_what_the_factory_takes(tmp_path, annotator, monkeypatch):
   np.testing.assert_array_equal(found.masks, painted)
   note = files.read_json(folder / 'annotated' / 'annotator.json')
   assert 'simulated' in note['annotator']
+  for path in (folder / 'annotated').glob('*.*'):
+    assert str(tmp_path).encode() not in path.read_bytes()
   with Image.open(folder / 'contact_sheet.png') as sheet:
     assert sheet.width > 100
 
