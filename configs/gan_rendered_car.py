@@ -1,7 +1,7 @@
 """A generator of rendered cars, 64 px, for two CPU cores: an hour and a half.
 
-The cars are drawn while it trains. Small batches and unmixed latents: for as
-few images as these, cars appear several times sooner.
+The cars are drawn while it trains; they can be recognised after 60,000 images.
+Batches are small and latents unmixed, for 200,000 images are few for a GAN.
 
   python -m launch.train_gan --config=configs/gan_rendered_car.py \
     --workdir=out/cars
