@@ -91,6 +91,7 @@ def _plan(config: command.Config) -> runs.Plan:
     return runs.Plan(
       common.interpreter_options(config),
       annotated=config.annotated,
+      ceiling=config.ceiling,
       reference=config.reference,
       candidates=config.candidates,
       modes=config.modes,

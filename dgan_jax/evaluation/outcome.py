@@ -55,11 +55,12 @@ class Outcome:
     return np.array(values)
 
   def by_count(self, name: str, mode: str) -> np.ndarray:
-    """A figure over the numbers of annotated samples, [counts, seeds]."""
+    """A figure over the numbers of annotated samples of the mode, [counts,
+    seeds]."""
     return np.stack(
       [
         self.values(name, annotated=count, mode=mode)
-        for count in self.plan.counts
+        for count in self.plan.counts(mode)
       ]
     )
 

@@ -29,7 +29,7 @@ def chart(outcome: outcome_lib.Outcome) -> bytes:
       log_x=True,
     ),
     charts.LineChart(
-      **_lines(outcome, dropped, outcome.by_dropped),
+      **_lines(outcome, lambda _: dropped, outcome.by_dropped),
       title=f'Uncertain samples left out, {outcome.plan.reference} annotated',
       x_label='percent left out, most uncertain first',
       y_label='mean IoU of the rest',
@@ -39,14 +39,15 @@ def chart(outcome: outcome_lib.Outcome) -> bytes:
 
 def _lines(
   outcome: outcome_lib.Outcome,
-  x: Sequence[float],
+  x: Callable[[str], Sequence[float]],
   figures: Callable[[str, str], np.ndarray],
 ) -> dict[str, Any]:
-  """A line for each mode, with the range of several seeds."""
+  """A line for each mode, with the range of several seeds; `x` and `figures`
+  are functions of it."""
   series, bands = {}, {}
   for mode in outcome.plan.all_modes:
     values = figures('mean_iou', mode)
-    series[f'{mode} mode'] = (x, values.mean(1))
+    series[f'{mode} mode'] = (x(mode), values.mean(1))
     if values.shape[1] > 1:
       bands[f'{mode} mode'] = (values.min(1), values.max(1))
   return {'series': series, 'bands': bands}

@@ -51,6 +51,8 @@ class Plan:
   Attributes:
     options: the reference, around which all is varied.
     annotated: numbers of annotated samples, for every mode.
+    ceiling: a number that nobody would paint, to see what more samples could
+      bring, for the mode of `options`; 0: none.
     reference: the number of them for all else.
     candidates: that they are chosen from; the reference is also run with the
       first that come.
@@ -60,7 +62,8 @@ class Plan:
   """
 
   options: training.TrainingOptions
-  annotated: tuple[int, ...] = (1, 4, 8, 16, 32, 200)
+  annotated: tuple[int, ...] = (1, 4, 8, 16, 32)
+  ceiling: int = 200
   reference: int = 16
   candidates: int = 500
   modes: tuple[str, ...] = training.MODES
@@ -70,21 +73,30 @@ class Plan:
   def __post_init__(self) -> None:
     if not self.seeds:
       raise ValueError('There is no seed.')
-    for count in (*self.annotated, self.reference):
+    counts = (*self.annotated, self.reference)
+    for count in counts:
       if count < 1:
         raise ValueError(f'{count} annotated samples; expected 1 or more.')
     if self.candidates < 0:
       raise ValueError(f'{self.candidates} candidates; expected 0 or more.')
+    if self.ceiling and self.ceiling <= (most := max(counts)):
+      raise ValueError(f'The ceiling {self.ceiling} is not above {most}.')
     for dropout in self.dropouts:
       if not 0 <= dropout < 1:
         raise ValueError(f'Dropout {dropout} is not in [0, 1).')
     for mode in self.modes:
       dataclasses.replace(self.options, mode=mode)  # refuses others
 
-  @property
-  def counts(self) -> tuple[int, ...]:
-    """Numbers of annotated samples, ascending, the reference among them."""
-    return tuple(sorted({*self.annotated, self.reference}))
+  def counts(self, mode: str | None = None) -> tuple[int, ...]:
+    """Numbers of annotated samples, ascending, the reference among them.
+
+    Args:
+      mode: if not that of the reference.
+    """
+    counts = {*self.annotated, self.reference}
+    if self.ceiling and mode in (None, self.options.mode):
+      counts.add(self.ceiling)
+    return tuple(sorted(counts))
 
   @property
   def all_modes(self) -> tuple[str, ...]:
@@ -115,7 +127,7 @@ class Plan:
     def of_seed(seed: int) -> Iterator[Run]:
       yield self.run(seed)
       for mode in self.all_modes:
-        for count in self.counts:
+        for count in self.counts(mode):
           yield self.run(seed, count, mode=mode)
       for dropout in self.dropouts:
         yield self.run(seed, dropout=dropout)

@@ -31,9 +31,9 @@ def markdown(outcome: outcome_lib.Outcome) -> str:
     f'{plan.run(0).choice} where nothing else is said.{spread}',
     '### Annotated samples',
     _by_mode(
-      outcome, 'annotated samples', map(str, plan.counts), outcome.by_count
+      outcome, 'annotated samples', map(str, plan.counts()), outcome.by_count
     ),
-    *([_shortfall(outcome)] if plan.reference < plan.counts[-1] else []),
+    *([_shortfall(outcome)] if plan.ceiling else []),
     f'### Vote, dropout and choice, {reference}',
     _by_voting(outcome),
     f'### The most uncertain samples left out, {reference}',
@@ -53,7 +53,7 @@ def _by_mode(
   figures: Callable[[str, str], np.ndarray],
 ) -> str:
   """Mean IoU and accuracy of both modes; `figures` gives one of them of one
-  mode as [rows, seeds]."""
+  mode as [rows, seeds], the last rows of some modes missing."""
   columns = list(
     itertools.product(outcome.plan.all_modes, ('mean_iou', 'accuracy'))
   )
@@ -61,20 +61,18 @@ def _by_mode(
   for mode in outcome.plan.all_modes:
     heads += [f'{mode} mode: mean IoU', 'accuracy']
   cells = [map(_figure, figures(name, mode)) for mode, name in columns]
-  return _table(heads, zip(names, *cells, strict=True))
+  return _table(heads, itertools.zip_longest(names, *cells, fillvalue=''))
 
 
 def _shortfall(outcome: outcome_lib.Outcome) -> str:
   """What the reference lacks of the most annotated samples, in a sentence."""
-  most, reference = outcome.plan.counts[-1], outcome.plan.reference
-  by_mode = []
-  for mode in outcome.plan.all_modes:
-    curve = outcome.by_count('mean_iou', mode).mean(1)
-    lacking = curve[-1] - curve[outcome.plan.counts.index(reference)]
-    by_mode.append(f'{100 * lacking:.1f} ({mode} mode)')
+  plan = outcome.plan
+  lacking = outcome.values('mean_iou', annotated=plan.ceiling) - (
+    outcome.values('mean_iou')
+  )
   return (
-    f'Points of mean IoU that {reference} annotated samples lack of {most}: '
-    f'{", ".join(by_mode)}.'
+    f'Points of mean IoU that {plan.reference} annotated samples lack of '
+    f'{plan.ceiling} ({plan.options.mode} mode): {100 * lacking.mean():.1f}.'
   )
 
 
@@ -119,7 +117,7 @@ def _by_certainty(outcome: outcome_lib.Outcome) -> str:
 
 def _by_class(outcome: outcome_lib.Outcome) -> str:
   """Of every number of annotated samples; of classes that occur."""
-  counts = outcome.plan.counts
+  counts = outcome.plan.counts()
   shares = outcome.counts.pixel_shares
   rows = [
     [name, visualize.percent(share)]

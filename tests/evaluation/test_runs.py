@@ -8,7 +8,12 @@ from dgan_jax.interpreter import training
 
 _OPTIONS = training.TrainingOptions(members=2, soft_voting=True)
 _PLAN = runs.Plan(
-  _OPTIONS, annotated=(1, 4), reference=4, dropouts=(0.0, 0.5), seeds=(0, 1)
+  _OPTIONS,
+  annotated=(1, 4),
+  ceiling=9,
+  reference=4,
+  dropouts=(0.0, 0.5),
+  seeds=(0, 1),
 )
 
 
@@ -26,6 +31,7 @@ def test_one_thing_is_varied_at_a_time():
     for rest in (
       (4, 500, 'default', 0),
       (1, 500, 'default', 0),
+      (9, 500, 'default', 0),
       (1, 500, 'release', 0),
       (4, 500, 'release', 0),
       (4, 500, 'default', 0.5),
@@ -41,7 +47,8 @@ def test_the_vote_is_of_no_account_in_training():
 
 def test_the_reference_is_measured_even_if_nobody_asks_for_its_number():
   plan = runs.Plan(_OPTIONS, annotated=(2,), reference=8, modes=('release',))
-  assert plan.counts == (2, 8)
+  assert plan.counts() == (2, 8, 200)
+  assert plan.counts('release') == (2, 8)
   assert plan.all_modes == ('default', 'release')
 
 
@@ -51,6 +58,7 @@ def test_the_reference_is_measured_even_if_nobody_asks_for_its_number():
     ({'modes': ('default', 'fast')}, "Mode 'fast' is none of"),
     ({'annotated': (1, 0)}, '0 annotated samples; expected 1 or more'),
     ({'reference': -1}, '-1 annotated samples'),
+    ({'ceiling': 32}, 'The ceiling 32 is not above 32'),
     ({'candidates': -1}, '-1 candidates; expected 0 or more'),
     ({'dropouts': (1.0,)}, r'Dropout 1\.0 is not in \[0, 1\)'),
     ({'seeds': ()}, 'There is no seed'),

@@ -48,6 +48,7 @@ def _config(networks):
   config.schema = str(networks / 'schema.json')
   config.num_samples = 5
   config.annotated = (1, 2)
+  config.ceiling = 3
   config.reference = 2
   config.modes = ('default',)
   config.dropouts = (0.0, 0.5)
@@ -93,10 +94,10 @@ def test_every_run_is_a_line(finished):
   assert [
     (run['annotated'], run['candidates'], run['options']['dropout'])
     for run in found
-  ] == [(2, 6, 0), (1, 6, 0), (2, 6, 0.5), (2, 0, 0)]
+  ] == [(2, 6, 0), (1, 6, 0), (3, 6, 0), (2, 6, 0.5), (2, 0, 0)]
   words = '2 annotated samples (chosen of 6), default mode, dropout 0.5, seed 0'
   assert f'{words}:' in output
-  assert '4/4 interpreters' in output
+  assert '5/5 interpreters' in output
 
 
 def test_tables_chart_and_samples_are_written(finished):
@@ -105,7 +106,7 @@ def test_tables_chart_and_samples_are_written(finished):
   assert text in output
   assert '5 fresh samples' in text
   everything = files.read_json(workdir / 'label_quality.json')
-  assert len(everything['runs']) == 4
+  assert len(everything['runs']) == 5
   assert everything['subject']['num_samples'] == 5
   for name in ('label_quality.png', 'samples.png'):
     with Image.open(workdir / name) as picture:
