@@ -38,8 +38,7 @@ class Cache:
     self._identity = {'source': dict(source), 'version': version}
     header = self._folder / _HEADER
     found = files.read_json(header) if header.exists() else {}
-    # The first versions were not written down.
-    there = {'source': found.get('source'), 'version': found.get('version', 1)}
+    there = {name: found.get(name) for name in self._identity}
     self.complete = bool(found.get('complete')) and there == self._identity
     if there != self._identity:
       self.clear()
