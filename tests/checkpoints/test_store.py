@@ -193,7 +193,8 @@ def test_a_checkpoint_is_few_files_that_do_not_tell_where_they_were_made(
 ):
   store.save_generator(tmp_path, generator)
   paths = [path for path in tmp_path.rglob('*') if path.is_file()]
-  assert len(paths) <= 12
+  # How many depends on how its writers meet; a file for each array it is not.
+  assert len(paths) < len(jax.tree.leaves(generator)) / 2
   for path in paths:
     content = path.read_bytes()
     for secret in (str(tmp_path), socket.gethostname() * 2, str(_ROOT)):
