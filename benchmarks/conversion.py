@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from benchmarks import checkpoints, common, models
-from dgan_jax.checkpoints import stylegan2_names
+from dgan_jax.checkpoints.origins import stylegan2_names
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLAMP = 256

@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import common, models, paper_dataflow, torch_release
-from dgan_jax import annotations as annotations_lib
 from dgan_jax import rng, schema
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
 

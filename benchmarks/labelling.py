@@ -30,8 +30,8 @@ import jax
 import numpy as np
 
 from benchmarks import common, models, paper_dataflow, work
-from dgan_jax import features, parallel, rng
-from dgan_jax.factory import sampling as factory
+from dgan_jax import parallel, pyramid, rng
+from dgan_jax.factory import labeller as factory
 from dgan_jax.generators import generator as generators
 
 _SEED = 2
@@ -67,8 +67,8 @@ class Case:
     return generators.Sampling(rows=self.rows, dtype=self.dtype)
 
   @property
-  def canvas(self) -> features.Canvas:
-    return features.Canvas.of(self.resolution, self.rows)
+  def canvas(self) -> pyramid.Canvas:
+    return pyramid.Canvas.of(self.resolution, self.rows)
 
   def gflop(self, variant: str) -> float:
     """Floating-point operations of one sample, in billions."""

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 import dgan_jax
-from dgan_jax import annotations as annotations_lib
-from dgan_jax import features, metrics, rng
-from dgan_jax.annotator import network
+from dgan_jax import metrics, pyramid, rng
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.checkpoints import store
-from dgan_jax.evaluation import measuring, samples
+from dgan_jax.evaluation import annotated_samples, label_quality
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from dgan_jax.interpreter import ensemble
+from dgan_jax.segmentation import annotator
 
 _ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets'
 _MEASURED = 256  # samples of the bundled cars
@@ -35,7 +35,7 @@ def architecture(
   """The official network of a name and a resolution."""
   kind, most = _NETWORKS[network]
   channels = tuple(
-    min(most // size, 512) for size in features.resolutions_up_to(resolution)
+    min(most // size, 512) for size in pyramid.resolutions_up_to(resolution)
   )
   return kind(resolution, channels)
 
@@ -97,23 +97,25 @@ class BundledCars:
     truth: the 256, painted by the annotator.
   """
 
-  subject: samples.Subject
+  subject: annotated_samples.Subject
   annotated: annotations_lib.Annotations
-  truth: samples.Truth
+  truth: annotated_samples.Truth
 
   @classmethod
   def load(cls) -> 'BundledCars':
     annotated = annotations_lib.load(_ASSETS / 'rendered_cars_64' / 'annotated')
-    subject = samples.Subject(
+    subject = annotated_samples.Subject(
       store.load_generator(_ASSETS / 'rendered_cars_64' / 'generator'),
       generators.Sampling(**annotated.sampling),
-      network.load(_ASSETS / 'rendered_car_annotator'),
+      annotator.load(_ASSETS / 'rendered_car_annotator'),
     )
-    keys = samples.measured_keys(0, _MEASURED)
-    truth = samples.Truth(keys, samples.paint(subject, keys))
+    keys = annotated_samples.measured_keys(0, _MEASURED)
+    truth = annotated_samples.Truth(
+      keys, annotated_samples.paint(subject, keys)
+    )
     return cls(subject, annotated, truth)
 
   def mean_iou(self, interpreter: ensemble.Interpreter) -> float:
     """Over the classes that occur, by the majority's labels."""
-    measured = measuring.measure(self.subject, interpreter, self.truth)
+    measured = label_quality.measure(self.subject, interpreter, self.truth)
     return metrics.mean_iou(measured.confusions['majority'].sum(0))

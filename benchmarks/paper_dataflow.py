@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dgan_jax import annotations as annotations_lib
-from dgan_jax import features, rng
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax import rng
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling, optimization, release
 
@@ -44,11 +45,11 @@ def _features(
 
 def _stack(
   generator: generators.Generator,
-  pyramid: features.FeaturePyramid,
+  pyramid: pyramid_lib.FeaturePyramid,
   sampling: generators.Sampling,
 ) -> chex.Array:
   canvas = sampling.canvas(generator.architecture)
-  stacked = features.hypercolumns(pyramid, canvas)
+  stacked = pyramid_lib.hypercolumns(pyramid, canvas)
   return stacked.reshape(-1, stacked.shape[-1]).astype(jnp.float32)
 
 

@@ -11,7 +11,7 @@ although it takes time.
 
 import itertools
 
-from dgan_jax import features
+from dgan_jax import pyramid
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -48,7 +48,7 @@ def synthesis(architecture: generators.Architecture) -> int:
 def labels(
   spec: ensemble.InterpreterSpec,
   architecture: generators.Architecture,
-  canvas: features.Canvas,
+  canvas: pyramid.Canvas,
   stacked: bool = False,
 ) -> int:
   """Multiply-adds from the features of an image to every member's logits.

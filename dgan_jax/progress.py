@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import tensorboardX
 
-from dgan_jax import files
+from dgan_jax import storage
 
 # What long library calls take as `on_progress`: units done, units in all, and
 # whatever numbers are known by then.
@@ -84,7 +84,7 @@ class MetricWriter:
   the epoch) and the values by name. A run that goes on appends.
   """
 
-  def __init__(self, workdir: files.PathLike):
+  def __init__(self, workdir: storage.PathLike):
     """Raises OSError if `workdir` cannot be written."""
     folder = pathlib.Path(workdir)
     folder.mkdir(parents=True, exist_ok=True)

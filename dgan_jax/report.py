@@ -10,8 +10,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from dgan_jax import files, metrics, visualize
+from dgan_jax import metrics, storage
 from dgan_jax import schema as schema_lib
+from dgan_jax.visualize import sheets
 
 
 class Sample(Protocol):
@@ -67,15 +68,15 @@ def figures(
     sheets have one scale of uncertainty.
   """
   samples = sorted(samples, key=lambda sample: sample.index)
-  least, most = visualize.extremes(
+  least, most = sheets.extremes(
     np.array([sample.score for sample in samples]), (shown + 1) // 2
   )
-  maximum = visualize.uncertainty_maximum(
+  maximum = sheets.uncertainty_maximum(
     np.stack([sample.uncertainty for sample in samples])
   )
 
   def sheet(chosen: Sequence[Sample]) -> Image.Image:
-    return visualize.contact_sheet(
+    return sheets.contact_sheet(
       np.stack([sample.image for sample in chosen]),
       np.stack([sample.mask for sample in chosen]),
       np.stack([sample.uncertainty for sample in chosen]),
@@ -109,13 +110,13 @@ def figures(
       'class_frequencies',
       'Class frequencies',
       'Share of all pixels, logarithmic, and share of images with the class.',
-      visualize.frequency_chart(counts, schema),
+      sheets.frequency_chart(counts, schema),
     ),
   ]
 
 
 def write(
-  folder: files.PathLike, pictures: Sequence[Figure], card: str
+  folder: storage.PathLike, pictures: Sequence[Figure], card: str
 ) -> list[pathlib.Path]:
   """Writes every figure as NAME.png, and data_card.html.
 
@@ -130,9 +131,9 @@ def write(
   paths = []
   for figure in pictures:
     paths.append(folder / f'{figure.name}.png')
-    files.write_bytes(paths[-1], visualize.png(figure.picture))
+    storage.write_bytes(paths[-1], sheets.png(figure.picture))
   paths.append(folder / 'data_card.html')
-  files.write_text(paths[-1], card)
+  storage.write_text(paths[-1], card)
   return paths
 
 
@@ -191,7 +192,7 @@ def _highlights(values: Mapping[str, str]) -> str:
 
 
 def _figure(figure: Figure) -> str:
-  data = base64.b64encode(visualize.png(figure.picture)).decode()
+  data = base64.b64encode(sheets.png(figure.picture)).decode()
   return (
     f'<section><h2>{_text(figure.title)}</h2><figure>'
     f'<img alt="{_text(figure.title)}" width="{figure.picture.width}" '
@@ -209,8 +210,8 @@ def _class_table(counts: metrics.ClassCounts, schema: schema_lib.Schema) -> str:
       f'<tr{"" if pixels else " class=absent"}><td class="number">{label}</td>'
       f'<td><i style="background:rgb({red},{green},{blue})"></i>'
       f'{_text(name)}</td>'
-      f'<td class="number">{visualize.percent(pixels)}</td>'
-      f'<td class="number">{visualize.percent(images)}</td></tr>'
+      f'<td class="number">{sheets.percent(pixels)}</td>'
+      f'<td class="number">{sheets.percent(images)}</td></tr>'
     )
   return (
     '<section><h2>Classes</h2><table><thead><tr><th class="number">Label</th>'

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax import errors, files
+from dgan_jax import errors, storage
 
 Color = tuple[int, int, int]
 
@@ -190,7 +190,7 @@ def get_schema(name_or_path: str) -> Schema:
       f'{", ".join(BUILT_IN)}; a schema of your own is the path of a '
       '.json file.'
     )
-  value = files.read_json(name_or_path)
+  value = storage.read_json(name_or_path)
   return Schema.from_json(value, source=str(name_or_path))
 
 

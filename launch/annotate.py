@@ -14,8 +14,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from dgan_jax import errors, files, visualize
-from dgan_jax.annotator import network, painting
+from dgan_jax import errors, storage
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import painting
+from dgan_jax.visualize import sheets
 from launch import command
 
 _ANNOTATOR = flags.DEFINE_string(
@@ -32,12 +34,12 @@ def main(argv: Sequence[str]) -> None:
   if not _ANNOTATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --annotator=FOLDER and --folder=FOLDER.')
   folder = pathlib.Path(_FOLDER.value)
-  annotator = network.load(_ANNOTATOR.value)
-  facts = network.load_facts(_ANNOTATOR.value)
+  annotator = annotator_lib.load(_ANNOTATOR.value)
+  facts = annotator_lib.load_facts(_ANNOTATOR.value)
   images, masks = painting.paint(folder, annotator, facts=facts)
-  sheet = visualize.contact_sheet(images, masks, schema=annotator.schema)
+  sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
   path = folder / 'annotated.png'
-  files.write_bytes(path, visualize.png(sheet))
+  storage.write_bytes(path, sheets.png(sheet))
   print(f'{painting.WORDS}\nLook at {path}.')
 
 

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from dgan_jax import errors, files, rng, visualize
-from dgan_jax.annotator import labelling, network, painting
+from dgan_jax import errors, rng, storage
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import painting, predict
+from dgan_jax.visualize import sheets
 from launch import command, common, drawing, sample
 
 _GENERATOR = flags.DEFINE_string(
@@ -76,11 +78,11 @@ def _images(generator: generators.Generator, name: str, n: int) -> np.ndarray:
 
 
 def _labels_changed(
-  generator: generators.Generator, annotator: network.Annotator
+  generator: generators.Generator, annotator: annotator_lib.Annotator
 ) -> float:
   """The share of labels that rounding the generator changes."""
   before, after = (
-    labelling.annotate(annotator, _images(one, 'compare', _COMPARED))[0]
+    predict.annotate(annotator, _images(one, 'compare', _COMPARED))[0]
     for one in (generator, store.rounded(generator, _DTYPE))
   )
   return float((before != after).mean())
@@ -88,13 +90,13 @@ def _labels_changed(
 
 def _draw_sheet(
   generator: generators.Generator,
-  annotator: network.Annotator,
+  annotator: annotator_lib.Annotator,
   folder: pathlib.Path,
 ) -> None:
   images = _images(generator, 'show', _SHOWN)
-  masks, _ = labelling.annotate(annotator, images)
-  sheet = visualize.contact_sheet(images, masks, schema=annotator.schema)
-  files.write_bytes(folder / 'contact_sheet.png', visualize.png(sheet))
+  masks, _ = predict.annotate(annotator, images)
+  sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
+  storage.write_bytes(folder / 'contact_sheet.png', sheets.png(sheet))
 
 
 if __name__ == '__main__':

@@ -11,13 +11,14 @@ import jax
 import numpy as np
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import annotations, errors, files, rng
+from dgan_jax import errors, rng, storage
 from dgan_jax import schema as schema_lib
-from dgan_jax.annotator import network
+from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
+from dgan_jax.segmentation import annotator
 
 _ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
 _ASSET = _ASSETS / 'rendered_cars_64'
@@ -33,10 +34,10 @@ def load_generator(config: Config) -> generators.Generator:
   )
 
 
-def load_annotator(name: str) -> network.Annotator:
+def load_annotator(name: str) -> annotator.Annotator:
   """A simulated annotator: 'bundled', or the folder of one."""
   bundled = name == 'bundled'
-  return network.load(_ASSETS / 'rendered_car_annotator' if bundled else name)
+  return annotator.load(_ASSETS / 'rendered_car_annotator' if bundled else name)
 
 
 def load_schema(config: Config) -> schema_lib.Schema:
@@ -46,7 +47,7 @@ def load_schema(config: Config) -> schema_lib.Schema:
 
 def load_annotations(
   config: Config, generator: generators.Generator
-) -> annotations.Annotations:
+) -> folder_lib.Annotations:
   """The annotations that the config names: 'bundled', or a folder.
 
   Where they don't say with which noise their images were made, they get some.
@@ -56,7 +57,7 @@ def load_annotations(
   """
   bundled = config.annotations == 'bundled'
   canvas = sampling(config, generator).canvas(generator.architecture)
-  annotated = annotations.load(
+  annotated = folder_lib.load(
     _ASSET / 'annotated' if bundled else config.annotations,
     schema=load_schema(config),
     size=(canvas.height, canvas.width),
@@ -105,7 +106,7 @@ def sampling(
 
 def annotated_sampling(
   config: Config,
-  annotated: annotations.Annotations,
+  annotated: folder_lib.Annotations,
   generator: generators.Generator,
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
@@ -171,7 +172,7 @@ def note_command(workdir: pathlib.Path) -> None:
   if command not in commands:
     workdir.mkdir(parents=True, exist_ok=True)
     lines = '\n'.join([*commands, command])
-    files.write_text(workdir / _COMMANDS, f'{lines}\n')
+    storage.write_text(workdir / _COMMANDS, f'{lines}\n')
 
 
 def read_commands(workdir: pathlib.Path) -> list[str]:

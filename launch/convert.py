@@ -25,13 +25,9 @@ import jax
 from absl import flags
 
 from dgan_jax import errors, schema
-from dgan_jax.checkpoints import (
-  numpy_format,
-  opening,
-  release,
-  safetensors_format,
-  store,
-)
+from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints.formats import npy, safetensors_format
+from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from launch import command, common, drawing
 
@@ -97,8 +93,8 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
   opened = opening.open_checkpoint(path)
   generator = opening.generator(
     opened,
-    avg_latent=numpy_format.read_npy(avg_latent) if avg_latent else None,
-    noise=numpy_format.read_npz(noise) if noise else None,
+    avg_latent=npy.read_npy(avg_latent) if avg_latent else None,
+    noise=npy.read_npz(noise) if noise else None,
   )
   print(opening.describe(opened))
   if avg_latent is None and opened.w_avg is None:
@@ -129,10 +125,10 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
     raise errors.UserError(
       'An interpreter needs its generator and schema: --generator, --schema.'
     )
-  interpreter = release.interpreter_for(
+  interpreter = release_files.interpreter_for(
     store.load_generator(_GENERATOR.value),
     schema.get_schema(_SCHEMA.value),
-    release.member_files(pattern),
+    release_files.member_files(pattern),
     rows=_rows(),
   )
   spec = interpreter.spec
@@ -146,7 +142,7 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
 
 
 def _export_interpreter(folder: str, output: pathlib.Path) -> None:
-  release.write_members(output, store.load_interpreter(folder))
+  release_files.write_members(output, store.load_interpreter(folder))
   print(f"Written to {output}, in the layout of DatasetGAN's release.")
 
 

@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from launch import command, generate, outcome, train_interpreter
+from launch import command, dataset_report, generate, train_interpreter
 
 _CHECK = """
 import tensorflow_datasets as tfds
@@ -29,7 +29,7 @@ for split, samples in data.items():
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   train_interpreter.main(config, workdir)
   dataset = generate.main(config, workdir)
-  line = outcome.loading_line(dataset)
+  line = dataset_report.loading_line(dataset)
   print(f'In a new process:\n\n  {line}\n', flush=True)
   done = subprocess.run(
     [sys.executable, '-c', _CHECK.format(line=line)],

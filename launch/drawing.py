@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 
-from dgan_jax import files, rng, visualize
+from dgan_jax import rng, storage
 from dgan_jax.generators import generator as generators
+from dgan_jax.visualize import sheets
 from launch import command
 
 
@@ -45,5 +46,5 @@ def contact_sheet(
   captions = None
   if labels is not None:
     captions = [f'class {label}' for label in np.asarray(labels)]
-  sheet = visualize.contact_sheet(np.stack(images), captions=captions)
-  files.write_bytes(path, visualize.png(sheet))
+  sheet = sheets.contact_sheet(np.stack(images), captions=captions)
+  storage.write_bytes(path, sheets.png(sheet))

@@ -15,17 +15,19 @@ Example:
 import functools
 import pathlib
 
-from dgan_jax import annotations, errors, files, progress, visualize
+from dgan_jax import errors, progress, storage
+from dgan_jax.annotations import folder
 from dgan_jax.evaluation import (
-  measuring,
-  outcome,
+  annotated_samples,
+  label_quality,
   pictures,
-  runs,
-  samples,
+  results,
   tables,
   trials,
 )
+from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.factory import shards
+from dgan_jax.visualize import sheets
 from launch import command, common
 
 
@@ -40,9 +42,9 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   }
   shards.open_run(workdir, identity)
   common.note_command(workdir)
-  rows = runs.Rows(workdir / 'rows.jsonl')
+  rows = plan_lib.Rows(workdir / 'rows.jsonl')
   with command.terminal_progress('samples to measure on') as on_progress:
-    truth = samples.truth(
+    truth = annotated_samples.truth(
       subject,
       config.seed,
       config.num_samples,
@@ -55,10 +57,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   print(state.update(len(planned) - len(missing)))
 
   @functools.cache
-  def painted(
-    seed: int, count: int, candidates: int
-  ) -> annotations.Annotations:
-    return samples.annotate(subject, seed, count, candidates)
+  def painted(seed: int, count: int, candidates: int) -> folder.Annotations:
+    return annotated_samples.annotate(subject, seed, count, candidates)
 
   for place, run in enumerate(missing):
     print(f'{run}:', flush=True)
@@ -68,27 +68,27 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     )
     if run == planned[0]:
       sheet = pictures.sheet(subject, interpreter, measured, truth, plan.voting)
-      files.write_bytes(workdir / 'samples.png', visualize.png(sheet))
-    rows.add(run, {**measuring.summary(measured), **seconds})
+      storage.write_bytes(workdir / 'samples.png', sheets.png(sheet))
+    rows.add(run, {**label_quality.summary(measured), **seconds})
     print(state.update(len(planned) - len(missing) + place + 1))
-  result = outcome.Outcome(
+  result = results.Outcome(
     plan, {run: rows[run] for run in planned}, truth, subject.annotator.schema
   )
   found = {'subject': identity, **result.to_json()}
-  files.write_json(workdir / 'label_quality.json', found)
-  files.write_bytes(workdir / 'label_quality.png', pictures.chart(result))
+  storage.write_json(workdir / 'label_quality.json', found)
+  storage.write_bytes(workdir / 'label_quality.png', pictures.chart(result))
   text = tables.markdown(result)
-  files.write_text(workdir / 'label_quality.md', text)
+  storage.write_text(workdir / 'label_quality.md', text)
   print(f'\n{text}\nLook at {workdir / "label_quality.png"}.')
 
 
-def _plan(config: command.Config) -> runs.Plan:
+def _plan(config: command.Config) -> plan_lib.Plan:
   if config.num_samples < 1:
     raise errors.UserError(
       f'config.num_samples is {config.num_samples}; expected 1 or more.'
     )
   try:
-    return runs.Plan(
+    return plan_lib.Plan(
       common.interpreter_options(config),
       annotated=config.annotated,
       ceiling=config.ceiling,
@@ -102,9 +102,9 @@ def _plan(config: command.Config) -> runs.Plan:
     raise errors.UserError(f'The config does not fit: {error}') from None
 
 
-def _subject(config: command.Config) -> samples.Subject:
+def _subject(config: command.Config) -> annotated_samples.Subject:
   generator = common.load_generator(config)
-  subject = samples.Subject(
+  subject = annotated_samples.Subject(
     generator,
     common.sampling(config, generator),
     common.load_annotator(config.annotator),

@@ -15,11 +15,11 @@ import pathlib
 from dgan_jax import errors, progress
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
-from dgan_jax.factory import finishing, run
-from launch import command, common, outcome
+from dgan_jax.factory import export, run
+from launch import command, common, dataset_report
 
 
-def main(config: command.Config, workdir: pathlib.Path) -> finishing.Dataset:
+def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
   if not common.is_saved(workdir / 'interpreter'):
     raise errors.UserError(
@@ -51,7 +51,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> finishing.Dataset:
       data_dir=common.data_dir(config, workdir),
       on_progress=on_progress,
     )
-  outcome.present(job, dataset, config, workdir)
+  dataset_report.present(job, dataset, config, workdir)
   return dataset
 
 

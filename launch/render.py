@@ -16,8 +16,10 @@ import numpy as np
 from absl import flags
 from PIL import Image, ImageDraw
 
-from dgan_jax import domains, errors, files, schema, visualize
-from dgan_jax.domains import batches, domain, rendered_car
+from dgan_jax import errors, renderers, schema, storage
+from dgan_jax.renderers.cars import rendered_car
+from dgan_jax.renderers.engine import batches, renderer
+from dgan_jax.visualize import sheets
 from launch import command
 
 _SETTING = flags.DEFINE_enum(
@@ -47,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
   if not _OUTPUT.value:
     raise errors.UserError('Say where to write: --output=FOLDER.')
   folder = pathlib.Path(_OUTPUT.value)
-  cars = domains.get(
+  cars = renderers.get(
     'rendered_car',
     setting=_SETTING.value,
     resolution=_RESOLUTION.value,
@@ -56,7 +58,7 @@ def main(argv: Sequence[str]) -> None:
   indices = range(_FIRST_INDEX.value, _FIRST_INDEX.value + _NUM_IMAGES.value)
   for name in ('images', 'masks') if _FILES.value else ('',):
     (folder / name).mkdir(parents=True, exist_ok=True)
-  shown: list[domain.Rendered] = []
+  shown: list[renderer.Rendered] = []
   with command.terminal_progress('images') as on_progress:
     pictures = batches.render_range(cars, indices, on_progress=on_progress)
     for index, rendered in zip(indices, pictures, strict=True):
@@ -65,14 +67,14 @@ def main(argv: Sequence[str]) -> None:
       if _FILES.value:
         write_files(folder, index, rendered, cars.schema)
   path = folder / 'sheet.png'
-  files.write_bytes(path, visualize.png(sheet(shown, cars.schema)))
+  storage.write_bytes(path, sheets.png(sheet(shown, cars.schema)))
   print(f'{path}: {len(shown)} of {len(indices)} pictures')
 
 
 def write_files(
   folder: pathlib.Path,
   index: int,
-  rendered: domain.Rendered,
+  rendered: renderer.Rendered,
   classes: schema.Schema,
 ) -> None:
   """Writes an image, and its mask in the colours of the schema."""
@@ -80,16 +82,16 @@ def write_files(
   mask.putpalette(np.array(classes.palette, np.uint8).tobytes())
   for kind, picture in (('images', rendered.image), ('masks', mask)):
     path = folder / kind / f'{index:06}.png'
-    files.write_bytes(path, visualize.png(picture))
+    storage.write_bytes(path, sheets.png(picture))
 
 
 def sheet(
-  shown: Sequence[domain.Rendered], classes: schema.Schema
+  shown: Sequence[renderer.Rendered], classes: schema.Schema
 ) -> Image.Image:
   """Pictures with their keypoints, each beside its labels."""
   factor = max(1, _TILE // shown[0].image.shape[1])
   masks = [one.mask.repeat(factor, 0).repeat(factor, 1) for one in shown]
-  return visualize.contact_sheet(
+  return sheets.contact_sheet(
     np.stack([with_keypoints(one, factor) for one in shown]),
     np.stack(masks),
     schema=classes,
@@ -97,7 +99,7 @@ def sheet(
   )
 
 
-def with_keypoints(rendered: domain.Rendered, factor: int) -> np.ndarray:
+def with_keypoints(rendered: renderer.Rendered, factor: int) -> np.ndarray:
   """The enlarged image with its keypoints, filled where they are visible."""
   image = rendered.image.repeat(factor, 0).repeat(factor, 1)
   picture = Image.fromarray(image)

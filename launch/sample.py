@@ -18,9 +18,11 @@ import jax
 import numpy as np
 from absl import flags
 
-from dgan_jax import errors, files, manifest, rng, schema, visualize
+from dgan_jax import errors, rng, schema, storage
+from dgan_jax.annotations import manifest
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import variety
+from dgan_jax.generators import selection
+from dgan_jax.visualize import sheets
 from launch import command, common, drawing
 
 _NUM_SAMPLES = flags.DEFINE_integer(
@@ -59,7 +61,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   classes = schema.get_schema(config.schema)
   generator = common.load_generator(config)
   sampling = common.sampling(config, generator)
-  indices = variety.choose(
+  indices = selection.choose(
     generator,
     sampling,
     config.seed,
@@ -85,15 +87,15 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   images: list[np.ndarray] = []
   with command.terminal_progress('images') as on_progress:
     for image in drawing.draw(generator, keys, sampling):
-      png = visualize.png(image)
-      files.write_bytes(workdir / 'images' / f'{names[len(images)]}.png', png)
+      png = sheets.png(image)
+      storage.write_bytes(workdir / 'images' / f'{names[len(images)]}.png', png)
       images.append(image)
       on_progress(len(images), len(names), {})
-  sheet = visualize.contact_sheet(np.stack(images), captions=names)
-  files.write_bytes(workdir / 'contact_sheet.png', visualize.png(sheet))
+  sheet = sheets.contact_sheet(np.stack(images), captions=names)
+  storage.write_bytes(workdir / 'contact_sheet.png', sheets.png(sheet))
   readme = _readme(workdir, classes, images[0], len(names))
-  files.write_text(workdir / 'README.txt', readme)
-  files.write_json(workdir / 'schema.json', classes.to_json())
+  storage.write_text(workdir / 'README.txt', readme)
+  storage.write_json(workdir / 'schema.json', classes.to_json())
   manifest.write(workdir, listed)
   print(f'Paint {workdir / "images"}; {workdir / "README.txt"} says how.')
 
@@ -103,7 +105,7 @@ def _refuse_other_images(
 ) -> None:
   """Masks may have been painted already; their manifest must survive."""
   path = workdir / manifest.FILENAME
-  if path.exists() and files.read_json(path) != manifest.to_json(listed):
+  if path.exists() and storage.read_json(path) != manifest.to_json(listed):
     raise errors.UserError(
       f'{workdir} holds other images (another seed, range, generator or '
       'sampling); give another --workdir.'

@@ -14,30 +14,30 @@ Example:
 import pathlib
 import shutil
 
-from dgan_jax import domains, errors, parallel, progress, rng
-from dgan_jax.annotator import (
-  network,
-  outcome,
+from dgan_jax import errors, parallel, progress, renderers, rng
+from dgan_jax.factory import shards
+from dgan_jax.renderers.engine import batches
+from dgan_jax.renderers.engine import renderer as domain_lib
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import (
+  augmentation,
   pairs,
-  perturbation,
+  quality_report,
   training,
   unet,
 )
-from dgan_jax.domains import batches
-from dgan_jax.domains import domain as domain_lib
-from dgan_jax.factory import shards
 from launch import checkpoint, command, common
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
-  domain = domains.get(**config.domain)
+  domain = renderers.get(**config.domain)
   architecture, options = _recipe(config, domain)
   folder, result = workdir / 'training', workdir / 'annotator'
   shards.open_run(folder, config.to_dict())
   common.note_command(workdir)
   if common.is_saved(result):
-    network.load(result)  # refuses a damaged one
+    annotator_lib.load(result)  # refuses a damaged one
     print(f'The annotator in {result} is trained.')
     return
   learnt = _render(domain, 'annotated', config.num_pairs)
@@ -58,12 +58,14 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       checkpoint=state,
     )
   if parallel.process_index() == 0:
-    annotator = network.rounded(annotator, config.stored_dtype)
+    annotator = annotator_lib.rounded(annotator, config.stored_dtype)
     report = workdir / 'report'
-    table, scores = outcome.write(report, annotator, held_out)
+    table, scores = quality_report.write(report, annotator, held_out)
     print(f'\n{table}\n\nLook at {report / "held_out.png"}.')
     facts = {'config': config.to_dict(), 'held_out': scores}
-    network.save(result, annotator, facts=facts, dtype=config.stored_dtype)
+    annotator_lib.save(
+      result, annotator, facts=facts, dtype=config.stored_dtype
+    )
     shutil.rmtree(folder / 'state', ignore_errors=True)
     print(f'Wrote the annotator to {result}.')
 
@@ -77,14 +79,14 @@ def _recipe(
       raise errors.UserError(
         f'config.{name} is {config[name]}; expected 1 or more.'
       )
-  if config.stored_dtype not in network.DTYPES:
+  if config.stored_dtype not in annotator_lib.DTYPES:
     raise errors.UserError(
       f'config.stored_dtype is {config.stored_dtype!r}; expected one of '
-      f'{", ".join(network.DTYPES)}.'
+      f'{", ".join(annotator_lib.DTYPES)}.'
     )
   try:
     architecture = unet.UNet(domain.schema.num_classes, **config.network)
-    strengths = perturbation.Strengths(**config.strengths)
+    strengths = augmentation.Strengths(**config.strengths)
     options = training.Options(strengths=strengths, **config.training)
   except ValueError as error:
     raise errors.UserError(f'The config does not fit: {error}') from None

@@ -14,9 +14,9 @@ Example:
 import contextlib
 import pathlib
 
-from dgan_jax import domains, errors, rng
-from dgan_jax.annotator import frechet
-from dgan_jax.gan import data, inception, loop, quality, record
+from dgan_jax import errors, renderers, rng
+from dgan_jax.evaluation import frechet
+from dgan_jax.gan import data, inception, loop, quality, training_log
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
@@ -41,7 +41,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       workdir,
       seed=config.seed,
       distance=_distance(config, extract, images),
-      schedule=record.Schedule(**config.schedule),
+      schedule=training_log.Schedule(**config.schedule),
       on_progress=on_progress,
     )
   print(f'The generator is in {workdir / "generator"}.')
@@ -81,7 +81,7 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
       fields = dict(config.domain)
       count, at_first = fields.pop('count'), fields.pop('at_first')
       return data.from_domain(
-        domains.get(fields.pop('name'), resolution=resolution, **fields),
+        renderers.get(fields.pop('name'), resolution=resolution, **fields),
         count,
         cache=cache,
         at_first=at_first,
@@ -128,7 +128,7 @@ def _distance(
   config: command.Config,
   extract: quality.Extractor | None,
   images: data.Images,
-) -> record.Distance | None:
+) -> training_log.Distance | None:
   """Of a generator from the images that are there from the start."""
   if extract is None:
     return None

@@ -16,7 +16,7 @@ import shutil
 
 import numpy as np
 
-from dgan_jax import files, parallel, progress, rng
+from dgan_jax import parallel, progress, rng, storage
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
@@ -32,7 +32,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   sampling = common.annotated_sampling(config, annotated, generator)
   identity = {
     'generator': generators.checksum(generator),
-    'annotations': files.sha256(
+    'annotations': storage.sha256(
       annotated.masks,
       annotated.latents,
       annotated.space,

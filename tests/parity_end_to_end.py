@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import features
-from dgan_jax.checkpoints import numpy_format, release, torch_format
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax.checkpoints.formats import npy, torch_format
+from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from tests import parity_checks as checks
@@ -34,7 +35,7 @@ def check(
   settings = {**source.meta, **vectors.meta}
   rows = settings.get('crop_rows')
   resolution = generator.architecture.resolution
-  canvas = features.Canvas.of(resolution, rows and tuple(rows))
+  canvas = pyramid_lib.Canvas.of(resolution, rows and tuple(rows))
   prefix = 'sd_cls/' if vectors.group('sd_cls/') else 'sd/'
   interpreter = parity_interpreter.load(
     parity_interpreter.members(vectors, prefix),
@@ -55,7 +56,7 @@ def check(
   results += _check_labels(vectors, labels, 'out/')
   if 'interp_out_res' in settings:
     size = settings['interp_out_res']
-    reduced = features.Canvas(resolution, size, (0, size))
+    reduced = pyramid_lib.Canvas(resolution, size, (0, size))
     results += _check_reduction(vectors, rgb, pyramids[0], reduced)
   return results
 
@@ -64,17 +65,17 @@ def check_checkpoints(vectors: checks.Vectors) -> list[checks.Check]:
   """The mini checkpoints that lie beside their expected outputs."""
   folder = vectors.path.parent
   noise = vectors.group('in/noise_')
-  generator = release.generator_from_release(
+  generator = release_files.generator_from_release(
     torch_format.read(
       str(next(folder.glob('*stylegan1*r[0-9]*.for_g_all.pt')))
     ),
-    numpy_format.read_npy(str(folder / 'avg_latent_1x18.npy')),
+    npy.read_npy(str(folder / 'avg_latent_1x18.npy')),
     {f'noise{int(number)}': value for number, value in noise.items()},
   )
-  canvas = features.Canvas.of(generator.architecture.resolution)
+  canvas = pyramid_lib.Canvas.of(generator.architecture.resolution)
   results: list[checks.Check] = []
   for classes in vectors.meta['members']:
-    paths = release.member_files(str(folder / f'interpreter_{classes}'))
+    paths = release_files.member_files(str(folder / f'interpreter_{classes}'))
     interpreter = parity_interpreter.load(
       [torch_format.read(path) for path in paths],
       generator.architecture.feature_channels,
@@ -99,13 +100,13 @@ def _run(
   generator: generators.Generator,
   interpreter: ensemble.Interpreter,
   latents: np.ndarray,
-  canvas: features.Canvas,
+  canvas: pyramid_lib.Canvas,
   truncation: tuple[float, int],
-) -> tuple[jax.Array, jax.Array, list[features.FeaturePyramid], Any]:
+) -> tuple[jax.Array, jax.Array, list[pyramid_lib.FeaturePyramid], Any]:
   """ws, rgb, pyramids and labels, one latent after another."""
   label = jax.jit(labelling.label, static_argnums=2)
   ws, rgb, labels = [], [], []
-  pyramids: list[features.FeaturePyramid] = []
+  pyramids: list[pyramid_lib.FeaturePyramid] = []
   for z in latents:
     outputs = parity_generator.synthesize(generator, z[None], *truncation)
     ws.append(outputs[0])
@@ -121,11 +122,13 @@ def _run(
 
 
 def pixels(
-  pyramid: features.FeaturePyramid, canvas: features.Canvas, index: np.ndarray
+  pyramid: pyramid_lib.FeaturePyramid,
+  canvas: pyramid_lib.Canvas,
+  index: np.ndarray,
 ) -> jax.Array:
   """Feature vectors of pixels of the first image, counted row by row."""
   row, column = np.divmod(index, canvas.width)
-  return jax.jit(features.pixels, static_argnums=1)(
+  return jax.jit(pyramid_lib.pixels, static_argnums=1)(
     pyramid, canvas, np.zeros_like(row), row, column
   )
 
@@ -135,12 +138,12 @@ def _check_images(
   source: checks.Vectors,
   ws: jax.Array,
   rgb: jax.Array,
-  canvas: features.Canvas,
+  canvas: pyramid_lib.Canvas,
 ) -> list[checks.Check]:
   results = []
   if 'out/rgb' in vectors:
     results += parity_generator.check_outputs(vectors, ws, rgb)
-  whole = features.Canvas.of(canvas.resolution)
+  whole = pyramid_lib.Canvas.of(canvas.resolution)
   for key, frame in (
     ('image_u8', canvas),
     ('image_full_u8', whole),
@@ -152,7 +155,7 @@ def _check_images(
       results.append(
         checks.compare_images(
           key.removesuffix('_u8').replace('_', ' '),
-          features.to_uint8(image),
+          pyramid_lib.to_uint8(image),
           theirs,
           image,
           parity_generator.rgb_error(source, rgb),
@@ -164,8 +167,8 @@ def _check_images(
 def _check_pixels(
   vectors: checks.Vectors,
   interpreter: ensemble.Interpreter,
-  pyramid: features.FeaturePyramid,
-  canvas: features.Canvas,
+  pyramid: pyramid_lib.FeaturePyramid,
+  canvas: pyramid_lib.Canvas,
   error: float | None,
 ) -> list[checks.Check]:
   """Feature vectors of the first image, and what members say of them."""
@@ -214,19 +217,19 @@ def _check_labels(
 def _check_reduction(
   vectors: checks.Vectors,
   rgb: jax.Array,
-  pyramid: features.FeaturePyramid,
-  canvas: features.Canvas,
+  pyramid: pyramid_lib.FeaturePyramid,
+  canvas: pyramid_lib.Canvas,
 ) -> list[checks.Check]:
   """Maps larger than the labels come down to their size, as 1024 to 512."""
   image = jax.jit(canvas.image)(rgb[:1])
-  columns = jax.jit(features.hypercolumns, static_argnums=1)(pyramid, canvas)
+  columns = jax.jit(pyramid_lib.hypercolumns, static_argnums=1)(pyramid, canvas)
   theirs = vectors.image('out/interp_features')
   return [
     checks.compare('reduced rgb', image, vectors.image('out/interp_rgb')),
     checks.compare('reduced features', columns, theirs),
     checks.compare_images(
       'reduced image',
-      features.to_uint8(image),
+      pyramid_lib.to_uint8(image),
       vectors['out/interp_image_u8'],
       image,
       checks.relative_error(vectors['out/interp_rgb']),

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from dgan_jax import features
-from dgan_jax.checkpoints import release
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import layers, stylegan1
 from tests import parity_checks as checks
@@ -25,7 +25,7 @@ _LAYERS = {
 def load(vectors: checks.Vectors) -> generators.Generator:
   """The generator that a file holds."""
   noise = vectors.group('in/noise_')
-  return release.generator_from_release(
+  return release_files.generator_from_release(
     {k: v for k, v in vectors.group('sd/').items() if k.startswith('g_')},
     vectors['in/avg_latent'],
     {f'noise{int(number)}': value for number, value in noise.items()},
@@ -39,7 +39,7 @@ def synthesize(
   z: jax.Array,
   psi: float,
   truncation_layers: int,
-) -> tuple[jax.Array, jax.Array, features.FeaturePyramid]:
+) -> tuple[jax.Array, jax.Array, pyramid_lib.FeaturePyramid]:
   """ws, rgb and features of z [batch, latent_size], with constant noise."""
   sampling = generators.Sampling(psi, truncation_layers)
   ws = generators.styles(generator, z, sampling, 'z')
@@ -84,7 +84,7 @@ def check(vectors: checks.Vectors) -> list[checks.Check]:
   results.append(
     checks.compare_images(
       'image',
-      features.to_uint8(rgb),
+      pyramid_lib.to_uint8(rgb),
       vectors['out/image_u8'],
       rgb,
       rgb_error(vectors, rgb),
@@ -138,7 +138,7 @@ def _check_layers(
 
 def check_units(vectors: checks.Vectors) -> list[checks.Check]:
   """Single layers: conversion, upsampling, up-convolution, blur, norm."""
-  eight_bit = features.to_uint8(vectors['process_image/in'])
+  eight_bit = pyramid_lib.to_uint8(vectors['process_image/in'])
   wrong = np.asarray(eight_bit) != vectors['process_image/out_u8']
   results = [checks.Check('to_uint8', int(wrong.sum()), 0)]
 
@@ -150,7 +150,7 @@ def check_units(vectors: checks.Vectors) -> list[checks.Check]:
   for key in vectors.group('upsample/out_'):
     source, size = re.match(r'(\d+)_to_(\d+)', key).groups()  # type: ignore[union-attr]
     x = vectors.image(f'upsample/in_{source}')
-    ours = jax.jit(features.resize, static_argnums=1)(x, int(size))
+    ours = jax.jit(pyramid_lib.resize, static_argnums=1)(x, int(size))
     add(f'resize {source} to {size}', ours, f'upsample/out_{key}')
   blur = jax.jit(layers.blur)
   scale = np.float32(vectors.meta['upconv_w_mul'])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax.checkpoints import release
+from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.interpreter import ensemble, labelling, optimization
 from dgan_jax.interpreter import release as procedure
 from tests import parity_checks as checks
@@ -30,7 +30,7 @@ def load(
   state_dicts: _Members, feature_channels: tuple[int, ...]
 ) -> ensemble.Interpreter:
   """The interpreter that state dicts hold."""
-  return release.interpreter_from_release(
+  return release_files.interpreter_from_release(
     state_dicts, feature_channels=feature_channels
   )
 
@@ -174,7 +174,7 @@ def _compare_params(
 ) -> list[checks.Check]:
   """One check per array of a member that the file has in this group."""
   stated = vectors.meta.get('final_param_err_f32_vs_f64', {})
-  member = release.interpreter_to_release(_stacked(spec, params))[0]
+  member = release_files.interpreter_to_release(_stacked(spec, params))[0]
   results = []
   for key, ours in member.items():
     theirs = vectors.get(f'{group}/{key}')

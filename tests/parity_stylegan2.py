@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dgan_jax import features
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan2
 from tests import parity_checkpoints, parity_end_to_end
@@ -228,7 +228,7 @@ def _check_images(
       results.append(
         checks.compare_images(
           key.removesuffix('_u8'),
-          features.to_uint8(shown),
+          pyramid_lib.to_uint8(shown),
           theirs,
           shown,
           error,
@@ -245,7 +245,7 @@ def _check_pixels(
   """Feature vectors of pixels of the first image, counted row by row."""
   if 'out/features_px' not in vectors:
     return []
-  canvas = features.Canvas.of(generator.architecture.resolution)
+  canvas = pyramid_lib.Canvas.of(generator.architecture.resolution)
   x = parity_end_to_end.pixels(
     ours['pyramid'], canvas, vectors['out/pixel_index']
   )

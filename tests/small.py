@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax.checkpoints import names
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -45,7 +45,7 @@ def interpreter(
   spec = ensemble.InterpreterSpec(
     feature_channels, classes, hidden, members, soft_voting=soft_voting
   )
-  entries = names.member_entries(spec.num_features, (*hidden, classes))
+  entries = state_dict.member_entries(spec.num_features, (*hidden, classes))
   rng = np.random.default_rng(classes)
 
   def random(path: Any, leaf: Any) -> jax.Array:
@@ -60,5 +60,6 @@ def interpreter(
     return jnp.asarray(value, jnp.float32)
 
   return ensemble.Interpreter(
-    spec, jax.tree_util.tree_map_with_path(random, names.param_shapes(entries))
+    spec,
+    jax.tree_util.tree_map_with_path(random, state_dict.param_shapes(entries)),
   )

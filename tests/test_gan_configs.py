@@ -4,7 +4,7 @@ import pathlib
 import pytest
 
 from configs import gan_common as fields
-from dgan_jax.gan import record, state
+from dgan_jax.gan import state, training_log
 from launch import command, train_gan
 from tests import shipped
 
@@ -31,7 +31,7 @@ def test_a_config_gives_networks_and_options_that_fit(config):
 def test_the_default_config_trains_as_the_library_does_by_default():
   config = fields.get_config()
   assert dict(config.training) == dataclasses.asdict(state.Options())
-  declared = dataclasses.asdict(record.Schedule())
+  declared = dataclasses.asdict(training_log.Schedule())
   assert dict(config.schedule).keys() == declared.keys()
 
 

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import features
-from dgan_jax.checkpoints import (
-  naming,
-  release,
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax.checkpoints.formats import torch_format
+from dgan_jax.checkpoints.origins import (
+  arrays_to_generator,
+  release_files,
   stylegan1_names,
-  torch_format,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
@@ -135,7 +135,7 @@ def interpreter_vectors(tmp_path_factory):
     **{
       f'sd/member_{i}/{key}': value
       for i, file in enumerate(
-        release.member_files(str(folder / 'interpreter_34'))
+        release_files.member_files(str(folder / 'interpreter_34'))
       )
       for key, value in torch_format.read(file).items()
     },
@@ -214,7 +214,7 @@ def _unseen(tmp_path, generator, interpreter, rows):
   def run(generator, interpreter):
     image, pyramid = generators.sample_latents(generator, z, None, sampling)
     labels = labelling.label(interpreter, pyramid, canvas)
-    x = features.hypercolumns(pyramid, canvas).reshape(-1, spec.num_features)
+    x = pyramid_lib.hypercolumns(pyramid, canvas).reshape(-1, spec.num_features)
     return image, labels, x, ensemble.logits(interpreter, x)
 
   image, labels, x, logits = run(generator, interpreter)
@@ -222,7 +222,7 @@ def _unseen(tmp_path, generator, interpreter, rows):
   inputs = {'in/z': z, 'in/avg_latent': generator.w_avg}
   for i, noise in enumerate(generator.noise):
     inputs[f'in/noise_{i:02d}'] = noise.transpose(0, 3, 1, 2)
-  weights = naming.write(
+  weights = arrays_to_generator.write(
     stylegan1_names.RELEASE, generator.architecture, generator.params
   )
   meta = {'psi': 0.5, 'max_layer': 3}
@@ -232,7 +232,7 @@ def _unseen(tmp_path, generator, interpreter, rows):
     **inputs,
     **{f'sd/{k}': v for k, v in weights.items()},
   )
-  members = release.interpreter_to_release(interpreter)
+  members = release_files.interpreter_to_release(interpreter)
   meta = {'generator': 'weights.npz (see there)', 'crop_rows': rows}
   np.savez(
     tmp_path / 'unseen.npz',

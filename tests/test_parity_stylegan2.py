@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks import checkpoints
-from dgan_jax.checkpoints import stylegan2_names, torch_writer
+from dgan_jax.checkpoints.formats import torch_writer
+from dgan_jax.checkpoints.origins import stylegan2_names
 from dgan_jax.generators import stylegan2
 from tests import parity, small
 from tests.generators import stylegan2_reference as reference

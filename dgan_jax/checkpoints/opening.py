@@ -11,23 +11,23 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import errors, files, rng
-from dgan_jax.checkpoints import (
+from dgan_jax import errors, rng, storage
+from dgan_jax.checkpoints import description, recognition, store
+from dgan_jax.checkpoints.formats import (
   byte_stream,
-  clues,
-  description,
-  names,
-  naming,
-  network_pickle,
-  recognition,
-  release,
   safetensors_format,
-  store,
+  torch_format,
+)
+from dgan_jax.checkpoints.origins import (
+  architecture_hints,
+  arrays_to_generator,
+  network_pickle,
+  release_files,
   stylegan1_names,
   stylegan2_names,
   tensorflow_names,
-  torch_format,
 )
+from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.generators import generator as generators
 
 _NAMINGS = (
@@ -53,7 +53,7 @@ MemberSizes = description.MemberSizes
 describe = description.describe
 
 
-def open_checkpoint(path: files.PathLike) -> Opened:
+def open_checkpoint(path: storage.PathLike) -> Opened:
   """Opens a file or folder of any kind that we know.
 
   Raises:
@@ -74,8 +74,8 @@ def open_checkpoint(path: files.PathLike) -> Opened:
 
 
 def open_arrays(
-  arrays: names.StateDict,
-  settings: clues.Settings | None = None,
+  arrays: state_dict_lib.StateDict,
+  settings: architecture_hints.Settings | None = None,
   *,
   source: str = 'The state dict',
   container: str = 'arrays',
@@ -110,7 +110,7 @@ def open_arrays(
   if chosen is stylegan2_names.EDITGAN and 'latent_avg' in arrays:
     network['latent_avg'] = arrays['latent_avg']
     others.discard('latent_avg')
-  stored = naming.read(chosen, network, settings, source)
+  stored = arrays_to_generator.read(chosen, network, settings, source)
   remarks = [_LICENCE]
   if chosen is stylegan2_names.ADA and not settings:
     remarks.insert(0, _WITHOUT_CLAMP)
@@ -137,9 +137,10 @@ def generator(
 
   Args:
     opened: by `open_checkpoint`.
-    avg_latent: mean w, see `naming.w_avg_rows`; None takes the stored one, or
-      else the mean over 8,000 latents.
-    noise: maps, see `naming.noise_maps`; None takes those stored, if any.
+    avg_latent: mean w, see `arrays_to_generator.w_avg_rows`; None takes the
+      stored one, or else the mean over 8,000 latents.
+    noise: maps, see `arrays_to_generator.noise_maps`; None takes those stored,
+      if any.
 
   Raises:
     errors.UserError: it is an interpreter, or one of these is of another
@@ -151,7 +152,9 @@ def generator(
       f'{opened.path} holds an interpreter; expected a generator.'
     )
   if avg_latent is not None:
-    w_avg = jnp.asarray(naming.w_avg_rows(avg_latent, architecture))
+    w_avg = jnp.asarray(
+      arrays_to_generator.w_avg_rows(avg_latent, architecture)
+    )
   elif opened.w_avg is not None:
     w_avg = jnp.asarray(opened.w_avg)
   else:
@@ -163,14 +166,14 @@ def generator(
     w_avg=w_avg,
     noise=opened.noise
     if noise is None
-    else naming.noise_maps(noise, architecture),
+    else arrays_to_generator.noise_maps(noise, architecture),
   )
 
 
 def _open_folder(path: pathlib.Path) -> Opened:
   members = sorted(path.glob('model_*.pth'))
   if members and not (path / 'checkpoint.json').exists():
-    paths = release.member_files(str(path))
+    paths = release_files.member_files(str(path))
     return _open_members(torch_format.read(paths[0]), str(path), len(paths))
   kind = store.load_metadata(path).get('kind')
   if kind == 'generator':
@@ -235,7 +238,7 @@ def _open_networks(path: pathlib.Path) -> Opened:
 def _open_torch(path: pathlib.Path) -> Opened:
   checkpoint = torch_format.read_checkpoint(path)
   arrays = dict(checkpoint.state_dict)
-  if 'layers.0.weight' in names.without_prefix(arrays):
+  if 'layers.0.weight' in state_dict_lib.without_prefix(arrays):
     return _open_members(arrays, str(path), 1)
   others = {key.split('.')[0] for key in checkpoint.beside}
   if 'latent_avg' in checkpoint.beside:
@@ -250,16 +253,16 @@ def _open_torch(path: pathlib.Path) -> Opened:
 
 
 def _open_members(
-  state_dict: names.StateDict, source: str, members: int
+  state_dict: state_dict_lib.StateDict, source: str, members: int
 ) -> Opened:
-  features = names.size_of(
-    names.without_prefix(state_dict),
+  features = state_dict_lib.size_of(
+    state_dict_lib.without_prefix(state_dict),
     'layers.0.weight',
     1,
     source,
     stylegan1_names.RELEASE_TITLE,
   )
-  spec = release.interpreter_from_release(
+  spec = release_files.interpreter_from_release(
     [state_dict], feature_channels=[features], sources=[source]
   ).spec
   return Opened(

@@ -3,7 +3,7 @@
 import re
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import names
+from dgan_jax.checkpoints.origins import state_dict
 
 EXPECTED = (
   'expected a generator (.for_g_all.pt, .pkl, .pt, .safetensors or a converted '
@@ -40,7 +40,7 @@ def check_start(head: bytes, source: str) -> None:
       raise errors.UserError(f'{source} is {found}; {EXPECTED}.')
 
 
-def unknown(arrays: names.StateDict, source: str) -> errors.UserError:
+def unknown(arrays: state_dict.StateDict, source: str) -> errors.UserError:
   """What to say of a state dict that is no generator."""
   keys = '\n'.join(arrays)
   if re.search(r'(?m)(^|\.)synthesis\.(L0_|input\.(affine|freqs))', keys):
@@ -50,7 +50,7 @@ def unknown(arrays: names.StateDict, source: str) -> errors.UserError:
   ):
     found = 'holds a discriminator and no generator'
   elif arrays:
-    found = f'holds {len(arrays)} arrays ({names.listed(arrays)})'
+    found = f'holds {len(arrays)} arrays ({state_dict.listed(arrays)})'
   else:
     found = 'holds no arrays'
   return errors.UserError(

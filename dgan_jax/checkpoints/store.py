@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import errors, files
-from dgan_jax.checkpoints import names, orbax_arrays
+from dgan_jax import errors, storage
+from dgan_jax.checkpoints.formats import orbax_arrays
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 
@@ -31,7 +32,7 @@ _ARRAY_FOLDERS = ('arrays-0', 'arrays-1')
 
 
 def save_generator(
-  directory: files.PathLike,
+  directory: storage.PathLike,
   generator: generators.Generator,
   dtype: str = 'float32',
 ) -> None:
@@ -71,7 +72,7 @@ def rounded(
   )
 
 
-def load_generator(directory: files.PathLike) -> generators.Generator:
+def load_generator(directory: storage.PathLike) -> generators.Generator:
   """Reads a generator, float32 however it is stored.
 
   Raises:
@@ -93,7 +94,7 @@ def load_generator(directory: files.PathLike) -> generators.Generator:
 
 
 def save_interpreter(
-  directory: files.PathLike, interpreter: ensemble.Interpreter
+  directory: storage.PathLike, interpreter: ensemble.Interpreter
 ) -> None:
   """Writes an interpreter; see `save_pytree`."""
   save_pytree(
@@ -107,7 +108,7 @@ def save_interpreter(
   )
 
 
-def load_interpreter(directory: files.PathLike) -> ensemble.Interpreter:
+def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
   """Reads an interpreter.
 
   Raises:
@@ -128,7 +129,7 @@ def load_interpreter(directory: files.PathLike) -> ensemble.Interpreter:
 
 
 def save_pytree(
-  directory: files.PathLike,
+  directory: storage.PathLike,
   tree: Any,
   metadata: Mapping[str, Any] | None = None,
 ) -> None:
@@ -155,7 +156,7 @@ def save_pytree(
   folder = next(name for name in _ARRAY_FOLDERS if name != current)
   shutil.rmtree(directory / folder, ignore_errors=True)  # of a killed save
   digests = orbax_arrays.write(directory / folder, leaves)
-  files.write_json(
+  storage.write_json(
     directory / _FILE,
     {
       'format': _FORMAT,
@@ -171,7 +172,7 @@ def save_pytree(
     shutil.rmtree(directory / current, ignore_errors=True)
 
 
-def load_metadata(directory: files.PathLike) -> dict[str, Any]:
+def load_metadata(directory: storage.PathLike) -> dict[str, Any]:
   """What `save_pytree` was given beside the arrays.
 
   Raises:
@@ -180,7 +181,7 @@ def load_metadata(directory: files.PathLike) -> dict[str, Any]:
   return _read_header(pathlib.Path(directory)).metadata
 
 
-def load_pytree(directory: files.PathLike, like: Any = None) -> Any:
+def load_pytree(directory: storage.PathLike, like: Any = None) -> Any:
   """Reads what `save_pytree` wrote.
 
   Args:
@@ -228,11 +229,13 @@ def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
   sizes = (*spec.hidden, spec.num_classes)
   return jax.tree.map(
     lambda one: jax.ShapeDtypeStruct((spec.members, *one.shape), one.dtype),
-    names.param_shapes(names.member_entries(spec.num_features, sizes)),
+    state_dict.param_shapes(
+      state_dict.member_entries(spec.num_features, sizes)
+    ),
   )
 
 
-def _metadata_of(directory: files.PathLike, kind: str) -> dict[str, Any]:
+def _metadata_of(directory: storage.PathLike, kind: str) -> dict[str, Any]:
   metadata = load_metadata(directory)
   if metadata.get('kind') != kind:
     raise errors.UserError(
@@ -249,7 +252,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
       f'{directory} holds no checkpoint (no {_FILE}); expected a folder '
       'written by launch.convert or by training.'
     )
-  content = files.read_json(path)
+  content = storage.read_json(path)
   if (content.get('format'), content.get('version')) != (_FORMAT, _VERSION):
     raise errors.UserError(
       f'{path} is of format {content.get("format")!r}, version '
@@ -271,7 +274,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
     raise _unfit(directory, error) from None
 
 
-def _unfit(directory: files.PathLike, error: Exception) -> errors.UserError:
+def _unfit(directory: storage.PathLike, error: Exception) -> errors.UserError:
   return errors.UserError(
     f'{pathlib.Path(directory) / _FILE} does not describe a checkpoint '
     f'({type(error).__name__}: {error}).'
@@ -303,4 +306,4 @@ def _digest(
   parts: list[str | np.ndarray] = [json.dumps(metadata, sort_keys=True)]
   for key in sorted(arrays):
     parts += [key, arrays[key]]
-  return files.sha256(*parts)
+  return storage.sha256(*parts)

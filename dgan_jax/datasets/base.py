@@ -38,7 +38,7 @@ from tensorflow_datasets.core import dataset_builder, dataset_info
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from dgan_jax import errors, progress
-from dgan_jax.factory import finishing, records, run
+from dgan_jax.factory import export, records, run
 from dgan_jax.generators import generator
 
 # What a dataset's module needs, in one place.
@@ -162,7 +162,7 @@ class LabelledGanBuilder(
         on_progress=on_progress,
       )
     if card.config == type(self).default_builder_config.name:
-      finishing.set_default_config(self.data_dir_root, card)
+      export.set_default_config(self.data_dir_root, card)
     shutil.rmtree(workdir, ignore_errors=True)
     self.info.read_from_directory(self.data_dir)
 

@@ -2,7 +2,8 @@
 
 import pathlib
 
-from dgan_jax import annotations, rng
+from dgan_jax import rng
+from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
 from dgan_jax.interpreter import training
@@ -23,7 +24,7 @@ def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:
     OSError: `workdir` cannot be written.
   """
   generator = store.load_generator(GENERATOR)
-  annotated = annotations.load(ANNOTATED)
+  annotated = folder_lib.load(ANNOTATED)
   sampling = base.Sampling(**annotated.sampling)
   folder = workdir / 'interpreter'
   if (folder / 'checkpoint.json').is_file():

@@ -30,8 +30,9 @@ from tensorflow_datasets.core import dataset_builder, example_serializer
 
 from dgan_jax import errors
 from dgan_jax.datasets import base
-from dgan_jax.domains import batches, domain, rendered_car
 from dgan_jax.factory import records, tfrecord
+from dgan_jax.renderers.cars import rendered_car
+from dgan_jax.renderers.engine import batches, renderer
 
 _PER_FILE = 5000
 
@@ -59,7 +60,7 @@ class RenderedCarConfig(tfds.core.BuilderConfig):
       errors.UserError: a split would be empty or reach into the next.
     """
     ranges = {}
-    for split, first in domain.FIRST_INDEX.items():
+    for split, first in renderer.FIRST_INDEX.items():
       count = getattr(self, split)
       if not 1 <= count <= 10**9:
         raise errors.UserError(
@@ -182,7 +183,7 @@ class _Encoder:
       features.get_serialized_info()
     )
 
-  def __call__(self, index: int, rendered: domain.Rendered) -> bytes:
+  def __call__(self, index: int, rendered: renderer.Rendered) -> bytes:
     visible = rendered.visible[:, None].astype(np.float32)
     example = {
       'image': _png(rendered.image),

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dgan_jax import charts, visualize
-from dgan_jax.evaluation import measuring, samples
-from dgan_jax.evaluation import outcome as outcome_lib
+from dgan_jax.evaluation import annotated_samples, label_quality
+from dgan_jax.evaluation import results as outcome_lib
 from dgan_jax.interpreter import ensemble
+from dgan_jax.visualize import charts, sheets
 
 # Of the worst, the median and the best each.
 _SHOWN = 4
@@ -19,7 +19,7 @@ _SHOWN = 4
 
 def chart(outcome: outcome_lib.Outcome) -> bytes:
   """Mean IoU over annotated samples and over what is left out, as a PNG."""
-  dropped = tuple(100 * share for share in measuring.DROPPED)
+  dropped = tuple(100 * share for share in label_quality.DROPPED)
   return charts.png(
     charts.LineChart(
       **_lines(outcome, outcome.plan.counts, outcome.by_count),
@@ -54,10 +54,10 @@ def _lines(
 
 
 def sheet(
-  subject: samples.Subject,
+  subject: annotated_samples.Subject,
   interpreter: ensemble.Interpreter,
-  measured: measuring.Measured,
-  truth: samples.Truth,
+  measured: label_quality.Measured,
+  truth: annotated_samples.Truth,
   voting: str,
 ) -> Image.Image:
   """The samples with the fewest and with the most pixels labelled right, and
@@ -74,15 +74,15 @@ def sheet(
   chosen = np.concatenate(list(groups.values()))
   drawn = _label(subject, interpreter, truth.keys[chosen])
   masks = truth.masks[chosen]
-  maximum = visualize.uncertainty_maximum(drawn['uncertainty'])
+  maximum = sheets.uncertainty_maximum(drawn['uncertainty'])
   schema = measured.schema
   strips = [
     [
       image,
-      visualize.overlay(image, mask, schema),
-      visualize.overlay(image, found, schema),
-      visualize.difference_image(image, mask, found),
-      visualize.uncertainty_image(doubt, maximum),
+      sheets.overlay(image, mask, schema),
+      sheets.overlay(image, found, schema),
+      sheets.difference_image(image, mask, found),
+      sheets.uncertainty_image(doubt, maximum),
     ]
     for image, mask, found, doubt in zip(
       drawn['image'], masks, drawn[voting], drawn['uncertainty'], strict=True
@@ -94,7 +94,7 @@ def sheet(
     f'{measured.scores[place]:.3f}'
     for name, place in zip(names, chosen, strict=True)
   ]
-  return visualize.strip_sheet(
+  return sheets.strip_sheet(
     strips,
     ['image', 'annotator', 'interpreter', 'different', 'uncertainty'],
     captions,
@@ -106,12 +106,12 @@ def sheet(
 
 
 def _label(
-  subject: samples.Subject,
+  subject: annotated_samples.Subject,
   interpreter: ensemble.Interpreter,
   keys: chex.PRNGKey,
 ) -> dict[str, np.ndarray]:
-  """What `measuring.label` gives, of all samples."""
-  run = measuring.label(subject, interpreter)
+  """What `label_quality.label` gives, of all samples."""
+  run = label_quality.label(subject, interpreter)
   rounds = [
     {name: rows[:count] for name, rows in arrays.items()}
     for count, arrays in run(np.asarray(jax.random.key_data(keys)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax import visualize
-from dgan_jax.evaluation import measuring
-from dgan_jax.evaluation import outcome as outcome_lib
+from dgan_jax.evaluation import label_quality
+from dgan_jax.evaluation import results as outcome_lib
+from dgan_jax.visualize import sheets
 
 
 def markdown(outcome: outcome_lib.Outcome) -> str:
@@ -22,7 +22,7 @@ def markdown(outcome: outcome_lib.Outcome) -> str:
   )
   reference = f'{plan.reference} annotated samples'
   mode = f'{plan.options.mode} mode'
-  shares = [f'{100 * share:g} %' for share in measuring.DROPPED]
+  shares = [f'{100 * share:g} %' for share in label_quality.DROPPED]
   present = np.count_nonzero(outcome.counts.pixels)
   parts = [
     f'{outcome.counts.num_images:,} fresh samples against the simulated '
@@ -87,7 +87,7 @@ def _by_voting(outcome: outcome_lib.Outcome) -> str:
   if plan.candidates:
     variants.append({'candidates': 0})
   heads = ['mode', 'dropout', 'samples']
-  for voting in measuring.VOTINGS:
+  for voting in label_quality.VOTINGS:
     heads += [f'{voting} vote: mean IoU', 'accuracy']
   rows = []
   for changes in variants:
@@ -95,7 +95,7 @@ def _by_voting(outcome: outcome_lib.Outcome) -> str:
     figures = [
       _figure(outcome.values(name, voting=voting, **changes))
       for voting, name in itertools.product(
-        measuring.VOTINGS, ('mean_iou', 'accuracy')
+        label_quality.VOTINGS, ('mean_iou', 'accuracy')
       )
     ]
     options = run.options
@@ -120,7 +120,7 @@ def _by_class(outcome: outcome_lib.Outcome) -> str:
   counts = outcome.plan.counts()
   shares = outcome.counts.pixel_shares
   rows = [
-    [name, visualize.percent(share)]
+    [name, sheets.percent(share)]
     + [
       _figure(outcome.values('iou', name, annotated=count)) for count in counts
     ]

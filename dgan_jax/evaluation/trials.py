@@ -4,9 +4,9 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from dgan_jax import annotations as annotations_lib
 from dgan_jax import progress, rng
-from dgan_jax.evaluation import measuring, runs, samples
+from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.evaluation import annotated_samples, label_quality, plan
 from dgan_jax.interpreter import ensemble, training
 
 # (what is counted) -> context of an `on_progress` that shows it.
@@ -14,12 +14,12 @@ Show = Callable[[str], contextlib.AbstractContextManager[progress.OnProgress]]
 
 
 def train_and_measure(
-  subject: samples.Subject,
-  run: runs.Run,
+  subject: annotated_samples.Subject,
+  run: plan.Run,
   annotated: annotations_lib.Annotations,
-  truth: samples.Truth,
+  truth: annotated_samples.Truth,
   show: Show,
-) -> tuple[ensemble.Interpreter, measuring.Measured, dict[str, float]]:
+) -> tuple[ensemble.Interpreter, label_quality.Measured, dict[str, float]]:
   """Trains as launch.train_interpreter does, then labels what is measured on.
 
   Args:
@@ -44,7 +44,7 @@ def train_and_measure(
     )
   trained = time.monotonic()
   with show('samples') as on_progress:
-    measured = measuring.measure(
+    measured = label_quality.measure(
       subject, interpreter, truth, on_progress=on_progress
     )
   seconds = {

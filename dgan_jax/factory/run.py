@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax import errors, files, parallel, progress, rng
-from dgan_jax.factory import (
-  claims,
-  filling,
-  finishing,
-  records,
-  sampling,
-  shards,
-)
+from dgan_jax import errors, locks, parallel, progress, rng, storage
+from dgan_jax.factory import export, labeller, records, shards, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.generators import generator as generator_lib
 from dgan_jax.interpreter import ensemble
@@ -77,10 +70,10 @@ def generate(
   job: Job,
   card: records.Card,
   *,
-  workdir: files.PathLike,
-  data_dir: files.PathLike,
+  workdir: storage.PathLike,
+  data_dir: storage.PathLike,
   on_progress: progress.OnProgress | None = None,
-) -> finishing.Dataset:
+) -> export.Dataset:
   """Makes a labelled dataset, or goes on with making it.
 
   Several processes may do this at once with the same arguments, each on its
@@ -92,7 +85,7 @@ def generate(
     workdir: the run folder, for the shards; when the dataset is finished it
       is no longer needed.
     data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
-    on_progress: see `filling.fill`.
+    on_progress: see `workers.fill`.
 
   Raises:
     errors.UserError: the folders hold something made from something else, or
@@ -114,7 +107,7 @@ def generate(
     'sampling': dataclasses.asdict(job.sampling),
     'schema': job.interpreter.spec.schema_name,
   }
-  label = sampling.labeller(
+  label = labeller.labeller(
     job.generator, job.interpreter, job.sampling, job.options.block_size
   )
   return assemble(
@@ -132,7 +125,7 @@ def generate(
 
 
 def _in_batches(
-  label: sampling.Labeller, options: FactoryOptions, indices: np.ndarray
+  label: labeller.Labeller, options: FactoryOptions, indices: np.ndarray
 ) -> Iterator[sample_lib.LabelledSample]:
   root = rng.root_key(options.seed)
   for start in range(0, len(indices), options.batch_size):
@@ -169,18 +162,18 @@ def _short(value: Any) -> str:
 
 
 def assemble(
-  make_samples: filling.MakeSamples,
+  make_samples: workers.MakeSamples,
   source: Mapping[str, Any],
   layout: records.Layout,
   options: FactoryOptions,
   card: records.Card,
   *,
-  workdir: files.PathLike,
-  data_dir: files.PathLike,
+  workdir: storage.PathLike,
+  data_dir: storage.PathLike,
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
-) -> finishing.Dataset:
+) -> export.Dataset:
   """`generate` for any maker of samples.
 
   Args:
@@ -193,21 +186,21 @@ def assemble(
     data_dir: TFDS's folder of datasets.
     process_index: of this process.
     process_count: of the processes that share the run.
-    on_progress: see `filling.fill`.
+    on_progress: see `workers.fill`.
   """
   identity = _identity(source, layout, options)
   provenance = {**identity, 'uncertain_fraction': options.uncertain_fraction}
   # Both before any work is done.
-  finishing.is_finished(card.directory(data_dir), provenance)
+  export.is_finished(card.directory(data_dir), provenance)
   plan = shards.Plan(
     options.first_index, options.num_samples, options.samples_per_shard
   )
   run = shards.Shards(workdir, plan, identity)
-  with claims.Claims(pathlib.Path(workdir) / 'claims') as claimed:
-    claimed.take(claims.RUN, wait=True)
+  with locks.Claims(pathlib.Path(workdir) / 'claims') as claimed:
+    claimed.take(locks.RUN, wait=True)
     shards.open_run(workdir, identity)
-    claimed.release(claims.RUN)
-    summary = filling.fill(
+    claimed.release(locks.RUN)
+    summary = workers.fill(
       run,
       claimed,
       make_samples,
@@ -216,7 +209,7 @@ def assemble(
       process_count=process_count,
       on_progress=on_progress,
     )
-  return finishing.finish(
+  return export.finish(
     run,
     summary,
     card,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from dgan_jax import errors, files
+from dgan_jax import errors, storage
 from dgan_jax.factory import tfrecord
 
 # A key folds in its index as a uint32.
@@ -103,7 +103,7 @@ class Shards:
   """The shard files of one run."""
 
   def __init__(
-    self, workdir: files.PathLike, plan: Plan, identity: Mapping[str, Any]
+    self, workdir: storage.PathLike, plan: Plan, identity: Mapping[str, Any]
   ):
     """Nothing is read or written yet.
 
@@ -114,7 +114,7 @@ class Shards:
     """
     self.plan = plan
     self.folder = pathlib.Path(workdir) / 'shards'
-    self._run = files.sha256(json.dumps(identity, sort_keys=True))
+    self._run = storage.sha256(json.dumps(identity, sort_keys=True))
 
   def path(self, shard: int) -> pathlib.Path:
     return self.folder / self.plan.name(shard)
@@ -209,7 +209,7 @@ def _summary(
   )
 
 
-def open_run(workdir: files.PathLike, identity: Mapping[str, Any]) -> None:
+def open_run(workdir: storage.PathLike, identity: Mapping[str, Any]) -> None:
   """Starts a run in a folder, or makes sure that it is the same run.
 
   For whoever has claimed `claims.RUN`.
@@ -227,9 +227,9 @@ def open_run(workdir: files.PathLike, identity: Mapping[str, Any]) -> None:
   remove_leftovers(path)
   if not path.exists():
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, identity)
+    storage.write_json(path, identity)
     return
-  if differences := compare(files.read_json(path), identity):
+  if differences := compare(storage.read_json(path), identity):
     raise errors.UserError(
       f'{workdir} holds a run that was made from something else: '
       f'{differences}. Name another folder, or go on with what it was made '

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dgan_jax import errors, files, progress
-from dgan_jax.domains import batches
-from dgan_jax.domains import domain as domain_lib
-from dgan_jax.gan import cache as cache_lib
+from dgan_jax import errors, progress, storage
+from dgan_jax.gan import image_cache as cache_lib
 from dgan_jax.gan import photos
+from dgan_jax.renderers.engine import batches
+from dgan_jax.renderers.engine import renderer as domain_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _order(seed: int, epoch: int, count: int) -> np.ndarray:
   return np.argsort(numbers.random_raw(count), kind='stable')
 
 
-def from_array(array: np.ndarray | files.PathLike) -> Images:
+def from_array(array: np.ndarray | storage.PathLike) -> Images:
   """Images that are an array, or a .npy file of one; it is not copied.
 
   Raises:
@@ -115,7 +115,7 @@ def from_pictures(
   count: int,
   resolution: int,
   *,
-  cache: files.PathLike,
+  cache: storage.PathLike,
   source: Mapping[str, Any],
   version: int = 1,
   at_first: int = 0,
@@ -145,7 +145,7 @@ def from_domain(
   domain: domain_lib.Domain,
   count: int,
   *,
-  cache: files.PathLike,
+  cache: storage.PathLike,
   at_first: int = 0,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
@@ -187,8 +187,8 @@ def from_tfds(
   split: str,
   resolution: int,
   *,
-  cache: files.PathLike,
-  data_dir: files.PathLike | None = None,
+  cache: storage.PathLike,
+  data_dir: storage.PathLike | None = None,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
   """The feature 'image' of a TensorFlow dataset, cropped and resized as
@@ -237,10 +237,10 @@ def _examples(builder: Any, split: str) -> Iterable[Any]:
 
 
 def from_folder(
-  folder: files.PathLike,
+  folder: storage.PathLike,
   resolution: int,
   *,
-  cache: files.PathLike,
+  cache: storage.PathLike,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
   """The photos (PNG and JPEG) in a folder and in those below it: their
@@ -261,7 +261,7 @@ def from_folder(
   listing = [f'{p.relative_to(folder)} {p.stat().st_size}' for p in paths]
   source = {
     'kind': 'folder',
-    'photos': files.sha256(*listing),
+    'photos': storage.sha256(*listing),
     'resolution': resolution,
   }
   kept = cache_lib.Cache(cache, resolution, source)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dgan_jax import features
-from dgan_jax.generators import backward, layers, resolutions
+from dgan_jax import pyramid
+from dgan_jax.generators import gradients, layers, resolutions
 
 # [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
 _FAR, _NEAR = 0.125, 0.375
@@ -105,7 +105,7 @@ class _Trunk(nn.Module):
     x = images.astype(self.dtype)
     x = activate(Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x))
     for resolution, size in zip(
-      features.resolutions_up_to(architecture.resolution)[:0:-1],
+      pyramid.resolutions_up_to(architecture.resolution)[:0:-1],
       sizes[1:],
       strict=True,
     ):
@@ -174,11 +174,11 @@ class Convolution(nn.Module):
     scale = layers.multiplier(math.prod(shape[:3]), gain=1)
     kernel = (kernel * scale).astype(self.dtype)
     if self.width == 1:
-      y = backward.product(layers.dense, x, kernel[0, 0])
+      y = gradients.product(layers.dense, x, kernel[0, 0])
     elif self.down:
       y = downsampling_conv(x, kernel)
     else:
-      y = backward.product(layers.conv, x, kernel)
+      y = gradients.product(layers.conv, x, kernel)
     if not self.bias:
       return y
     bias = self.param('bias', nn.initializers.zeros, (self.size,))
@@ -276,7 +276,7 @@ def _downsampling_conv_backward(
   """Its transpose is StyleGAN2's upsampling convolution, as above."""
   blurred, kernel = saved
   x_gradient = layers.transposed_conv(slope, kernel.transpose(0, 1, 3, 2)) / 4
-  return x_gradient, backward.kernel_gradient(
+  return x_gradient, gradients.kernel_gradient(
     _strided_conv, blurred, kernel, slope
   )
 

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from dgan_jax import errors, files, parallel
-from dgan_jax.annotator import network
-from dgan_jax.checkpoints import names, torch_format
+from dgan_jax import errors, parallel, storage
+from dgan_jax.checkpoints.formats import torch_format
+from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.gan import inception_network, quality
+from dgan_jax.segmentation import annotator
 
 FILE = 'pt_inception-2015-12-05-6726825d.pth'
 NUM_FEATURES = 2048
@@ -63,7 +64,7 @@ def extractor(
   run = parallel.map_blocks(features, params, block_size, devices)
 
   def extract(images: np.ndarray) -> np.ndarray:
-    network.check_images(images)
+    annotator.check_images(images)
     return np.concatenate([found[:count] for count, found in run(images)])
 
   return extract
@@ -107,7 +108,7 @@ def pooled(params: Any, x: chex.Array) -> chex.Array:
   return y.mean((1, 2))
 
 
-def load(path: files.PathLike) -> Any:
+def load(path: storage.PathLike) -> Any:
   """Reads the weights.
 
   Args:
@@ -123,7 +124,7 @@ def load(path: files.PathLike) -> Any:
 
 
 def from_state_dict(
-  state_dict: names.StateDict, source: str = 'The state dict'
+  state_dict: state_dict_lib.StateDict, source: str = 'The state dict'
 ) -> Any:
   """Parameters of `inception_network.Network` from arrays as PyTorch names
   them; the batch normalisation becomes part of kernels and biases.
@@ -141,7 +142,7 @@ def from_state_dict(
       f'{source} has an auxiliary classifier, as the Inception of torchvision '
       f'does; expected that of the FID, {FILE}.'
     )
-  stored = names.to_params(
+  stored = state_dict_lib.to_params(
     {
       key: value
       for key, value in state_dict.items()
@@ -162,22 +163,26 @@ def from_state_dict(
   return traverse_util.unflatten_dict(params)
 
 
-def _entries() -> Iterator[names.Entry]:
+def _entries() -> Iterator[state_dict_lib.Entry]:
   """The arrays of the state dict."""
   for path, shape in _shapes().items():
     if path[-1] == 'kernel':
       key = '.'.join(path[:-1])
-      yield names.Entry(f'{key}.conv.weight', (key, 'kernel'), shape, 'oihw')
+      yield state_dict_lib.Entry(
+        f'{key}.conv.weight', (key, 'kernel'), shape, 'oihw'
+      )
       for ours, theirs in _NORM.items():
-        yield names.Entry(f'{key}.bn.{theirs}', (key, ours), shape[-1:])
+        yield state_dict_lib.Entry(
+          f'{key}.bn.{theirs}', (key, ours), shape[-1:]
+        )
   # Features don't need it; a file without it is of another network.
   kernel = (NUM_FEATURES, _NUM_CLASSES)
-  yield names.Entry('fc.weight', ('fc', 'kernel'), kernel, 'dense')
-  yield names.Entry('fc.bias', ('fc', 'bias'), kernel[1:])
+  yield state_dict_lib.Entry('fc.weight', ('fc', 'kernel'), kernel, 'dense')
+  yield state_dict_lib.Entry('fc.bias', ('fc', 'bias'), kernel[1:])
 
 
 @functools.cache
-def _shapes() -> dict[names.Path, tuple[int, ...]]:
+def _shapes() -> dict[state_dict_lib.Path, tuple[int, ...]]:
   """Of all parameters."""
   image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
   made = jax.eval_shape(

@@ -10,11 +10,11 @@ import chex
 import jax
 import numpy as np
 
-from dgan_jax import errors, files, parallel, progress, rng
+from dgan_jax import errors, parallel, progress, rng, storage
 from dgan_jax.gan import data, steps
 from dgan_jax.gan import discriminator as discriminators
-from dgan_jax.gan import record as records
 from dgan_jax.gan import state as state_lib
+from dgan_jax.gan import training_log as records
 from dgan_jax.generators import generator as generators
 
 # The metrics that `on_progress` is told.
@@ -30,7 +30,7 @@ def train(
   discriminator: discriminators.ResidualDiscriminator,
   options: state_lib.Options,
   images: data.Images,
-  workdir: files.PathLike,
+  workdir: storage.PathLike,
   *,
   seed: int,
   distance: records.Distance | None = None,

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import features, files, rng
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax import rng, storage
 from dgan_jax.generators import stylegan1, stylegan2
 
 Architecture = stylegan1.StyleGAN1 | stylegan2.StyleGAN2
@@ -69,9 +70,9 @@ class Sampling:
     if self.dtype not in DTYPES:
       raise ValueError(f'Type {self.dtype!r} is none of {DTYPES}.')
 
-  def canvas(self, architecture: Architecture) -> features.Canvas:
+  def canvas(self, architecture: Architecture) -> pyramid_lib.Canvas:
     """The frame that images and labels live in."""
-    return features.Canvas.of(architecture.resolution, self.rows)
+    return pyramid_lib.Canvas.of(architecture.resolution, self.rows)
 
 
 def architecture_to_json(architecture: Architecture) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def checksum(generator: Generator) -> str:
   parts: list[str | np.ndarray] = [header]
   for path, leaf in jax.tree_util.tree_leaves_with_path(arrays):
     parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return files.sha256(*parts)
+  return storage.sha256(*parts)
 
 
 def truncate(
@@ -238,7 +239,7 @@ def sample_latents(
   keys: chex.PRNGKey | None,
   sampling: Sampling,
   space: str = 'z',
-) -> tuple[chex.Array, features.FeaturePyramid]:
+) -> tuple[chex.Array, pyramid_lib.FeaturePyramid]:
   """Images of given latents.
 
   Args:
@@ -277,12 +278,12 @@ def sample_latents(
     generator.params, ws, noise, jnp.dtype(sampling.dtype)
   )
   image = sampling.canvas(architecture).image(rgb)
-  return features.to_uint8(image), pyramid
+  return pyramid_lib.to_uint8(image), pyramid
 
 
 def sample(
   generator: Generator, keys: chex.PRNGKey, sampling: Sampling
-) -> tuple[chex.Array, chex.Array, features.FeaturePyramid]:
+) -> tuple[chex.Array, chex.Array, pyramid_lib.FeaturePyramid]:
   """Draws one sample per key.
 
   Args:

@@ -1,6 +1,6 @@
 """The resolutions of a StyleGAN: 4, 8, 16, ... up to its image."""
 
-from dgan_jax import features
+from dgan_jax import pyramid
 
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 
@@ -40,7 +40,7 @@ class TwoLayered:
 
   @property
   def resolutions(self) -> tuple[int, ...]:
-    return features.resolutions_up_to(self.resolution)
+    return pyramid.resolutions_up_to(self.resolution)
 
   @property
   def num_ws(self) -> int:

@@ -14,8 +14,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dgan_jax import features
-from dgan_jax.generators import backward, layers, resolutions
+from dgan_jax import pyramid
+from dgan_jax.generators import gradients, layers, resolutions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class StyleGAN1(resolutions.TwoLayered):
     ws: chex.Array,
     noise: tuple[chex.Array, ...] | None,
     dtype: chex.ArrayDType = jnp.float32,
-  ) -> tuple[chex.Array, features.FeaturePyramid]:
+  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
     """Styles to an image and its features.
 
     Args:
@@ -138,9 +138,9 @@ class Convolution(nn.Module):
     if self.flip:
       kernel = kernel[::-1, ::-1]
     if self.upsample:
-      x = layers.blur(backward.product(layers.upsample_conv, x, kernel))
+      x = layers.blur(gradients.product(layers.upsample_conv, x, kernel))
     else:
-      x = backward.product(layers.conv, x, kernel)
+      x = gradients.product(layers.conv, x, kernel)
     return layers.add_channels(x, bias)
 
 
@@ -206,7 +206,7 @@ class Synthesis(nn.Module):
   @nn.compact
   def __call__(
     self, ws: chex.Array, noise: tuple[chex.Array, ...] | None
-  ) -> tuple[chex.Array, features.FeaturePyramid]:
+  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
     architecture = self.architecture
     maps: Any = noise or (None,) * architecture.num_ws
     x, levels = None, []
@@ -220,4 +220,4 @@ class Synthesis(nn.Module):
       x, raw = block(x, ws[:, rows], maps[rows])
       levels += [x, raw]
     rgb = layers.EqualizedDense(3, name='to_rgb')(x)
-    return rgb, features.FeaturePyramid(tuple(levels))
+    return rgb, pyramid.FeaturePyramid(tuple(levels))

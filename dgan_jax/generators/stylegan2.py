@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dgan_jax import features
+from dgan_jax import pyramid
 from dgan_jax.generators import layers, resolutions
 
 BLOCKS = ('skip', 'resnet', 'orig')
@@ -93,7 +93,7 @@ class StyleGAN2(resolutions.TwoLayered):
     ws: chex.Array,
     noise: tuple[chex.Array, ...] | None,
     dtype: chex.ArrayDType = jnp.float32,
-  ) -> tuple[chex.Array, features.FeaturePyramid]:
+  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
     """Styles to an image and its features.
 
     Args:
@@ -297,7 +297,7 @@ class Synthesis(nn.Module):
   @nn.compact
   def __call__(
     self, ws: chex.Array, noise: tuple[chex.Array, ...] | None
-  ) -> tuple[chex.Array, features.FeaturePyramid]:
+  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
     architecture = self.architecture
     maps: Any = noise or (None,) * len(architecture.noise_resolutions)
     x: Any = None
@@ -315,4 +315,4 @@ class Synthesis(nn.Module):
         x, image, ws[:, first : 2 * i + 2], maps[first : 2 * i + 1]
       )
       levels += pair
-    return image, features.FeaturePyramid(levels)
+    return image, pyramid.FeaturePyramid(levels)

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import annotations as annotations_lib
-from dgan_jax import features, rng
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax import rng
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 
 
@@ -33,8 +34,8 @@ class AnnotatedPixels:
       region_start[k] to region_start[k + 1].
   """
 
-  pyramid: features.FeaturePyramid
-  canvas: features.Canvas = flax.struct.field(pytree_node=False)
+  pyramid: pyramid_lib.FeaturePyramid
+  canvas: pyramid_lib.Canvas = flax.struct.field(pytree_node=False)
   image: chex.Array
   row: chex.Array
   column: chex.Array
@@ -51,7 +52,7 @@ class AnnotatedPixels:
 
   def gather(self, index: chex.Array) -> tuple[chex.Array, chex.Array]:
     """Feature vectors float32 [n, features] and labels [n] of pixels [n]."""
-    x = features.pixels(
+    x = pyramid_lib.pixels(
       self.pyramid,
       self.canvas,
       self.image[index],
@@ -114,13 +115,13 @@ def _pyramids(
   annotations: annotations_lib.Annotations,
   sampling: generators.Sampling,
   dtype: str,
-) -> features.FeaturePyramid:
+) -> pyramid_lib.FeaturePyramid:
   """The pyramids of all images, made one at a time."""
 
   @functools.partial(jax.jit, static_argnames='space')
   def one(
     generator: Any, latents: chex.Array, key: Any, space: str
-  ) -> features.FeaturePyramid:
+  ) -> pyramid_lib.FeaturePyramid:
     keys = None if key is None else rng.key_from_data(key)
     _, pyramid = generators.sample_latents(
       generator, latents, keys, sampling, space
@@ -140,4 +141,4 @@ def _pyramids(
   levels = []
   for level in range(len(pyramids[0].levels)):
     levels.append(jnp.concatenate([p.levels[level] for p in pyramids]))
-  return features.FeaturePyramid(tuple(levels))
+  return pyramid_lib.FeaturePyramid(tuple(levels))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import files
+from dgan_jax import storage
 from dgan_jax.generators import layers
 
 BATCH_NORM_EPS = 1e-5
@@ -82,7 +82,7 @@ def checksum(interpreter: Interpreter) -> str:
   parts: list[str | np.ndarray] = [header]
   for path, leaf in jax.tree_util.tree_leaves_with_path(interpreter.params):
     parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return files.sha256(*parts)
+  return storage.sha256(*parts)
 
 
 class BatchNorm(nn.Module):

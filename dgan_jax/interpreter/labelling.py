@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dgan_jax import features
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import layers
 from dgan_jax.interpreter import ensemble
 
@@ -114,8 +114,8 @@ def votes_to_mask(statistics: Statistics, soft_voting: bool) -> chex.Array:
 
 def label(
   interpreter: ensemble.Interpreter,
-  pyramid: features.FeaturePyramid,
-  canvas: features.Canvas,
+  pyramid: pyramid_lib.FeaturePyramid,
+  canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Labels:
   """Labels every pixel of a batch, one image after another.
@@ -148,7 +148,7 @@ def label(
 def image_statistics(
   interpreter: ensemble.Interpreter,
   levels: tuple[chex.Array, ...],
-  canvas: features.Canvas,
+  canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Statistics:
   """Sums over the members for one image.
@@ -194,14 +194,14 @@ def image_statistics(
 
 
 def _merge_levels(
-  levels: tuple[chex.Array, ...], canvas: features.Canvas
+  levels: tuple[chex.Array, ...], canvas: pyramid_lib.Canvas
 ) -> dict[int, chex.Array]:
   """One map [r, r, channels] per resolution, none larger than the canvas;
   only the rows that the canvas sees."""
   maps: dict[int, list[chex.Array]] = {}
   for level in levels:
     if level.shape[0] > canvas.size:
-      level = features.resize(level[None], canvas.size)[0]
+      level = pyramid_lib.resize(level[None], canvas.size)[0]
     maps.setdefault(level.shape[0], []).append(level)
   rows = {size: slice(*_rows_seen(size, canvas)) for size in maps}
   return {
@@ -210,7 +210,7 @@ def _merge_levels(
   }
 
 
-def _rows_seen(size: int, canvas: features.Canvas) -> tuple[int, int]:
+def _rows_seen(size: int, canvas: pyramid_lib.Canvas) -> tuple[int, int]:
   """The rows (first, end) of a map of this size that the canvas's rows, and
   the corners around them, are interpolated from."""
   if size == canvas.size:
@@ -222,7 +222,7 @@ def _rows_seen(size: int, canvas: features.Canvas) -> tuple[int, int]:
 
 
 def _split_kernel(
-  kernel: chex.Array, levels: tuple[chex.Array, ...], canvas: features.Canvas
+  kernel: chex.Array, levels: tuple[chex.Array, ...], canvas: pyramid_lib.Canvas
 ) -> dict[int, chex.Array]:
   """The rows of a kernel [members, features, hidden] by resolution, in the
   order of `_merge_levels`."""
@@ -266,7 +266,7 @@ def _hidden_rows(
   maps: dict[int, chex.Array],
   kernel: dict[int, chex.Array],
   bias: chex.Array,
-  canvas: features.Canvas,
+  canvas: pyramid_lib.Canvas,
 ) -> Any:
   """Prepares one member's first layer.
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import annotations as annotations_lib
 from dgan_jax import errors, progress
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import (
   annotated,

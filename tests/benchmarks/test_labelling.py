@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import labelling, models, paper_dataflow
 from dgan_jax import rng
-from dgan_jax.factory import sampling as factory
+from dgan_jax.factory import labeller as factory
 
 
 def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):

@@ -15,13 +15,10 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import (
-  network_pickle,
-  numpy_format,
-  opening,
-  safetensors_format,
-  torch_format,
-)
+from dgan_jax.checkpoints import opening
+from dgan_jax.checkpoints.formats import npy as npy_lib
+from dgan_jax.checkpoints.formats import safetensors_format, torch_format
+from dgan_jax.checkpoints.origins import network_pickle
 from tests.checkpoints import damage, pickles, writers
 
 _MINI = pathlib.Path(__file__).parents[1] / 'goldens' / 'mini_ckpt'
@@ -185,8 +182,8 @@ _FORMATS: Mapping[str, _Format] = {
     _nested,
     values=_KNOWN,
   ),
-  '.npy': _Format(numpy_format.read_npy, _npy(), ways=damage.ANYWHERE),
-  '.npz': _Format(numpy_format.read_npz, _npy(), _npz, damage.ANYWHERE),
+  '.npy': _Format(npy_lib.read_npy, _npy(), ways=damage.ANYWHERE),
+  '.npz': _Format(npy_lib.read_npz, _npy(), _npz, damage.ANYWHERE),
   '.safetensors': _Format(
     _read_safetensors, _safetensors(), ways=(damage.header,)
   ),

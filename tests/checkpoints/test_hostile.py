@@ -10,12 +10,8 @@ import pytest
 
 from benchmarks import checkpoints
 from dgan_jax import errors
-from dgan_jax.checkpoints import (
-  network_pickle,
-  numpy_format,
-  torch_format,
-  unpickle,
-)
+from dgan_jax.checkpoints.formats import npy, torch_format, unpickle
+from dgan_jax.checkpoints.origins import network_pickle
 from tests.checkpoints import hostile, pickles, writers
 
 
@@ -66,9 +62,9 @@ _PLACES = {
     network_pickle.read,
     lambda data: _nested(b''.join([*pickles.legacy_start(), data])),
   ),
-  'npy': (numpy_format.read_npy, _object_array),
+  'npy': (npy.read_npy, _object_array),
   'npz': (
-    numpy_format.read_npz,
+    npy.read_npz,
     lambda data: pickles.archive({'x.npy': _object_array(data)}),
   ),
 }

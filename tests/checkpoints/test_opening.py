@@ -10,17 +10,18 @@ import safetensors.numpy
 import dgan_jax
 from benchmarks import checkpoints
 from dgan_jax import errors
-from dgan_jax.checkpoints import (
-  numpy_format,
-  opening,
-  release,
+from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints.formats import (
+  npy,
   safetensors_format,
-  store,
+  torch_format,
+  torch_writer,
+)
+from dgan_jax.checkpoints.origins import (
+  release_files,
   stylegan1_names,
   stylegan2_names,
   tensorflow_names,
-  torch_format,
-  torch_writer,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
@@ -111,7 +112,7 @@ def test_the_release_needs_its_mean_latent_and_noise(kind):
   assert opened.noise is None
   generator = opening.generator(
     opened,
-    avg_latent=numpy_format.read_npy(_MINI / 'avg_latent_1x18.npy'),
+    avg_latent=npy.read_npy(_MINI / 'avg_latent_1x18.npy'),
     noise={f'noise{i}': golden[f'in/noise_{i:02d}'] for i in range(8)},
   )
   rgb = _rgb(generator, golden['in/z'], 7)
@@ -122,7 +123,7 @@ def test_a_mean_latent_that_is_not_stored_is_estimated():
   opened = _opened('mini_stylegan1_r32.for_g_all.pt')
   w_avg = opening.generator(opened).w_avg
   assert w_avg.shape == (8, 32)
-  stored = numpy_format.read_npy(_MINI / 'avg_latent_1x18.npy')
+  stored = npy.read_npy(_MINI / 'avg_latent_1x18.npy')
   assert stored.shape == (1, 18, 32)
   z = np.random.default_rng(0).normal(size=(2000, 32)).astype(np.float32)
   mean = opened.architecture.map(opened.params, z).mean(0)
@@ -464,7 +465,7 @@ def test_a_truncated_file_of_every_format_is_refused_in_one_line(tmp_path):
 
 def test_an_exported_interpreter_is_opened_as_the_releases(tmp_path):
   interpreter = small.interpreter((4, 4))
-  release.write_members(tmp_path, interpreter)
+  release_files.write_members(tmp_path, interpreter)
   opened = opening.open_checkpoint(tmp_path)
   assert opened.interpreter == opening.MemberSizes(3, 8, (8, 6), 5)
 

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import features
-from dgan_jax.checkpoints import numpy_format, release, torch_format
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax.checkpoints.formats import npy, torch_format
+from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 
@@ -23,9 +24,9 @@ def expected():
 
 @pytest.fixture(scope='module')
 def generator(expected):
-  return release.generator_from_release(
+  return release_files.generator_from_release(
     torch_format.read(_MINI / 'mini_stylegan1_r32.for_g_all.pt'),
-    numpy_format.read_npy(_MINI / 'avg_latent_1x18.npy'),
+    npy.read_npy(_MINI / 'avg_latent_1x18.npy'),
     {f'noise{i}': expected[f'in/noise_{i:02d}'] for i in range(8)},
   )
 
@@ -58,7 +59,7 @@ def test_the_mini_generator_gives_the_images_and_features_of_the_release(
   np.testing.assert_allclose(ws, expected['out/w_trunc'][:, :8], atol=1e-5)
   theirs = expected['out/rgb'].transpose(0, 2, 3, 1)
   np.testing.assert_allclose(rgb, theirs, atol=3e-5)
-  columns = features.hypercolumns(pyramid, features.Canvas.of(32))
+  columns = pyramid_lib.hypercolumns(pyramid, pyramid_lib.Canvas.of(32))
   np.testing.assert_allclose(
     columns[0].reshape(-1, columns.shape[-1])[:256],
     expected['out/features_px_first256'],
@@ -70,8 +71,8 @@ def test_the_mini_generator_gives_the_images_and_features_of_the_release(
 def test_the_mini_interpreters_label_as_the_release(
   generator, outputs, expected, classes
 ):
-  paths = release.member_files(str(_MINI / f'interpreter_{classes}'))
-  interpreter = release.interpreter_from_release(
+  paths = release_files.member_files(str(_MINI / f'interpreter_{classes}'))
+  interpreter = release_files.interpreter_from_release(
     [torch_format.read(path) for path in paths],
     feature_channels=generator.architecture.feature_channels,
   )
@@ -83,7 +84,7 @@ def test_the_mini_interpreters_label_as_the_release(
   logits = jax.jit(ensemble.logits)(interpreter, pixels)
   np.testing.assert_allclose(logits, theirs['logits'], atol=1e-4)
 
-  canvas = features.Canvas.of(32)
+  canvas = pyramid_lib.Canvas.of(32)
   labels = jax.jit(lambda i, p: labelling.label(i, p, canvas))(
     interpreter, outputs[2]
   )

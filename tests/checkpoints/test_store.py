@@ -13,8 +13,9 @@ import numpy as np
 import optax
 import pytest
 
-from dgan_jax import errors, files
-from dgan_jax.checkpoints import orbax_arrays, store
+from dgan_jax import errors, storage
+from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints.formats import orbax_arrays
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -73,7 +74,7 @@ def _refusal(call, *args):
 
 def _edit(directory, **fields):
   path = directory / 'checkpoint.json'
-  files.write_json(path, {**files.read_json(path), **fields})
+  storage.write_json(path, {**storage.read_json(path), **fields})
 
 
 def test_a_generator_comes_back(tmp_path, generator):
@@ -129,7 +130,7 @@ def test_a_save_takes_the_place_of_the_one_before(tmp_path, generator):
 
 @pytest.mark.parametrize(
   ('module', 'function'),
-  [(orbax_arrays, 'write'), (files, 'write_json')],
+  [(orbax_arrays, 'write'), (storage, 'write_json')],
 )
 def test_an_interrupted_save_leaves_the_one_before(
   tmp_path, monkeypatch, module, function
@@ -157,7 +158,7 @@ def test_an_interrupted_first_save_leaves_nothing_to_load(
   def interrupted(*args):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(files, 'write_json', interrupted)
+  monkeypatch.setattr(storage, 'write_json', interrupted)
   with pytest.raises(KeyboardInterrupt):
     store.save_pytree(tmp_path, {'x': np.ones(4)})
   assert 'holds no checkpoint' in _refusal(store.load_pytree, tmp_path)
@@ -206,7 +207,7 @@ def test_a_checkpoint_is_few_files_that_do_not_tell_where_they_were_made(
 def test_equal_content_has_equal_digests(tmp_path, generator):
   for name in ('a', 'b'):
     store.save_generator(tmp_path / name, generator)
-  headers = [files.read_json(tmp_path / n / 'checkpoint.json') for n in 'ab']
+  headers = [storage.read_json(tmp_path / n / 'checkpoint.json') for n in 'ab']
   assert headers[0]['sha256'] == headers[1]['sha256']
 
 
@@ -252,7 +253,7 @@ def test_a_cut_header_is_named(tmp_path, generator):
 def test_changed_values_are_noticed(tmp_path):
   store.save_pytree(tmp_path / 'a', {'x': np.zeros(9)})
   store.save_pytree(tmp_path / 'b', {'x': np.ones(9)})
-  other = files.read_json(tmp_path / 'a' / 'checkpoint.json')
+  other = storage.read_json(tmp_path / 'a' / 'checkpoint.json')
   _edit(tmp_path / 'b', sha256=other['sha256'])
   assert 'not what was saved' in _refusal(store.load_pytree, tmp_path / 'b')
 

@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 
 from dgan_jax import datasets, errors
 from dgan_jax.datasets import rendered_car as builders
-from dgan_jax.domains import rendered_car
+from dgan_jax.renderers.cars import rendered_car
 
 
 @pytest.fixture(scope='module')

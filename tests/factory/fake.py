@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dgan_jax import progress
-from dgan_jax.factory import filling, finishing, records, run
+from dgan_jax.factory import export, records, run, workers
 from dgan_jax.factory import sample as sample_lib
 
 LAYOUT = records.Layout(8, 16, 4, ('background', 'body', 'wheel'))
@@ -48,14 +48,14 @@ def samples(
 
 def make(
   folder: pathlib.Path,
-  make_samples: filling.MakeSamples = samples,
+  make_samples: workers.MakeSamples = samples,
   *,
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
   card: records.Card = CARD,
   **options: Any,
-) -> finishing.Dataset:
+) -> export.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
   return run.assemble(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.factory import finishing, shards
+from dgan_jax.factory import export, shards
 from tests.factory import drive, fake
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_no_sample_is_lost_or_doubled(undisturbed):
   indices = {
     split: [
       example['index']
-      for example in finishing.records.read(dataset.directory, split)
+      for example in export.records.read(dataset.directory, split)
     ]
     for split in ('train', 'uncertain')
   }
@@ -105,7 +105,7 @@ def test_without_a_share_there_is_no_uncertain_split(tmp_path):
 
 
 def test_large_splits_are_spread_over_files(tmp_path, monkeypatch):
-  monkeypatch.setattr(finishing, '_FILE_BYTES', 5000)
+  monkeypatch.setattr(export, '_FILE_BYTES', 5000)
   dataset = fake.make(tmp_path)
   files = list(dataset.directory.glob('*-train.tfrecord-*'))
   assert len(files) > 2
@@ -213,7 +213,7 @@ def test_a_record_file_that_cannot_be_written_is_an_oserror(
   def fail(*arguments):
     raise RuntimeError('write() failed: No space left on device')
 
-  module = finishing.array_record_module
+  module = export.array_record_module
   monkeypatch.setattr(module, 'ArrayRecordWriter', fail)
   with pytest.raises(OSError, match='No space left'):
     fake.make(tmp_path)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import domains, errors
-from dgan_jax.domains import rendered_car
+from dgan_jax import errors, renderers
 from dgan_jax.gan import data
+from dgan_jax.renderers.cars import rendered_car
 
 
 def _picture(number, size=8):
@@ -124,11 +124,11 @@ def test_what_stops_the_making_of_pictures_is_raised_where_they_are_missed(
 
 
 def test_a_domain_gives_its_pictures(tmp_path):
-  domain = domains.get('rendered_car', resolution=16)
+  domain = renderers.get('rendered_car', resolution=16)
   images = data.from_domain(domain, 3, cache=tmp_path)
   np.testing.assert_array_equal(images.first(3)[2], domain.render(2).image)
   assert images.source['setting'] == 'three_quarter'
-  wide = domains.get('rendered_car', resolution=16, aspect='4:3')
+  wide = renderers.get('rendered_car', resolution=16, aspect='4:3')
   with pytest.raises(errors.UserError, match='12 pixels high and 16 wide'):
     data.from_domain(wide, 3, cache=tmp_path)
 
@@ -149,7 +149,7 @@ def test_pictures_of_another_source_take_the_place_of_those_there(tmp_path):
 
 
 def test_pictures_of_a_changed_renderer_are_made_again(tmp_path, monkeypatch):
-  domain = domains.get('rendered_car', resolution=16)
+  domain = renderers.get('rendered_car', resolution=16)
   first = data.from_domain(domain, 1, cache=tmp_path)
   pixels = tmp_path / 'images.u8'
   pixels.write_bytes(bytes(16 * 16 * 3))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import torch_writer
+from dgan_jax.checkpoints.formats import torch_writer
 from dgan_jax.gan import inception, inception_network
 from tests.gan import inception_reference as reference
 

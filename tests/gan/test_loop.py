@@ -6,13 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import errors, files
+from dgan_jax import errors, storage
 from dgan_jax.checkpoints import store
-from dgan_jax.gan import data, loop, record
+from dgan_jax.gan import data, loop, training_log
 from tests.gan import tiny
 
 _OPTIONS = dataclasses.replace(tiny.OPTIONS, images=160, flip=True)
-_SCHEDULE = record.Schedule(
+_SCHEDULE = training_log.Schedule(
   steps_per_report=5,
   images_per_evaluation=80,
   seconds_per_save=0,
@@ -98,9 +98,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path, undisturbed):
 
 
 def test_a_finished_training_is_left_alone(undisturbed):
-  before = files.sha256((undisturbed / 'gan' / 'metrics.jsonl').read_bytes())
+  before = storage.sha256((undisturbed / 'gan' / 'metrics.jsonl').read_bytes())
   _train(undisturbed)
-  after = files.sha256((undisturbed / 'gan' / 'metrics.jsonl').read_bytes())
+  after = storage.sha256((undisturbed / 'gan' / 'metrics.jsonl').read_bytes())
   assert before == after
 
 

@@ -3,8 +3,9 @@
 import jax
 import numpy as np
 
-from dgan_jax import annotations as annotations_lib
-from dgan_jax import features, schema
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax import schema
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from tests import small
 
@@ -25,7 +26,7 @@ def annotations(count: int = 6) -> annotations_lib.Annotations:
   sample = jax.jit(generators.sample_latents, static_argnums=3)
   _, pyramid = sample(GENERATOR, latents, None, SAMPLING)
   canvas = SAMPLING.canvas(GENERATOR.architecture)
-  columns = jax.jit(features.hypercolumns, static_argnums=1)(pyramid, canvas)
+  columns = jax.jit(pyramid_lib.hypercolumns, static_argnums=1)(pyramid, canvas)
   masks = np.asarray(columns[..., -1] > columns[..., 6]).astype(np.uint8)
   masks[0, 3, 5] = 2
   masks[:, :, 0] = IGNORED

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import features
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import annotated
 from tests.interpreter import synthetic
@@ -58,7 +58,7 @@ def test_pixels_have_the_features_of_their_image(annotations, pixels):
   _, pyramid = sample(
     synthetic.GENERATOR, annotations.latents, None, synthetic.SAMPLING
   )
-  columns = np.asarray(features.hypercolumns(pyramid, pixels.canvas))
+  columns = np.asarray(pyramid_lib.hypercolumns(pyramid, pixels.canvas))
   index = np.array([0, 5, 50, pixels.num_pixels - 1])
   x, labels = pixels.gather(index)
   where = tuple(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dgan_jax import features
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.interpreter import ensemble, labelling
 from tests import small
 
@@ -14,8 +14,8 @@ _label = jax.jit(labelling.label, static_argnums=(2, 3))
 
 def _pyramid(resolution, batch=1):
   random = np.random.default_rng(resolution)
-  sizes = [r for r in features.resolutions_up_to(resolution) for _ in '12']
-  return features.FeaturePyramid(
+  sizes = [r for r in pyramid_lib.resolutions_up_to(resolution) for _ in '12']
+  return pyramid_lib.FeaturePyramid(
     tuple(
       random.normal(size=(batch, r, r, 2 + i % 3)).astype(np.float32)
       for i, r in enumerate(sizes)
@@ -26,7 +26,7 @@ def _pyramid(resolution, batch=1):
 @functools.partial(jax.jit, static_argnums=2)
 def _slow(interpreter, pyramid, canvas):
   """Labels from the stacked features; and how sure the least sure member."""
-  columns = features.hypercolumns(pyramid, canvas)
+  columns = pyramid_lib.hypercolumns(pyramid, canvas)
 
   def one(x):
     logits = ensemble.logits(interpreter, x.reshape(-1, x.shape[-1]))
@@ -48,11 +48,11 @@ def _slow(interpreter, pyramid, canvas):
 @pytest.mark.parametrize(
   ('canvas', 'batch', 'tile_pixels'),
   [
-    (features.Canvas.of(8), 3, 8192),
-    (features.Canvas.of(16, (3, 12)), 2, 1),
-    (features.Canvas.of(32, (4, 28)), 1, 256),
-    (features.Canvas(64, 32, (5, 30)), 1, 100),
-    (features.Canvas.of(128, (16, 112)), 1, 8192),
+    (pyramid_lib.Canvas.of(8), 3, 8192),
+    (pyramid_lib.Canvas.of(16, (3, 12)), 2, 1),
+    (pyramid_lib.Canvas.of(32, (4, 28)), 1, 256),
+    (pyramid_lib.Canvas(64, 32, (5, 30)), 1, 100),
+    (pyramid_lib.Canvas.of(128, (16, 112)), 1, 8192),
   ],
   ids=str,
 )
@@ -74,7 +74,7 @@ def test_native_resolution_gives_the_labels_of_stacked_features(
 
 
 def test_soft_voting_takes_the_largest_mean_softmax():
-  canvas = features.Canvas.of(8)
+  canvas = pyramid_lib.Canvas.of(8)
   pyramid = _pyramid(8, 3)
   masks = {}
   for soft in (False, True):
@@ -87,7 +87,7 @@ def test_soft_voting_takes_the_largest_mean_softmax():
 
 
 def test_features_in_bfloat16_give_nearly_the_same_labels():
-  canvas = features.Canvas.of(16)
+  canvas = pyramid_lib.Canvas.of(16)
   pyramid = _pyramid(16, 2)
   interpreter = small.interpreter(pyramid.channels)
   exact = _label(interpreter, pyramid, canvas)
@@ -102,7 +102,7 @@ def test_features_of_another_generator_are_refused():
   pyramid = _pyramid(16)
   interpreter = small.interpreter((2, 2))
   with pytest.raises(ValueError, match=r'features of \(2, 2\) channels'):
-    labelling.label(interpreter, pyramid, features.Canvas.of(16))
+    labelling.label(interpreter, pyramid, pyramid_lib.Canvas.of(16))
 
 
 def _statistics(logits):

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dgan_jax import features
+from dgan_jax import pyramid
 from dgan_jax.interpreter import annotated, ensemble, optimization, release
 from tests.interpreter import synthetic
 
@@ -19,8 +19,8 @@ def _pixels(count):
     for r in (4, 8)
   ]
   return annotated.AnnotatedPixels(
-    pyramid=features.FeaturePyramid(tuple(map(jnp.asarray, levels))),
-    canvas=features.Canvas.of(8),
+    pyramid=pyramid.FeaturePyramid(tuple(map(jnp.asarray, levels))),
+    canvas=pyramid.Canvas.of(8),
     image=jnp.asarray(index // 64),
     row=jnp.asarray(index % 64 // 8),
     column=jnp.asarray(index % 8),

@@ -10,7 +10,7 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from dgan_jax import files
+from dgan_jax import storage
 from launch import command, generate, sample, train_interpreter
 from tests.launch import terminal
 
@@ -73,5 +73,5 @@ def test_a_file_becomes_a_labelled_dataset(tmp_path, file):
   truth = np.stack([_paint(image) for image in images])
   # At most half the errors of a constant label.
   assert (labels != truth).mean() < min(truth.mean(), 1 - truth.mean()) / 2
-  names = files.read_json(paint / 'manifest.json')['sampling']
+  names = storage.read_json(paint / 'manifest.json')['sampling']
   assert names['noise'] == ('random' if 'for_g_all' in file else 'const')

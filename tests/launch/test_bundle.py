@@ -7,10 +7,12 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from dgan_jax import annotations, errors, files, rng, schema
-from dgan_jax.annotator import labelling, network, unet
+from dgan_jax import errors, rng, schema, storage
+from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import predict, unet
 from launch import bundle
 from tests import small
 
@@ -20,14 +22,14 @@ def annotator():
   """One that was never trained, for cars of 16 px."""
   architecture = unet.UNet(20, (8, 16), groups=4)
   params = jax.jit(architecture.init)(rng.root_key(1))
-  return network.Annotator(
+  return annotator_lib.Annotator(
     architecture, schema.get_schema('car_20'), (16, 16), params
   )
 
 
 def _run(folder, annotator, generator):
   store.save_generator(folder / 'trained', generator)
-  network.save(folder / 'annotator', annotator)
+  annotator_lib.save(folder / 'annotator', annotator)
   flags.FLAGS.mark_as_parsed()
   with flagsaver.flagsaver(
     generator=str(folder / 'trained'),
@@ -52,7 +54,7 @@ def test_a_bundle_is_what_the_factory_takes(tmp_path, annotator, monkeypatch):
   generator = store.load_generator(folder / 'generator')
   rounded = store.rounded(small.generator(), 'float16')
   assert generators.checksum(generator) == generators.checksum(rounded)
-  found = annotations.load(folder / 'annotated', size=(16, 16), latent_size=8)
+  found = folder_lib.load(folder / 'annotated', size=(16, 16), latent_size=8)
   assert found.generator_checksum == generators.checksum(generator)
   images = np.stack(
     [
@@ -60,9 +62,9 @@ def test_a_bundle_is_what_the_factory_takes(tmp_path, annotator, monkeypatch):
       for name in found.names
     ]
   )
-  painted, _ = labelling.annotate(annotator, images)
+  painted, _ = predict.annotate(annotator, images)
   np.testing.assert_array_equal(found.masks, painted)
-  note = files.read_json(folder / 'annotated' / 'annotator.json')
+  note = storage.read_json(folder / 'annotated' / 'annotator.json')
   assert 'simulated' in note['annotator']
   for path in (folder / 'annotated').glob('*.*'):
     assert str(tmp_path).encode() not in path.read_bytes()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax.checkpoints import opening, store, torch_format
+from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints.formats import torch_format
 from dgan_jax.generators import generator as generators
 from tests.checkpoints import pickles
 from tests.launch import terminal

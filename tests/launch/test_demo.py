@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import tensorflow_datasets as tfds
 
-from dgan_jax import errors, files
+from dgan_jax import errors, storage
 from launch import command, generate, train_interpreter
 from tests.launch import terminal
 
@@ -31,7 +31,7 @@ def finished(tmp_path_factory):
 
 def _digests(folder):
   return {
-    path.relative_to(folder): files.sha256(path.read_bytes())
+    path.relative_to(folder): storage.sha256(path.read_bytes())
     for path in folder.rglob('*')
     if path.is_file()
   }

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import errors, files
-from dgan_jax.annotator import network
+from dgan_jax import errors, storage
 from dgan_jax.checkpoints import store
-from dgan_jax.evaluation import runs, samples, trials
+from dgan_jax.evaluation import annotated_samples, trials
+from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.interpreter import training
+from dgan_jax.segmentation import annotator
 from launch import command, evaluate_labels
 from tests import small
-from tests.annotator import synthetic
+from tests.segmentation import synthetic
 
 _PATH = pathlib.Path(__file__).parents[2] / 'configs' / 'label_quality.py'
 _RESULTS = ('label_quality.md', 'label_quality.json', 'label_quality.png')
@@ -36,8 +37,8 @@ def networks(tmp_path_factory):
   """A folder with a generator, an annotator and the schema of both."""
   folder = tmp_path_factory.mktemp('networks')
   store.save_generator(folder / 'generator', small.generator())
-  network.save(folder / 'annotator', synthetic.annotator())
-  files.write_json(folder / 'schema.json', synthetic.SCHEMA.to_json())
+  annotator.save(folder / 'annotator', synthetic.annotator())
+  storage.write_json(folder / 'schema.json', synthetic.SCHEMA.to_json())
   return folder
 
 
@@ -81,7 +82,7 @@ def _lines(workdir):
 
 def test_the_config_plans_as_the_library_does():
   config = command.load_config(str(_PATH))
-  plan = runs.Plan(training.TrainingOptions())
+  plan = plan_lib.Plan(training.TrainingOptions())
   for field in dataclasses.fields(plan):
     if field.name != 'options':
       assert config[field.name] == getattr(plan, field.name), field.name
@@ -105,7 +106,7 @@ def test_tables_chart_and_samples_are_written(finished):
   text = (workdir / 'label_quality.md').read_text()
   assert text in output
   assert '5 fresh samples' in text
-  everything = files.read_json(workdir / 'label_quality.json')
+  everything = storage.read_json(workdir / 'label_quality.json')
   assert len(everything['runs']) == 5
   assert everything['subject']['num_samples'] == 5
   for name in ('label_quality.png', 'samples.png'):
@@ -115,12 +116,12 @@ def test_tables_chart_and_samples_are_written(finished):
 
 def test_what_is_measured_on_was_not_annotated(finished, config):
   _, workdir = finished
-  subject = samples.Subject(
+  subject = annotated_samples.Subject(
     small.generator(),
     evaluate_labels.common.sampling(config, small.generator()),
     synthetic.annotator(),
   )
-  annotated = samples.annotate(subject, 0, 2, 6).masks
+  annotated = annotated_samples.annotate(subject, 0, 2, 6).masks
   measured = np.load(workdir / 'truth.npy')
   same = (annotated[:, None] == measured).all((2, 3))
   assert len(measured) == 5
@@ -132,7 +133,7 @@ def test_running_again_measures_nothing_anew(finished, config, monkeypatch):
   paths = [workdir / name for name in (*_RESULTS, 'rows.jsonl', 'truth.npy')]
   before = [path.read_bytes() for path in paths]
   monkeypatch.setattr(trials, 'train_and_measure', None)
-  monkeypatch.setattr(samples, 'paint', None)
+  monkeypatch.setattr(annotated_samples, 'paint', None)
   evaluate_labels.main(config, workdir)
   assert [path.read_bytes() for path in paths] == before
 

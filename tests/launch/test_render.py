@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax.domains import rendered_car
+from dgan_jax.renderers.cars import rendered_car
 from tests.launch import terminal
 
 run = functools.partial(terminal.run, 'launch.render')

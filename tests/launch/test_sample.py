@@ -6,10 +6,12 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from configs import tiny
-from dgan_jax import annotations, errors, files, manifest, rng
+from dgan_jax import errors, rng, storage
+from dgan_jax.annotations import folder as folder_lib
+from dgan_jax.annotations import manifest
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1, variety
+from dgan_jax.generators import selection, stylegan1
 from launch import sample
 
 
@@ -76,7 +78,7 @@ def test_images_are_chosen_among_candidates(saved, tmp_path):
   run(saved, tmp_path, candidates=12, first_index=4)
   listed = manifest.read(tmp_path)
   sampling = generators.Sampling(**listed.sampling)
-  chosen = variety.choose(saved[0], sampling, 0, 3, 12, first=4)
+  chosen = selection.choose(saved[0], sampling, 0, 3, 12, first=4)
   assert listed.indices == tuple(chosen)
   assert listed.names == tuple(f'{index:03}' for index in chosen)
 
@@ -86,7 +88,7 @@ def test_the_folder_is_ready_to_be_painted(saved, tmp_path):
   for name in manifest.read(tmp_path).names:
     mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % 20
     Image.fromarray(mask).save(tmp_path / 'masks' / f'{name}.png')
-  found = annotations.load(tmp_path, size=(8, 8), latent_size=16)
+  found = folder_lib.load(tmp_path, size=(8, 8), latent_size=16)
   assert len(found) == 3
   assert found.schema.name == 'car_20'
   text = (tmp_path / 'README.txt').read_text()
@@ -110,9 +112,9 @@ def test_running_again_changes_nothing_and_keeps_what_was_painted(
 
 def test_a_folder_of_other_images_is_refused(saved, tmp_path):
   run(saved, tmp_path)
-  before = files.read_json(tmp_path / 'manifest.json')
+  before = storage.read_json(tmp_path / 'manifest.json')
   with pytest.raises(errors.UserError, match='holds other images'):
     run(saved, tmp_path, num_samples=2)
   with pytest.raises(errors.UserError, match='holds other images'):
     run(saved, tmp_path, noise='none')
-  assert files.read_json(tmp_path / 'manifest.json') == before
+  assert storage.read_json(tmp_path / 'manifest.json') == before

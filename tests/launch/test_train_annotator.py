@@ -10,9 +10,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from dgan_jax import annotations, errors, files, manifest, visualize
-from dgan_jax.annotator import network, perturbation, training
-from dgan_jax.domains import rendered_car
+from dgan_jax import errors, storage
+from dgan_jax.annotations import folder, manifest
+from dgan_jax.renderers.cars import rendered_car
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import augmentation, training
+from dgan_jax.visualize import sheets
 from launch import checkpoint, command, train_annotator
 from tests.launch import terminal
 
@@ -49,7 +52,7 @@ def finished(tmp_path_factory):
 
 def test_the_config_trains_as_the_library_does_but_for_mirrors():
   config = command.load_config(str(_PATH))
-  strengths = perturbation.Strengths(flip=True)
+  strengths = augmentation.Strengths(flip=True)
   assert dict(config.strengths) == dataclasses.asdict(strengths)
   declared = training.Options(strengths=strengths)
   assert training.Options(strengths=strengths, **config.training) == declared
@@ -58,9 +61,9 @@ def test_the_config_trains_as_the_library_does_but_for_mirrors():
 def test_it_is_trained_and_measured(finished):
   output, workdir = finished
   assert '30/30 steps' in output
-  annotator = network.load(workdir / 'annotator')
+  annotator = annotator_lib.load(workdir / 'annotator')
   assert annotator.schema == rendered_car.SCHEMA
-  facts = network.load_facts(workdir / 'annotator')
+  facts = annotator_lib.load_facts(workdir / 'annotator')
   assert facts['held_out']['pairs'] == 6
   table = (workdir / 'report' / 'held_out.txt').read_text()
   assert 'windshield' in table
@@ -103,7 +106,7 @@ def test_interrupted_and_started_again_it_ends_with_the_same_bits(
   train_annotator.main(config, tmp_path)
   assert not (tmp_path / 'training' / 'state').exists()
   whole, broken = (
-    network.checksum(network.load(workdir / 'annotator'))
+    annotator_lib.checksum(annotator_lib.load(workdir / 'annotator'))
     for workdir in (finished[1], tmp_path)
   )
   assert whole == broken
@@ -118,19 +121,19 @@ def test_samples_are_labelled_as_a_person_would(finished, tmp_path):
   (tmp_path / 'images').mkdir()
   cars = rendered_car.Domain(resolution=16)
   for index, name in enumerate(names):
-    image = visualize.png(cars.render(index).image)
+    image = sheets.png(cars.render(index).image)
     (tmp_path / 'images' / f'{name}.png').write_bytes(image)
   np.save(tmp_path / 'latents.npy', np.zeros((2, 8), np.float32))
   manifest.write(tmp_path, manifest.Manifest(names, latent_size=8))
-  files.write_json(tmp_path / 'schema.json', rendered_car.SCHEMA.to_json())
+  storage.write_json(tmp_path / 'schema.json', rendered_car.SCHEMA.to_json())
   done = _annotate(
     f'--annotator={finished[1] / "annotator"}', f'--folder={tmp_path}'
   )
   assert done.returncode == 0, done.stderr
   assert 'simulated' in done.stdout
-  found = annotations.load(tmp_path, size=(16, 16), latent_size=8)
+  found = folder.load(tmp_path, size=(16, 16), latent_size=8)
   assert found.names == names
-  note = files.read_json(tmp_path / 'annotator.json')
+  note = storage.read_json(tmp_path / 'annotator.json')
   assert note['facts']['held_out']['pairs'] == 6
   assert (tmp_path / 'annotated.png').is_file()
 

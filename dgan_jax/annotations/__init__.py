@@ -1,0 +1,1 @@
+"""Folders of painted masks: ours and the release's."""

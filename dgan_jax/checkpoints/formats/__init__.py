@@ -1,0 +1,1 @@
+"""What files are made of: pickles, zips, tensors; nothing of ours yet."""

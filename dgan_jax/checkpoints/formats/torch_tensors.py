@@ -1,0 +1,233 @@
+"""How PyTorch's pickles describe tensors.
+
+The pickle of a checkpoint names storages (by persistent ids) and says which
+part of which storage a tensor is. Sizes, offsets and strides are checked
+against the bytes that are really there.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax.checkpoints.formats import byte_stream, unpickle
+
+# Every value has one byte or more.
+MAX_VALUES = byte_stream.MAX_FILE_BYTES
+_MAX_RANK = 8
+
+_DTYPES: Mapping[str, np.dtype] = {
+  name: np.dtype(dtype)
+  for name, dtype in {
+    'Double': np.float64,
+    'Float': np.float32,
+    'Half': np.float16,
+    'BFloat16': jnp.bfloat16,
+    'Long': np.int64,
+    'Int': np.int32,
+    'Short': np.int16,
+    'Char': np.int8,
+    'Byte': np.uint8,
+    'Bool': np.bool_,
+  }.items()
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Storage:
+  """`size` values that several tensors may look at."""
+
+  key: str
+  dtype: np.dtype
+  size: int
+
+  @property
+  def num_bytes(self) -> int:
+    return self.size * self.dtype.itemsize
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredValues:
+  """A storage with its values [size] at hand, in place of `Storage`."""
+
+  values: np.ndarray
+
+  @property
+  def size(self) -> int:
+    return self.values.size
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+  """A view of a storage; offset and strides count values."""
+
+  storage: Storage | StoredValues
+  offset: int
+  shape: tuple[int, ...]
+  strides: tuple[int, ...]
+
+  def array(self, values: np.ndarray) -> np.ndarray:
+    """The tensor as a read-only view of its storage's values [size]."""
+    # `_rebuild_tensor` has checked that this stays within the values.
+    return np.lib.stride_tricks.as_strided(
+      values[self.offset :],
+      self.shape,
+      [step * values.itemsize for step in self.strides],
+      writeable=False,
+    )
+
+
+class Descriptions:
+  """What a pickle of PyTorch may name, and the storages it described."""
+
+  def __init__(self) -> None:
+    self.storages: dict[str, Storage] = {}
+
+  def load(
+    self,
+    stream: byte_stream.ByteStream,
+    budget: unpickle.Budget | None = None,
+  ) -> Any:
+    """Reads one pickle; see `unpickle.load`."""
+    return unpickle.load(stream, TABLE, self._persistent_load, budget)
+
+  def _persistent_load(self, identifier: Any) -> Storage:
+    """('storage', type, key, device, size[, view]) to its description."""
+    match identifier:
+      case (
+        'storage',
+        unpickle.Global(value=np.dtype() as dtype),
+        str(key),
+        _,
+        int(size),
+        *view,
+      ) if not view or (len(view) == 1 and view[0] is None):
+        storage = Storage(key, dtype, size)
+      case _:
+        raise unpickle.FormatError('refers to data that is no tensor storage.')
+    if not 0 <= storage.size <= MAX_VALUES:
+      raise unpickle.FormatError('describes a storage of impossible size.')
+    if self.storages.setdefault(storage.key, storage) != storage:
+      raise unpickle.FormatError(
+        f'describes storage {unpickle.shown(storage.key)} in two ways.'
+      )
+    return storage
+
+
+def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
+  """The values [size] of a storage: a view of its bytes where it can be one.
+
+  Raises:
+    unpickle.FormatError: they are more or fewer.
+  """
+  if len(raw) != storage.num_bytes:
+    raise unpickle.FormatError(
+      f'is damaged or truncated: storage {unpickle.shown(storage.key)} has '
+      f'{len(raw)} bytes; expected {storage.num_bytes}.'
+    )
+  # Through integers of the same width: byte order is not for bfloat16.
+  words = np.frombuffer(raw, f'{order}u{storage.dtype.itemsize}')
+  if storage.dtype == np.bool_:
+    return words != 0
+  return words.astype(words.dtype.newbyteorder('='), copy=False).view(
+    storage.dtype
+  )
+
+
+def storage_name(dtype: np.dtype) -> str:
+  """The name in `torch` of the storage type for these values.
+
+  Raises:
+    KeyError: PyTorch has none.
+  """
+  names = {known: name for name, known in _DTYPES.items()}
+  return f'{names[dtype.newbyteorder("=")]}Storage'
+
+
+def ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
+  """Stands in for collections.OrderedDict: dicts have an order."""
+  if not isinstance(pairs, list | tuple) or not all(
+    isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
+  ):
+    raise unpickle.FormatError(
+      'holds an OrderedDict that is not made of pairs.'
+    )
+  return {unpickle.hashable(key): value for key, value in pairs}
+
+
+class Namespace(unpickle.StandIn):
+  """Stands in for argparse.Namespace: a program's options, left out."""
+
+  def build(self, state: Any) -> None:
+    pass
+
+
+def _rebuild_tensor(
+  storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
+) -> Tensor:
+  """Stands in for torch._utils._rebuild_tensor and _rebuild_tensor_v2."""
+  if not (
+    isinstance(storage, Storage | StoredValues)
+    and isinstance(shape, tuple)
+    and isinstance(strides, tuple)
+    and len(shape) == len(strides) <= _MAX_RANK
+    and all(_is_count(n) for n in (offset, *shape, *strides))
+  ):
+    raise unpickle.FormatError('describes a tensor that cannot be.')
+  end = offset
+  if math.prod(shape):
+    end += 1 + sum(
+      (n - 1) * step for n, step in zip(shape, strides, strict=True)
+    )
+  # An expanded tensor (stride 0) may be larger than its storage: not in any
+  # real checkpoint, and a cheap way to ask for petabytes.
+  if math.prod(shape) > storage.size or end > storage.size:
+    raise unpickle.FormatError(
+      f'describes a tensor of shape {shape}, strides {strides} and offset '
+      f'{offset} in a storage of {storage.size} values.'
+    )
+  return Tensor(storage, offset, shape, strides)
+
+
+def _is_count(value: Any) -> bool:
+  return isinstance(value, int) and 0 <= value <= MAX_VALUES
+
+
+def _rebuild_parameter(tensor: Any, *_: Any) -> Tensor:
+  """Stands in for torch._utils._rebuild_parameter(_with_state)."""
+  if not isinstance(tensor, Tensor):
+    raise unpickle.FormatError('describes a parameter that is no tensor.')
+  return tensor
+
+
+def _size(dimensions: Any = ()) -> tuple[int, ...]:
+  if not isinstance(dimensions, tuple | list):
+    raise unpickle.FormatError('describes a torch.Size that cannot be.')
+  return tuple(dimensions)
+
+
+def _device(*_: Any) -> None:
+  """Where a tensor was: of no interest."""
+
+
+TABLE: Mapping[str, Any] = {
+  **{f'torch.{name}Storage': dtype for name, dtype in _DTYPES.items()},
+  **{
+    f'torch.{name}': name
+    for name in (
+      *('float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32'),
+      *('int16', 'int8', 'uint8', 'bool'),
+    )
+  },
+  'torch.Size': _size,
+  'torch.device': _device,
+  'torch._utils._rebuild_tensor': _rebuild_tensor,
+  'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
+  'torch._utils._rebuild_parameter': _rebuild_parameter,
+  'torch._utils._rebuild_parameter_with_state': _rebuild_parameter,
+  'argparse.Namespace': Namespace,
+  'collections.OrderedDict': ordered_dict,
+}

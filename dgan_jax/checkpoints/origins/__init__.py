@@ -1,0 +1,1 @@
+"""Which code a checkpoint comes from, and how that code names its arrays."""

@@ -1,0 +1,158 @@
+"""What a file shows of its network's architecture: arrays and settings."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from dgan_jax import errors
+from dgan_jax.checkpoints.formats import unpickle
+from dgan_jax.checkpoints.origins import state_dict
+
+# What a file says about its network beside the arrays: plain values.
+Settings = Mapping[str, Any]
+
+_MAX_MAPPING_LAYERS = 64
+
+_T = TypeVar('_T')
+
+
+def resolutions(
+  arrays: state_dict.StateDict, pattern: str, source: str, network: str
+) -> list[int]:
+  """Resolutions of the synthesis blocks, 4 first.
+
+  Args:
+    arrays: of the network.
+    pattern: matches the keys of a block; its first group is the resolution.
+    source: what to call the arrays in errors.
+    network: what they should be of.
+
+  Raises:
+    errors.UserError: they are not 4, 8, 16, ...
+  """
+  found = {int(match[1]) for key in arrays if (match := re.match(pattern, key))}
+  if not found or found != {2**k for k in range(2, 2 + len(found))}:
+    raise errors.UserError(
+      f'{source} has synthesis blocks of {state_dict.listed(found)} px; '
+      f'expected 4, 8, 16, ... as in {network}.'
+    )
+  return sorted(found)
+
+
+def count_layers(
+  arrays: state_dict.StateDict, pattern: str, source: str
+) -> int:
+  """How many layers the mapping network has.
+
+  Args:
+    arrays: of the network.
+    pattern: matches the keys of a layer; its first group is the number.
+    source: what to call the arrays in errors.
+
+  Raises:
+    errors.UserError: more than any real one.
+  """
+  count = len({m[1] for key in arrays if (m := re.match(pattern, key))})
+  if count > _MAX_MAPPING_LAYERS:
+    raise errors.UserError(
+      f'{source} has {count} mapping layers; expected '
+      f'{_MAX_MAPPING_LAYERS} at most.'
+    )
+  return count
+
+
+def check_latent(z_size: int, w_size: int, source: str) -> int:
+  """The size of z and of w.
+
+  Raises:
+    errors.UserError: they differ.
+  """
+  if z_size != w_size:
+    raise errors.UserError(
+      f'{source} has latents z of {z_size} numbers and w of {w_size}; expected '
+      'the same number.'
+    )
+  return w_size
+
+
+def check_settings(
+  settings: Settings, standard: Mapping[str, tuple[Any, ...]], source: str
+) -> None:
+  """Checks what a file says about its network, where it does.
+
+  Args:
+    settings: of the file.
+    standard: the values that we can do, for every key that matches.
+    source: what to call the file in errors.
+
+  Raises:
+    errors.UserError: a setting has another value.
+  """
+  for pattern, supported in standard.items():
+    for key, value in settings.items():
+      if re.fullmatch(pattern, key) and value not in supported:
+        raise errors.UserError(
+          f'{source} has a network with {unpickle.shown(key)} = '
+          f'{unpickle.shown(value)}; expected '
+          f'{" or ".join(map(repr, supported))}.'
+        )
+
+
+def only(settings: Settings, pattern: str, source: str) -> Any:
+  """The one value of all settings that match; None if there are none.
+
+  Raises:
+    errors.UserError: they have several.
+  """
+  found = {
+    value for key, value in settings.items() if re.fullmatch(pattern, key)
+  }
+  if len(found) > 1:
+    shown = ', '.join(sorted(unpickle.shown(value) for value in found))
+    raise errors.UserError(
+      f'{source} has a network whose layers differ in '
+      f'{pattern.rpartition(".")[2]} ({shown}); expected one for all.'
+    )
+  return found.pop() if found else None
+
+
+def clamp(value: Any, source: str) -> float | None:
+  """A StyleGAN2's `conv_clamp` as a file states it.
+
+  Raises:
+    errors.UserError: it is no positive number.
+  """
+  if value is None:
+    return None
+  if not isinstance(value, int | float) or not 0 < value < math.inf:
+    raise errors.UserError(
+      f'{source} has a network with conv_clamp = {unpickle.shown(value)}; '
+      'expected a positive number or None.'
+    )
+  return float(value)
+
+
+def block(arrays: state_dict.StateDict, first_to_rgb: str, skip: str) -> str:
+  """How a StyleGAN2 connects its blocks, by layers that only some kinds have.
+
+  Args:
+    arrays: of the network.
+    first_to_rgb: a key of the 4x4 block's image, which 'skip' alone has.
+    skip: a key of a residual branch.
+  """
+  if first_to_rgb in arrays:
+    return 'skip'
+  return 'resnet' if skip in arrays else 'orig'
+
+
+def made(kind: type[_T], source: str, **fields: Any) -> _T:
+  """An architecture of what a file says.
+
+  Raises:
+    errors.UserError: there is no such architecture.
+  """
+  try:
+    return kind(**fields)
+  except ValueError as error:
+    raise errors.UserError(f'{source}: {error}') from None

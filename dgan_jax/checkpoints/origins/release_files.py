@@ -1,0 +1,234 @@
+"""DatasetGAN's release: its state dicts to our pytrees, and back.
+
+What the architecture is (resolution, channels, latent size) is read off the
+arrays, then every array is checked against it.
+"""
+
+import glob
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import errors, pyramid, schema, storage
+from dgan_jax.checkpoints.formats import torch_format, torch_writer
+from dgan_jax.checkpoints.origins import arrays_to_generator, stylegan1_names
+from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble
+
+_ORIGIN = stylegan1_names.RELEASE_TITLE
+
+
+def generator_from_release(
+  state_dict: state_dict_lib.StateDict,
+  w_avg: np.ndarray,
+  noise: Mapping[str, np.ndarray] | None = None,
+  *,
+  source: str = 'The state dict',
+) -> generators.Generator:
+  """The release's generator as ours.
+
+  Args:
+    state_dict: of the release's `.for_g_all.pt`.
+    w_avg: mean w; see `arrays_to_generator.w_avg_rows`.
+    noise: constant noise maps 'noise0', 'noise1', ... [1, 1, r, r], two per
+      resolution; None if there are none.
+    source: what to call the state dict in errors, a file name.
+
+  Raises:
+    errors.UserError: a key is missing or not of this network, or an array
+      has another shape or values that are not finite.
+  """
+  stored = arrays_to_generator.read(
+    stylegan1_names.RELEASE,
+    state_dict_lib.without_prefix(state_dict),
+    source=source,
+  )
+  architecture = stored.architecture
+  return generators.Generator(
+    architecture=architecture,
+    params=stored.params,
+    w_avg=jnp.asarray(arrays_to_generator.w_avg_rows(w_avg, architecture)),
+    noise=None
+    if noise is None
+    else arrays_to_generator.noise_maps(noise, architecture),
+  )
+
+
+def interpreter_from_release(
+  state_dicts: Sequence[state_dict_lib.StateDict],
+  *,
+  feature_channels: Sequence[int],
+  sources: Sequence[str] | None = None,
+  **spec: Any,
+) -> ensemble.Interpreter:
+  """The release's pixel classifiers (`model_0.pth`, ...) as one ensemble.
+
+  Args:
+    state_dicts: one per member.
+    feature_channels: of every level of the generator's pyramid.
+    sources: what to call the members in errors, file names.
+    **spec: more fields of `ensemble.InterpreterSpec`: schema, generator.
+
+  Raises:
+    errors.UserError: a member is no such classifier, differs from the first
+      in shape, or takes another number of features.
+  """
+  if not state_dicts:
+    raise errors.UserError('An interpreter needs one member at least.')
+  sources = sources or [f'Member {i}' for i in range(len(state_dicts))]
+  members = [
+    {
+      k: v
+      for k, v in state_dict_lib.without_prefix(member).items()
+      if not k.endswith('.num_batches_tracked')
+    }
+    for member in state_dicts
+  ]
+  first = members[0]
+  sizes = tuple(
+    state_dict_lib.size_of(first, f'layers.{i}.weight', 0, sources[0], _ORIGIN)
+    for i in (0, 3, 6)
+  )
+  entries = list(state_dict_lib.member_entries(sum(feature_channels), sizes))
+  params = [
+    state_dict_lib.to_params(member, entries, source)
+    for member, source in zip(members, sources, strict=True)
+  ]
+  return ensemble.Interpreter(
+    spec=ensemble.InterpreterSpec(
+      feature_channels=tuple(feature_channels),
+      num_classes=sizes[2],
+      hidden=(sizes[0], sizes[1]),
+      members=len(members),
+      **spec,
+    ),
+    params={
+      layer: {
+        name: jnp.stack([member[layer][name] for member in params])
+        for name in params[0][layer]
+      }
+      for layer in params[0]
+    },
+  )
+
+
+def interpreter_for(
+  generator: generators.Generator,
+  labels: schema.Schema,
+  paths: Sequence[str],
+  *,
+  rows: tuple[int, int] | None = None,
+) -> ensemble.Interpreter:
+  """Reads `model_N.pth` files as the interpreter of a generator.
+
+  Args:
+    generator: whose features it reads.
+    labels: the schema of its labels.
+    paths: one file per member.
+    rows: (first, end) of the image rows it labels; None for all.
+
+  Raises:
+    errors.UserError: a file is damaged, or they don't fit together.
+  """
+  architecture = generator.architecture
+  try:
+    pyramid.Canvas.of(architecture.resolution, rows)
+  except ValueError as error:
+    raise errors.UserError(str(error)) from None
+  interpreter = interpreter_from_release(
+    [torch_format.read(path) for path in paths],
+    feature_channels=architecture.feature_channels,
+    sources=paths,
+    schema_name=labels.name,
+    classes=labels.classes,
+    generator_checksum=generators.checksum(generator),
+    resolution=architecture.resolution,
+    rows=rows,
+  )
+  if interpreter.spec.num_classes != labels.num_classes:
+    raise errors.UserError(
+      f'{paths[0]} labels {interpreter.spec.num_classes} classes; the schema '
+      f'{labels.name!r} has {labels.num_classes}.'
+    )
+  return interpreter
+
+
+def member_files(pattern: str) -> list[str]:
+  """The files of an ensemble in the order of their numbers.
+
+  Args:
+    pattern: a folder of `model_0.pth`, `model_1.pth`, ..., or a glob pattern.
+
+  Raises:
+    errors.UserError: there are none.
+  """
+  if pathlib.Path(pattern).is_dir():
+    paths = [
+      str(path)
+      for path in pathlib.Path(pattern).iterdir()
+      if re.fullmatch(r'model_[0-9]+\.pth', path.name)
+    ]
+  else:
+    paths = glob.glob(pattern)
+  if not paths:
+    raise errors.UserError(
+      f'{pattern} has no files; expected model_0.pth, model_1.pth, ...'
+    )
+  # Numbers by value: model_10 comes after model_9.
+  return sorted(
+    paths, key=lambda p: [s.zfill(9) for s in re.split('([0-9]+)', p)]
+  )
+
+
+def interpreter_to_release(
+  interpreter: ensemble.Interpreter,
+) -> list[dict[str, np.ndarray]]:
+  """One state dict per member, as the release saves them."""
+  spec = interpreter.spec
+  entries = list(
+    state_dict_lib.member_entries(
+      spec.num_features, (*spec.hidden, spec.num_classes)
+    )
+  )
+  return [
+    {
+      f'module.{key}': value
+      for key, value in state_dict_lib.from_params(
+        {
+          layer: {name: array[member] for name, array in arrays.items()}
+          for layer, arrays in interpreter.params.items()
+        },
+        entries,
+      ).items()
+    }
+    for member in range(spec.members)
+  ]
+
+
+def write_members(
+  folder: storage.PathLike, interpreter: ensemble.Interpreter
+) -> list[pathlib.Path]:
+  """Writes an interpreter as the release keeps it, for the release's code.
+
+  Args:
+    folder: made if it does not exist; gets model_0.pth, model_1.pth, ...
+    interpreter: to write.
+
+  Returns:
+    The files.
+
+  Raises:
+    OSError: the folder cannot be written, or the disk is full.
+  """
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  paths = []
+  for i, member in enumerate(interpreter_to_release(interpreter)):
+    paths.append(folder / f'model_{i}.pth')
+    torch_writer.write(paths[-1], member, wrapper='model_state_dict')
+  return paths

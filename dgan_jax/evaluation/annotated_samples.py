@@ -1,0 +1,170 @@
+"""Samples of a generator, labelled by the simulated annotator.
+
+Those to learn from are samples of a seed, the ones that launch.sample draws
+too; those to measure on have a stream of their own, so that nothing is measured
+on what it was learnt from.
+"""
+
+import dataclasses
+import io
+import pathlib
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+
+from dgan_jax import errors, parallel, progress, rng, storage
+from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.annotations import masks as masks_lib
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import selection
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import predict
+
+# Images that a device draws in one go.
+BLOCK_SIZE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """Whose images are labelled, and who knows the right labels.
+
+  Attributes:
+    generator: latent -> image and features.
+    sampling: how images are drawn, to learn from and to measure on.
+    annotator: its labels are the truth.
+  """
+
+  generator: generators.Generator
+  sampling: generators.Sampling
+  annotator: annotator_lib.Annotator
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """(height, width) of the images."""
+    canvas = self.sampling.canvas(self.generator.architecture)
+    return canvas.height, canvas.width
+
+  def check(self, schema: schema_lib.Schema) -> None:
+    """Raises errors.UserError if the annotator doesn't know such images, or
+    paints other classes."""
+    self.annotator.check(np.zeros((1, *self.size, 3), np.uint8))
+    painted = self.annotator.schema
+    if painted.classes != schema.classes:
+      raise errors.UserError(
+        f'The annotator paints the classes of {painted.name!r}; those of '
+        f'{schema.name!r} are asked for.'
+      )
+
+  def identity(self) -> dict[str, Any]:
+    """What JSON can hold to tell it from others."""
+    return {
+      'generator': generators.checksum(self.generator),
+      'sampling': dataclasses.asdict(self.sampling),
+      'annotator': annotator_lib.checksum(self.annotator),
+    }
+
+
+def measured_keys(seed: int, count: int) -> chex.PRNGKey:
+  """Keys [count] of the samples to measure on."""
+  root = rng.stream(rng.root_key(seed), 'measured')
+  return rng.sample_keys(root, np.arange(count))
+
+
+def paint(
+  subject: Subject,
+  keys: chex.PRNGKey,
+  *,
+  on_progress: progress.OnProgress | None = None,
+) -> np.ndarray:
+  """The annotator's masks uint8 [n, height, width] of samples by keys [n]."""
+  sampling = subject.sampling
+
+  def draw(generator: Any, keys: chex.Array) -> chex.Array:
+    return generators.sample(generator, rng.key_from_data(keys), sampling)[1]
+
+  run = parallel.map_blocks(draw, subject.generator, BLOCK_SIZE)
+  label = predict.labeller(subject.annotator)
+  painted = np.zeros((len(keys), *subject.size), np.uint8)
+  done = 0
+  for count, images in run(np.asarray(jax.random.key_data(keys))):
+    painted[done : done + count] = label(images)[0][:count]
+    done += count
+    if on_progress:
+      on_progress(done, len(keys), {})
+  return painted
+
+
+def annotate(
+  subject: Subject, seed: int, count: int, candidates: int = 0
+) -> annotations_lib.Annotations:
+  """Samples to learn from, painted by the annotator; for `candidates` see
+  `selection.choose`."""
+  indices = selection.choose(
+    subject.generator, subject.sampling, seed, count, candidates
+  )
+  keys = rng.sample_keys(rng.root_key(seed), indices)
+  data = np.asarray(jax.random.key_data(keys))
+  latent_size = subject.generator.architecture.latent_size
+  return annotations_lib.Annotations(
+    masks=paint(subject, keys),
+    latents=annotations_lib.resolve_latents(data, latent_size),
+    space='z',
+    noise_keys=data,
+    names=tuple(f'{index:03}' for index in indices),
+    schema=subject.annotator.schema,
+    generator_checksum=generators.checksum(subject.generator),
+    sampling=dataclasses.asdict(subject.sampling),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+  """What is measured on.
+
+  Attributes:
+    keys: of the samples, [n].
+    masks: their right labels, uint8 [n, height, width].
+  """
+
+  keys: chex.PRNGKey
+  masks: np.ndarray
+
+
+def truth(
+  subject: Subject,
+  seed: int,
+  count: int,
+  path: pathlib.Path,
+  *,
+  on_progress: progress.OnProgress | None = None,
+) -> Truth:
+  """The samples to measure on.
+
+  Args:
+    subject: draws and labels them.
+    seed: which samples.
+    count: of them, at least 1.
+    path: of a .npy file that keeps the masks; read if it is there, so name one
+      for every subject, seed and count.
+    on_progress: called with samples done and samples in all.
+
+  Raises:
+    errors.UserError: the file is there and holds something else.
+  """
+  keys = measured_keys(seed, count)
+  if not path.exists():
+    painted = paint(subject, keys, on_progress=on_progress)
+    buffer = io.BytesIO()
+    np.save(buffer, painted)
+    storage.write_bytes(path, buffer.getvalue())
+    return Truth(keys, painted)
+  kept = masks_lib.read_npy(path)
+  if kept.dtype != np.uint8 or kept.shape != (count, *subject.size):
+    raise errors.UserError(
+      f'{path} holds {kept.dtype} {list(kept.shape)}; expected uint8 '
+      f'{[count, *subject.size]}: take it away to have it made again.'
+    )
+  return Truth(keys, kept)

@@ -1,0 +1,178 @@
+"""How far an interpreter's labels agree with the truth, and how sure it is."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dgan_jax import metrics, parallel, progress, rng
+from dgan_jax import schema as schema_lib
+from dgan_jax.evaluation import annotated_samples
+from dgan_jax.factory import splits
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.segmentation import quality_report
+
+# How members agree on a label: by `InterpreterSpec.soft_voting`.
+VOTINGS = ('majority', 'soft')
+
+# Shares of the samples left out, the most uncertain first.
+DROPPED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+# A float16 that is not negative is in the order of its bits; infinity is this.
+_FLOAT16_VALUES = 0x7C01
+
+
+def label(
+  subject: annotated_samples.Subject, interpreter: ensemble.Interpreter
+) -> Any:
+  """A function that draws and labels samples on all devices.
+
+  Args:
+    subject: whose images.
+    interpreter: labels them.
+
+  Returns:
+    Key data uint32 [n, 2] -> iterator over (number of samples, arrays with at
+    least that many rows): 'image' uint8 [n, height, width, 3]; for each of
+    `VOTINGS` labels uint8 [n, height, width]; 'uncertainty' float16 [n, height,
+    width] in nats; 'score' float32 [n].
+  """
+  sampling = subject.sampling
+  canvas = sampling.canvas(subject.generator.architecture)
+  tile_pixels = (
+    labelling.TILE_PIXELS
+    if parallel.has_small_cache()
+    else canvas.height * canvas.width
+  )
+
+  def block(state: Any, keys: chex.Array) -> dict[str, chex.Array]:
+    generator, interpreter = state
+    _, image, pyramid = generators.sample(
+      generator, rng.key_from_data(keys), sampling
+    )
+
+    def one(levels: tuple[chex.Array, ...]) -> dict[str, chex.Array]:
+      statistics = labelling.image_statistics(
+        interpreter, levels, canvas, tile_pixels
+      )
+      doubt = labelling.uncertainty(statistics, interpreter.spec.members)
+      return {
+        'majority': labelling.votes_to_mask(statistics, False),
+        'soft': labelling.votes_to_mask(statistics, True),
+        'uncertainty': doubt.astype(jnp.float16),
+        'score': labelling.score(doubt),
+      }
+
+    return {'image': image, **jax.lax.map(one, pyramid.levels)}
+
+  return parallel.map_blocks(
+    block, (subject.generator, interpreter), annotated_samples.BLOCK_SIZE
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """An interpreter's labels of all samples, counted.
+
+  Attributes:
+    schema: of the labels.
+    confusions: by voting, of every sample, int64 [n, classes, classes]; see
+      `metrics.confusion_matrix`.
+    scores: of the samples, float32 [n], high where the members disagree.
+    pixels: by uncertainty, least first: int64 [2, values], pixels and those
+      that the majority labels right.
+  """
+
+  schema: schema_lib.Schema
+  confusions: Mapping[str, np.ndarray]
+  scores: np.ndarray
+  pixels: np.ndarray
+
+  def accuracies(self, voting: str) -> np.ndarray:
+    """Share of each sample's pixels labelled right, float64 [n]."""
+    confusions = self.confusions[voting]
+    right = np.trace(confusions, axis1=1, axis2=2)
+    return right / confusions.sum((1, 2))
+
+
+def measure(
+  subject: annotated_samples.Subject,
+  interpreter: ensemble.Interpreter,
+  truth: annotated_samples.Truth,
+  *,
+  on_progress: progress.OnProgress | None = None,
+) -> Measured:
+  """Labels samples and compares them with the truth, a few at a time."""
+  schema = subject.annotator.schema
+  count, classes = len(truth.masks), schema.num_classes
+  confusions = {
+    voting: np.zeros((count, classes, classes), np.int64) for voting in VOTINGS
+  }
+  scores = np.zeros(count, np.float32)
+  pixels = np.zeros((2, _FLOAT16_VALUES), np.int64)
+  done = 0
+  run = label(subject, interpreter)
+  for size, arrays in run(np.asarray(jax.random.key_data(truth.keys))):
+    masks = truth.masks[done : done + size]
+    for voting in VOTINGS:
+      for row, (mask, found) in enumerate(
+        zip(masks, arrays[voting], strict=False)
+      ):
+        confusions[voting][done + row] = metrics.confusion_matrix(
+          mask, found, classes
+        )
+    scores[done : done + size] = arrays['score'][:size]
+    doubt = arrays['uncertainty'][:size].view(np.uint16)
+    right = masks == arrays['majority'][:size]
+    pixels[0] += np.bincount(doubt.ravel(), minlength=_FLOAT16_VALUES)
+    pixels[1] += np.bincount(doubt[right], minlength=_FLOAT16_VALUES)
+    done += size
+    if on_progress:
+      on_progress(done, count, {})
+  return Measured(schema, confusions, scores, pixels)
+
+
+def summary(measured: Measured) -> dict[str, Any]:
+  """What JSON can hold of it, shares 0 to 1.
+
+  Returns:
+    For each of `VOTINGS` what `annotator.outcome.scores` gives and 'kept', a
+    list of the 'mean_iou' and 'accuracy' of what is left of the samples
+    without the share 'dropped'. 'accuracy_by_certainty': the majority's, of
+    the ten tenths of the pixels, most certain first.
+  """
+  found: dict[str, Any] = {}
+  for voting, confusions in measured.confusions.items():
+    kept = []
+    for share in DROPPED:
+      left, _ = splits.split_by_uncertainty(measured.scores, share)
+      confusion = confusions[left].sum(0)
+      kept.append(
+        {
+          'dropped': share,
+          'mean_iou': metrics.mean_iou(confusion),
+          'accuracy': metrics.pixel_accuracy(confusion),
+        }
+      )
+    scores = quality_report.scores(confusions.sum(0), measured.schema)
+    found[voting] = {**scores, 'kept': kept}
+  found['accuracy_by_certainty'] = _by_tenths(measured.pixels)
+  return found
+
+
+def _by_tenths(pixels: np.ndarray) -> list[float]:
+  """Accuracy of the tenths of the pixels; equal pixels are shared out evenly.
+
+  Args:
+    pixels: see `Measured`.
+  """
+  total, right = np.pad(pixels.cumsum(1), ((0, 0), (1, 0)))
+  occurs = np.r_[True, np.diff(total) > 0]
+  edges = np.linspace(0, total[-1], 11)
+  reached = np.interp(edges, total[occurs], right[occurs])
+  return (np.diff(reached) / np.diff(edges)).tolist()

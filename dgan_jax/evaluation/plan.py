@@ -1,0 +1,182 @@
+"""Which interpreters are trained and measured, and the file of what was found.
+
+One thing is varied at a time: the number of annotated samples in every mode,
+and at the reference number dropout and the choice of the samples.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dgan_jax import errors, storage
+from dgan_jax.interpreter import training
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One interpreter.
+
+  Attributes:
+    annotated: samples that it learns from.
+    candidates: that these are chosen from; 0: the first ones are taken.
+    seed: of these samples and of its training.
+    options: how it is trained; the voting plays no part.
+  """
+
+  annotated: int
+  candidates: int
+  seed: int
+  options: training.TrainingOptions
+
+  @property
+  def choice(self) -> str:
+    """Which samples these are, in words."""
+    return f'chosen of {self.candidates}' if self.candidates else 'the first'
+
+  def __str__(self) -> str:
+    options = self.options
+    dropout = f', dropout {options.dropout:g}' if options.dropout else ''
+    return (
+      f'{self.annotated} annotated samples ({self.choice}), {options.mode} '
+      f'mode{dropout}, seed {self.seed}'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """All runs of an evaluation.
+
+  Attributes:
+    options: the reference, around which all is varied.
+    annotated: numbers of annotated samples, for every mode.
+    ceiling: a number that nobody would paint, to see what more samples could
+      bring, for the mode of `options`; 0: none.
+    reference: the number of them for all else.
+    candidates: that they are chosen from; the reference is also run with the
+      first that come.
+    modes: of `training.MODES`.
+    dropouts: shares of hidden units, for the mode of `options`.
+    seeds: everything is run with each of them.
+  """
+
+  options: training.TrainingOptions
+  annotated: tuple[int, ...] = (1, 4, 8, 16, 32)
+  ceiling: int = 200
+  reference: int = 16
+  candidates: int = 500
+  modes: tuple[str, ...] = training.MODES
+  dropouts: tuple[float, ...] = (0.0, 0.1)
+  seeds: tuple[int, ...] = (0,)
+
+  def __post_init__(self) -> None:
+    if not self.seeds:
+      raise ValueError('There is no seed.')
+    counts = (*self.annotated, self.reference)
+    for count in counts:
+      if count < 1:
+        raise ValueError(f'{count} annotated samples; expected 1 or more.')
+    if self.candidates < 0:
+      raise ValueError(f'{self.candidates} candidates; expected 0 or more.')
+    if self.ceiling and self.ceiling <= (most := max(counts)):
+      raise ValueError(f'The ceiling {self.ceiling} is not above {most}.')
+    for dropout in self.dropouts:
+      if not 0 <= dropout < 1:
+        raise ValueError(f'Dropout {dropout} is not in [0, 1).')
+    for mode in self.modes:
+      dataclasses.replace(self.options, mode=mode)  # refuses others
+
+  def counts(self, mode: str | None = None) -> tuple[int, ...]:
+    """Numbers of annotated samples, ascending, the reference among them.
+
+    Args:
+      mode: if not that of the reference.
+    """
+    counts = {*self.annotated, self.reference}
+    if self.ceiling and mode in (None, self.options.mode):
+      counts.add(self.ceiling)
+    return tuple(sorted(counts))
+
+  @property
+  def all_modes(self) -> tuple[str, ...]:
+    """Modes, that of the reference first."""
+    return tuple(dict.fromkeys((self.options.mode, *self.modes)))
+
+  @property
+  def voting(self) -> str:
+    """Of the reference."""
+    return 'soft' if self.options.soft_voting else 'majority'
+
+  def run(
+    self,
+    seed: int,
+    annotated: int | None = None,
+    candidates: int | None = None,
+    **changes: Any,
+  ) -> Run:
+    """The reference with other annotated samples or other options."""
+    options = dataclasses.replace(self.options, soft_voting=False, **changes)
+    if candidates is None:
+      candidates = self.candidates
+    return Run(annotated or self.reference, candidates, seed, options)
+
+  def runs(self) -> tuple[Run, ...]:
+    """Every run once, the reference of every seed first."""
+
+    def of_seed(seed: int) -> Iterator[Run]:
+      yield self.run(seed)
+      for mode in self.all_modes:
+        for count in self.counts(mode):
+          yield self.run(seed, count, mode=mode)
+      for dropout in self.dropouts:
+        yield self.run(seed, dropout=dropout)
+      yield self.run(seed, candidates=0)
+
+    return tuple(
+      dict.fromkeys(run for seed in self.seeds for run in of_seed(seed))
+    )
+
+
+class Rows:
+  """What was found about runs, a line of JSON for each, in the order of time.
+
+  A run has its line or none, whenever the process ends; lines of other plans
+  do no harm.
+  """
+
+  def __init__(self, path: storage.PathLike):
+    """Raises errors.UserError for a file that holds something else."""
+    self._path = pathlib.Path(path)
+    self._lines: list[str] = []
+    self._found: dict[str, dict[str, Any]] = {}
+    if not self._path.exists():
+      return
+    for number, line in enumerate(self._path.read_text('utf-8').splitlines()):
+      try:
+        row = json.loads(line)
+        self._found[_name(row['run'])] = row['found']
+      except (ValueError, KeyError, TypeError):
+        raise errors.UserError(
+          f'{self._path}, line {number + 1}, is no row of an evaluation; take '
+          'the line away to have it measured again.'
+        ) from None
+      self._lines.append(line)
+
+  def add(self, run: Run, found: Mapping[str, Any]) -> None:
+    """Raises OSError if the file cannot be written."""
+    row = {'run': dataclasses.asdict(run), 'found': found}
+    line = json.dumps(row, allow_nan=False)
+    storage.write_text(self._path, '\n'.join([*self._lines, line]) + '\n')
+    self._lines.append(line)
+    self._found[_name(row['run'])] = json.loads(line)['found']
+
+  def __contains__(self, run: Run) -> bool:
+    return _name(dataclasses.asdict(run)) in self._found
+
+  def __getitem__(self, run: Run) -> dict[str, Any]:
+    return self._found[_name(dataclasses.asdict(run))]
+
+
+def _name(run: Any) -> str:
+  return json.dumps(run, sort_keys=True)

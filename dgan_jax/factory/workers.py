@@ -1,0 +1,163 @@
+"""Makes the shards of a run that are not there yet."""
+
+import collections
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+
+import numpy as np
+from absl import logging
+
+from dgan_jax import locks as claims_lib
+from dgan_jax import progress
+from dgan_jax.factory import sample as sample_lib
+from dgan_jax.factory import shards as shards_lib
+
+# Global indices [n] -> their samples, in the same order.
+MakeSamples = Callable[[np.ndarray], Iterable[sample_lib.LabelledSample]]
+Encode = Callable[[sample_lib.LabelledSample], shards_lib.Record]
+
+
+def fill(
+  shards: shards_lib.Shards,
+  claims: claims_lib.Claims,
+  make_samples: MakeSamples,
+  encode: Encode,
+  *,
+  process_index: int = 0,
+  process_count: int = 1,
+  on_progress: progress.OnProgress | None = None,
+) -> shards_lib.Summary:
+  """Returns when every shard of the run is there and whole.
+
+  Shards that exist are verified and kept. Any number of processes may fill
+  one folder: each claims a shard before it makes it, and in the end waits for
+  the others, or does what a dead one left. Samples are encoded by threads
+  while the device makes the next ones.
+
+  Args:
+    shards: the files of the run.
+    claims: number i is shard i.
+    make_samples: called with the indices of one shard after another.
+    encode: called by several threads.
+    process_index: of this process; decides only where it begins.
+    process_count: how many processes share the run, as far as known.
+    on_progress: called with the samples that are finished, by whomever; the
+      metric `score` is the mean over those that this call made.
+
+  Returns:
+    What is known about all samples, in the order of their indices.
+
+  Raises:
+    OSError: the disk is full or read-only. Finished shards stay.
+  """
+  order = sorted(
+    range(shards.plan.num_shards),
+    key=lambda shard: ((shard - process_index) % process_count, shard),
+  )
+  workers = os.cpu_count() or 1
+  with futures.ThreadPoolExecutor(workers, 'encode') as pool:
+    filling = _Filling(shards, claims, on_progress)
+
+    def make(order: Iterable[int], wait: bool) -> None:
+      samples = filling.samples(order, make_samples, wait)
+      filling.write(_map_ahead(pool, encode, samples, depth=4 * workers))
+
+    make(order, wait=False)
+    # One at a time: to hold a claim while waiting for another could block
+    # two processes for ever.
+    for shard in tuple(filling.busy):
+      logging.info('Waiting for shard %d; another process has it.', shard)
+      make([shard], wait=True)
+  return shards_lib.Summary.join(
+    filling.summaries[shard] for shard in range(shards.plan.num_shards)
+  )
+
+
+class _Filling:
+  """The state of one `fill`.
+
+  Attributes:
+    summaries: of the shards that are there.
+    busy: shards that other processes had claimed.
+  """
+
+  def __init__(
+    self,
+    shards: shards_lib.Shards,
+    claims: claims_lib.Claims,
+    on_progress: progress.OnProgress | None,
+  ):
+    self.summaries: dict[int, shards_lib.Summary] = {}
+    self.busy: list[int] = []
+    self._shards = shards
+    self._claims = claims
+    self._on_progress = on_progress
+    self._done = 0  # samples, by whomever
+    self._made = 0  # samples, by this call
+    self._score = 0.0  # sum over those
+
+  def samples(
+    self, order: Iterable[int], make_samples: MakeSamples, wait: bool
+  ) -> Iterator[tuple[int, sample_lib.LabelledSample]]:
+    """Yields (shard, sample) of what is missing and can be claimed."""
+    for shard in order:
+      if self._is_there(shard):
+        continue
+      if not self._claims.take(shard, wait=wait):
+        self.busy.append(shard)
+        continue
+      if self._is_there(shard):  # It may have been finished just now.
+        self._claims.release(shard)
+        continue
+      self._shards.clean(shard)
+      for sample in make_samples(self._shards.plan.indices(shard)):
+        yield shard, sample
+
+  def write(self, records: Iterable[tuple[int, shards_lib.Record]]) -> None:
+    """Writes (shard, record)s that come shard by shard."""
+    for shard, group in itertools.groupby(records, lambda item: item[0]):
+      self.summaries[shard] = self._shards.write(shard, self._counted(group))
+      self._claims.release(shard)
+
+  def _is_there(self, shard: int) -> bool:
+    summary = self._shards.check(shard)
+    if summary is None:
+      return False
+    self.summaries[shard] = summary
+    self._report(len(summary.scores))
+    return True
+
+  def _counted(
+    self, group: Iterable[tuple[int, shards_lib.Record]]
+  ) -> Iterator[shards_lib.Record]:
+    for _, record in group:
+      yield record
+      self._made += 1
+      self._score += record.score
+      self._report(1)
+
+  def _report(self, count: int) -> None:
+    self._done += count
+    if self._on_progress:
+      metrics = {'score': self._score / self._made} if self._made else {}
+      self._on_progress(self._done, self._shards.plan.num_samples, metrics)
+
+
+def _map_ahead(
+  pool: futures.Executor,
+  function: Encode,
+  items: Iterable[tuple[int, sample_lib.LabelledSample]],
+  depth: int,
+) -> Iterator[tuple[int, shards_lib.Record]]:
+  """`function` over the second of each pair, in order, `depth` at a time."""
+  queue: collections.deque[tuple[int, futures.Future[shards_lib.Record]]]
+  queue = collections.deque()
+  for shard, sample in items:
+    queue.append((shard, pool.submit(function, sample)))
+    if len(queue) >= depth:
+      first, future = queue.popleft()
+      yield first, future.result()
+  for first, future in queue:
+    yield first, future.result()

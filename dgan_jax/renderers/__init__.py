@@ -1,0 +1,31 @@
+"""Domains: pictures that come with their truth, drawn by a program.
+
+  domain = domains.get('rendered_car', setting='three_quarter', resolution=64)
+  rendered = domain.render(0)  # image, mask, keypoints, visible
+
+`batches.render_range` renders many, in several processes.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dgan_jax import errors
+from dgan_jax.renderers.cars import rendered_car
+from dgan_jax.renderers.engine import renderer
+
+DOMAINS: Mapping[str, Callable[..., renderer.Domain]] = {
+  rendered_car.NAME: rendered_car.Domain,
+}
+
+
+def get(name: str, **options: Any) -> renderer.Domain:
+  """A domain by its name, with the options of its class.
+
+  Raises:
+    errors.UserError: there is none of that name, or no such pictures.
+  """
+  if name not in DOMAINS:
+    raise errors.UserError(
+      f'There is no domain {name!r}; there are {", ".join(DOMAINS)}.'
+    )
+  return DOMAINS[name](**options)

@@ -1,0 +1,1 @@
+"""Cars: their shapes, parts, keypoints and scenery."""

@@ -1,0 +1,130 @@
+"""Rendered cars: images, exact part masks and keypoints, in any number.
+
+Image `index` of a domain is a function of the two alone: the same bytes on
+every machine (see arithmetic.py). A car keeps its looks at every resolution.
+
+  domain = rendered_car.Domain('three_quarter', resolution=64)
+  rendered = rendered_car.render(domain, 0)
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from dgan_jax import errors
+from dgan_jax import schema as schema_lib
+from dgan_jax.renderers.cars import keypoints, picture, scene
+from dgan_jax.renderers.cars.settings import SETTINGS as _SETTINGS
+from dgan_jax.renderers.engine import pixels
+from dgan_jax.renderers.engine.renderer import Rendered
+
+NAME = 'rendered_car'
+# Rises whenever a bit of any picture changes, so that nobody takes pictures
+# kept on a disk for those drawn now; the dataset's VERSION rises with it.
+VERSION = 2
+SETTINGS = tuple(_SETTINGS)
+ASPECTS: Mapping[str, float] = {'square': 1.0, '4:3': 0.75}
+KEYPOINTS = keypoints.NAMES
+SCHEMA = dataclasses.replace(
+  schema_lib.get_schema('car_20'), keypoints=KEYPOINTS
+)
+
+_RESOLUTIONS = (16, 1024)
+_SUPERSAMPLING = (1, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+  """Which pictures.
+
+  Attributes:
+    setting: a name in SETTINGS.
+    resolution: width of the pictures, pixels, 16 to 1024.
+    aspect: a name in ASPECTS; '4:3' needs a resolution that 4 divides.
+    supersampling: samples per pixel along each axis, 1 to 8. The colour of a
+      pixel is their mean, its label that of most of them.
+
+  Raises:
+    errors.UserError: there are no such pictures.
+  """
+
+  setting: str = 'three_quarter'
+  resolution: int = 64
+  aspect: str = 'square'
+  supersampling: int = 2
+
+  def __post_init__(self) -> None:
+    for word, known in ((self.setting, SETTINGS), (self.aspect, ASPECTS)):
+      if word not in known:
+        raise errors.UserError(
+          f'Rendered cars have no {word!r}; there are {", ".join(known)}.'
+        )
+    for name, value, (least, most) in (
+      ('resolution', self.resolution, _RESOLUTIONS),
+      ('supersampling', self.supersampling, _SUPERSAMPLING),
+    ):
+      if not least <= value <= most:
+        raise errors.UserError(
+          f'Rendered cars have no {name} {value}; it may be {least} to {most}.'
+        )
+    if self.aspect == '4:3' and self.resolution % 4:
+      raise errors.UserError(
+        f'A 4:3 picture {self.resolution} pixels wide has no whole height; '
+        'take a resolution that 4 divides.'
+      )
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """Height and width in pixels."""
+    return int(self.resolution * ASPECTS[self.aspect]), self.resolution
+
+  @property
+  def version(self) -> int:
+    """Of the renderer; see VERSION."""
+    return VERSION
+
+  @property
+  def schema(self) -> schema_lib.Schema:
+    """Classes of the masks and names of the keypoints."""
+    return SCHEMA
+
+  def render(self, index: int) -> Rendered:
+    """Picture `index`; see `render`."""
+    return render(self, index)
+
+
+def render(domain: Domain, index: int) -> Rendered:
+  """Picture `index` of a domain.
+
+  Raises:
+    errors.UserError: the index is negative or not below 2^63.
+  """
+  if not 0 <= index < 2**63:
+    raise errors.UserError(
+      f'There is no rendered car {index}; the first is 0, the last 2^63 - 1.'
+    )
+  factor = domain.supersampling
+  height, width = (side * factor for side in domain.size)
+  drawn = draw_scene(domain, index)
+  seen = picture.look(drawn, height, width)
+  where, visible = keypoints.seen(
+    drawn.shape, drawn.trim, drawn.camera, seen.samples
+  )
+  grain = pixels.grain(_seed(domain), index, domain.size, drawn.grain)
+  return Rendered(
+    image=pixels.mean(seen.light, factor, grain),
+    mask=pixels.majority(seen.label, factor),
+    keypoints=(where * domain.resolution).astype(np.float32),
+    visible=visible,
+  )
+
+
+def draw_scene(domain: Domain, index: int) -> scene.Scene:
+  """The scene of picture `index`, before it is rendered."""
+  setting = _SETTINGS[domain.setting]
+  return scene.draw(setting, ASPECTS[domain.aspect], _seed(domain), index)
+
+
+def _seed(domain: Domain) -> str:
+  return f'{NAME}/{domain.setting}'

@@ -1,0 +1,1 @@
+"""Meshes, cameras, rasteriser and shading: the same bits on every machine."""

@@ -1,0 +1,131 @@
+"""Where a car is seen from: an ideal camera that frames what it looks at."""
+
+import dataclasses
+
+import numpy as np
+
+from dgan_jax.renderers.engine import arithmetic
+
+Array = np.ndarray
+
+# What is nearer than this is not drawn, in metres.
+NEAR = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+  """An ideal (pinhole) camera.
+
+  Attributes:
+    eye: its place, metres, in the car's frame.
+    right: unit vector to the right of the picture.
+    up: unit vector to the top.
+    forward: unit vector into the picture.
+    focal: size on the screen of what is as large as it is far, in picture
+      widths.
+    shift: where the optical axis meets the screen, from the top left corner
+      to the right and down, in picture widths.
+  """
+
+  eye: tuple[float, float, float]
+  right: tuple[float, float, float]
+  up: tuple[float, float, float]
+  forward: tuple[float, float, float]
+  focal: float = 1.0
+  shift: tuple[float, float] = (0.5, 0.5)
+
+  def project(self, points: Array) -> tuple[Array, Array, Array]:
+    """Where points are seen.
+
+    Args:
+      points: float64 [3, ...], metres.
+
+    Returns:
+      Column and row in picture widths, and nearness, 1 / depth in 1/m
+      (of points behind the camera, that of NEAR).
+    """
+    offset = [points[axis] - self.eye[axis] for axis in range(3)]
+
+    def along(axis: tuple[float, float, float]) -> Array:
+      return offset[0] * axis[0] + offset[1] * axis[1] + offset[2] * axis[2]
+
+    nearness = 1 / np.maximum(along(self.forward), NEAR)
+    column = self.shift[0] + self.focal * along(self.right) * nearness
+    row = self.shift[1] - self.focal * along(self.up) * nearness
+    return column, row, nearness
+
+  def rays(self, height: int, width: int) -> Array:
+    """Directions [3, height * width] of the samples, of length 1."""
+    across = ((np.arange(width) + 0.5) / width - self.shift[0]) / self.focal
+    down = ((np.arange(height) + 0.5) / width - self.shift[1]) / self.focal
+    across = np.tile(across, height)
+    down = np.repeat(down, width)
+    rays = np.stack(
+      [
+        self.forward[axis] + across * self.right[axis] - down * self.up[axis]
+        for axis in range(3)
+      ]
+    )
+    return arithmetic.unit(rays).astype(np.float32)
+
+
+def looking_at(
+  target: tuple[float, float, float],
+  yaw: float,
+  elevation: float,
+  distance: float,
+) -> Camera:
+  """A camera that looks at a point, the horizon level.
+
+  Args:
+    target: metres.
+    yaw: radians round the car, seen from above and counter-clockwise: 0 looks
+      at the nose, pi / 2 at the left side, pi at the tail.
+    elevation: radians above the horizontal.
+    distance: metres from the target.
+  """
+  cos_yaw, sin_yaw = arithmetic.cosine_sine(yaw)
+  cos_up, sin_up = arithmetic.cosine_sine(elevation)
+  away = (cos_yaw * cos_up, sin_yaw * cos_up, sin_up)
+  return Camera(
+    eye=(
+      target[0] + distance * away[0],
+      target[1] + distance * away[1],
+      target[2] + distance * away[2],
+    ),
+    right=(-sin_yaw, cos_yaw, 0.0),
+    up=(-cos_yaw * sin_up, -sin_yaw * sin_up, cos_up),
+    forward=(-away[0], -away[1], -away[2]),
+  )
+
+
+def framed(
+  camera: Camera,
+  points: Array,
+  fill: float,
+  aspect: float,
+  offset: tuple[float, float] = (0.0, 0.0),
+) -> Camera:
+  """The same camera, zoomed and shifted so that points fill the picture.
+
+  Args:
+    camera: with any focal length and shift.
+    points: float64 [3, n], metres.
+    fill: share of the picture's width that they take, or of its height if
+      that is less.
+    aspect: height of the picture over its width.
+    offset: of their middle from that of the picture, to the right and down,
+      in shares of the room that is left: at 1 they touch the edge.
+  """
+  plain = dataclasses.replace(camera, focal=1.0, shift=(0.0, 0.0))
+  column, row, _ = plain.project(points)
+  left, right = float(column.min()), float(column.max())
+  top, bottom = float(row.min()), float(row.max())
+  focal = fill * min(1 / (right - left), aspect / (bottom - top))
+  room_x = (1 - focal * (right - left)) / 2
+  room_y = (aspect - focal * (bottom - top)) / 2
+  shift = (
+    0.5 + offset[0] * room_x - focal * (left + right) / 2,
+    aspect / 2 + offset[1] * room_y - focal * (top + bottom) / 2,
+  )
+  return dataclasses.replace(camera, focal=focal, shift=shift)

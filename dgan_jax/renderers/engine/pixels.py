@@ -1,0 +1,71 @@
+"""From samples to pixels."""
+
+import numpy as np
+
+from dgan_jax.renderers.engine import random_draws
+
+Array = np.ndarray
+
+
+def majority(labels: Array, factor: int) -> Array:
+  """The label that most of a pixel's samples have.
+
+  Args:
+    labels: uint8 [height * factor, width * factor].
+    factor: samples per pixel along each axis.
+
+  Returns:
+    uint8 [height, width]; of labels as frequent the highest, so that small
+    parts, which come late among the classes, survive.
+  """
+  if factor == 1:
+    return labels
+  samples = np.stack(
+    [
+      labels[row::factor, column::factor]
+      for row in range(factor)
+      for column in range(factor)
+    ]
+  )
+  # A pixel whose samples agree, as nearly all do, needs no counting.
+  result = samples[0].copy()
+  mixed = (samples != samples[0]).any(axis=0)
+  some = samples[:, mixed].astype(np.int64)
+  votes = np.stack([(some == vote).sum(axis=0) for vote in some])
+  result[mixed] = (votes * 256 + some).max(axis=0) % 256
+  return result
+
+
+def mean(light: Array, factor: int, grain: Array) -> Array:
+  """The mean colour of each pixel's samples.
+
+  Args:
+    light: float32 [3, height * factor, width * factor] in 0 to 1.
+    factor: samples per pixel along each axis.
+    grain: [height, width], added, as a share of white.
+
+  Returns:
+    uint8 [height, width, 3].
+  """
+  # Sums of whole numbers don't depend on their order.
+  levels = (light * np.float32(4080)).astype(np.int32)
+  _, height, width = light.shape
+  total = np.zeros((3, height // factor, width // factor), np.int32)
+  for row in range(factor):
+    for column in range(factor):
+      total += levels[:, row::factor, column::factor]
+  shown = total.astype(np.float64) / (16.0 * factor * factor) + 255 * grain
+  image = np.clip(np.floor(shown + 0.5), 0, 255).astype(np.uint8)
+  return np.ascontiguousarray(image.transpose(1, 2, 0))
+
+
+def grain(
+  seed: str, index: int, size: tuple[int, int], strength: float
+) -> Array:
+  """Film grain float64 [height, width], at most `strength` either way."""
+  if not strength:
+    return np.zeros(size)
+  height, width = size
+  noise = random_draws.Draws(seed, index, 'grain').units(2 * height * width)
+  first, second = noise.reshape(2, height, width)
+  return strength * (first + second - 1)

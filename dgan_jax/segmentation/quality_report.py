@@ -1,0 +1,125 @@
+"""How well an annotator paints, to read and to look at."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dgan_jax import metrics, storage
+from dgan_jax import schema as schema_lib
+from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import pairs as pairs_lib
+from dgan_jax.segmentation import predict
+from dgan_jax.visualize import sheets
+
+
+def write(
+  folder: storage.PathLike,
+  annotator: annotator_lib.Annotator,
+  held_out: pairs_lib.Pairs,
+  *,
+  shown: int = 16,
+) -> tuple[str, dict[str, Any]]:
+  """Measures an annotator on pairs that it never saw.
+
+  Args:
+    folder: gets held_out.txt, the table, and held_out.png, the first pairs.
+    annotator: that is measured.
+    held_out: on these.
+    shown: how many are in the picture, at most.
+
+  Returns:
+    The table and the scores.
+  """
+  folder, schema = pathlib.Path(folder), annotator.schema
+  images, masks = held_out
+  found, _ = predict.annotate(annotator, images)
+  confusion = metrics.confusion_matrix(
+    masks, found, schema.num_classes, schema.ignore_label
+  )
+  lines = table(confusion, schema)
+  picture = sheet(images[:shown], masks[:shown], found[:shown], schema)
+  folder.mkdir(parents=True, exist_ok=True)
+  storage.write_text(folder / 'held_out.txt', f'{lines}\n')
+  storage.write_bytes(folder / 'held_out.png', sheets.png(picture))
+  return lines, {'pairs': len(images), **scores(confusion, schema)}
+
+
+def scores(confusion: np.ndarray, schema: schema_lib.Schema) -> dict[str, Any]:
+  """What JSON can hold of it, shares 0 to 1.
+
+  Args:
+    confusion: [classes, classes]; see `metrics.confusion_matrix`.
+    schema: of the labels.
+
+  Returns:
+    'mean_iou' and 'accuracy', and by class 'iou' and 'class_accuracy' of
+    those that occur.
+  """
+  occurs = confusion.sum(1) > 0
+  found = zip(
+    schema.classes,
+    occurs,
+    metrics.class_iou(confusion),
+    metrics.class_accuracy(confusion),
+    strict=True,
+  )
+  present = [(name, iou, right) for name, there, iou, right in found if there]
+  return {
+    'mean_iou': metrics.mean_iou(confusion),
+    'accuracy': metrics.pixel_accuracy(confusion),
+    'iou': {name: float(iou) for name, iou, _ in present},
+    'class_accuracy': {name: float(right) for name, _, right in present},
+  }
+
+
+def table(confusion: np.ndarray, schema: schema_lib.Schema) -> str:
+  """The same as lines of text, for a terminal; '-' for what doesn't occur."""
+  found = scores(confusion, schema)
+  shares = confusion.sum(1) / confusion.sum()
+  width = max(len(name) for name in (*schema.classes, 'class'))
+  heads = (f'{head:>10}' for head in ('IoU', 'accuracy', 'of pixels'))
+  lines = ['  '.join((f'{"class":{width}}', *heads))]
+  for name, share in zip(schema.classes, shares, strict=True):
+    cells = (
+      _percent(found['iou'].get(name)),
+      _percent(found['class_accuracy'].get(name)),
+      sheets.percent(share),
+    )
+    lines.append('  '.join((f'{name:{width}}', *(f'{x:>10}' for x in cells))))
+  total = (_percent(found['mean_iou']), _percent(found['accuracy']))
+  lines.append('  '.join((f'{"all":{width}}', *(f'{x:>10}' for x in total))))
+  return '\n'.join(lines)
+
+
+def sheet(
+  images: np.ndarray,
+  masks: np.ndarray,
+  found: np.ndarray,
+  schema: schema_lib.Schema,
+) -> Image.Image:
+  """Every image with its true labels, beside it with the annotator's.
+
+  Args:
+    images: uint8 [n, height, width, 3].
+    masks: the truth, uint8 [n, height, width].
+    found: what the annotator painted, uint8 [n, height, width].
+    schema: of the masks.
+  """
+  captions = []
+  for mask, painted in zip(masks, found, strict=True):
+    counted = mask != schema.ignore_label
+    right = (mask == painted)[counted].mean()
+    captions += ['truth', f'annotator, {sheets.percent(right)} right']
+  return sheets.contact_sheet(
+    images.repeat(2, axis=0),
+    np.stack([masks, found], axis=1).reshape(-1, *masks.shape[1:]),
+    schema=schema,
+    captions=captions,
+    columns=4,
+  )
+
+
+def _percent(share: float | None) -> str:
+  return '-' if share is None else f'{100 * share:.1f} %'

@@ -1,0 +1,280 @@
+"""Training an annotator on images and their exact masks.
+
+What a step does depends on the key, the number of the step and an image's
+place in the batch alone: it is the same after a resume, and but for rounding
+on any number of devices.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import chex
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dgan_jax import metrics, parallel, progress, rng
+from dgan_jax import schema as schema_lib
+from dgan_jax.interpreter import optimization
+from dgan_jax.segmentation import annotator, augmentation, predict, unet
+from dgan_jax.segmentation import pairs as pairs_lib
+
+# Steps whose loss is averaged, reported and may be gone on from.
+_STEPS_PER_REPORT = 25
+
+# No schema has a class of this label.
+_UNLABELLED = schema_lib.MAX_CLASSES
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How an annotator is trained.
+
+  Attributes:
+    steps: batches in all.
+    batch_size: images of a step, on all devices together.
+    learning_rate: of Adam, at the start; falls to zero as a cosine.
+    balance: a class that covers a share s of the pixels weighs s^-balance in
+      the loss: 0 counts all pixels alike, 1 all classes.
+    steps_per_evaluation: between two looks at the pairs held out.
+    strengths: what images go through.
+  """
+
+  steps: int = 4000
+  batch_size: int = 32
+  learning_rate: float = 0.002
+  balance: float = 0.25
+  steps_per_evaluation: int = 500
+  strengths: augmentation.Strengths = dataclasses.field(
+    default_factory=augmentation.Strengths
+  )
+
+  def __post_init__(self) -> None:
+    for name in ('steps', 'batch_size', 'steps_per_evaluation'):
+      if getattr(self, name) < 1:
+        raise ValueError(
+          f'{name} is {getattr(self, name)}; expected 1 or more.'
+        )
+    if not 0 <= self.balance <= 1:
+      raise ValueError(f'balance {self.balance} is not in [0, 1].')
+
+
+@flax.struct.dataclass
+class State:
+  """What training changes.
+
+  Attributes:
+    step: batches seen.
+    params: of the network.
+    optimizer: of Adam.
+  """
+
+  step: chex.Array
+  params: Any
+  optimizer: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """All that is fixed during a training.
+
+  Attributes:
+    architecture: of the network.
+    options: how.
+    optimizer: of its parameters.
+    class_weights: in the loss, one per class.
+  """
+
+  architecture: unet.UNet
+  options: Options
+  optimizer: optax.GradientTransformation
+  class_weights: tuple[float, ...]
+
+  @classmethod
+  def of(
+    cls,
+    architecture: unet.UNet,
+    options: Options,
+    class_weights: Sequence[float],
+  ) -> 'Recipe':
+    """With Adam."""
+    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
+    optimizer = optax.adam(schedule, b2=0.99)
+    return cls(architecture, options, optimizer, tuple(class_weights))
+
+
+def train(
+  architecture: unet.UNet,
+  schema: schema_lib.Schema,
+  pairs: pairs_lib.Pairs,
+  options: Options,
+  *,
+  key: chex.PRNGKey,
+  held_out: pairs_lib.Pairs | None = None,
+  on_progress: progress.OnProgress | None = None,
+  checkpoint: optimization.Checkpoint | None = None,
+  devices: Sequence[jax.Device] | None = None,
+) -> annotator.Annotator:
+  """Trains an annotator.
+
+  Args:
+    architecture: of the network.
+    schema: of the masks; where it ignores pixels they don't count.
+    pairs: to learn from.
+    options: how.
+    key: of initial weights, order and perturbations.
+    held_out: pairs to measure on, on the way.
+    on_progress: told of steps, the loss in nats and now and then of the mean
+      IoU and the pixel accuracy on the pairs held out.
+    checkpoint: makes training go on where it was killed, with the same bits.
+    devices: default all of the run.
+
+  Raises:
+    errors.UserError: pairs that don't fit each other, the schema or the
+      architecture.
+    FloatingPointError: the loss is not finite; says between which steps.
+  """
+  pairs_lib.check_schema(architecture, schema, options.strengths.flip)
+  size = pairs[0].shape[1:3]
+  for given in (pairs, *([held_out] if held_out else [])):
+    pairs_lib.check(architecture, schema, given)
+  weights = pairs_lib.class_weights(
+    pairs[1], schema.num_classes, options.balance
+  )
+  recipe = Recipe.of(architecture, options, weights)
+  advance = parallel.spread_step(
+    lambda state, batch, mean: train_step(recipe, state, batch, mean, key=key),
+    devices,
+  )
+  draw = pairs_lib.drawing(pairs, options.batch_size, key)
+  state = jax.jit(lambda: init(recipe, key=key))()
+  state = (checkpoint and checkpoint.restore(state)) or state
+
+  def result(params: Any) -> annotator.Annotator:
+    return annotator.Annotator(architecture, schema, size, params)
+
+  def measured(params: Any) -> dict[str, float]:
+    if held_out is None:
+      return {}
+    confusion = predict.confusion(result(params), *held_out)
+    return {
+      'mean_iou': metrics.mean_iou(confusion),
+      'accuracy': metrics.pixel_accuracy(confusion),
+    }
+
+  state = _run(advance, draw, state, options, measured, on_progress, checkpoint)
+  return result(jax.device_get(state.params))
+
+
+def _run(
+  advance: Callable[[State, pairs_lib.Batch], tuple[State, chex.Array]],
+  draw: Callable[[int], pairs_lib.Batch],
+  state: State,
+  options: Options,
+  measured: Callable[[Any], dict[str, float]],
+  on_progress: progress.OnProgress | None,
+  checkpoint: optimization.Checkpoint | None,
+) -> State:
+  """From where the state is to the last step."""
+  step = first = int(state.step)
+  every = options.steps_per_evaluation
+  pending: list[chex.Array] = []
+  while step < options.steps:
+    state, loss = advance(state, draw(step))
+    pending.append(loss)
+    step += 1
+    if step % _STEPS_PER_REPORT and step < options.steps:
+      continue
+    found = {'loss': _mean_loss(pending, first, step)}
+    kept = jax.device_get(state)
+    if step // every > first // every:
+      found |= measured(kept.params)
+    if checkpoint:
+      checkpoint.save(kept)
+    if on_progress:
+      on_progress(step, options.steps, found)
+    first, pending = step, []
+  return state
+
+
+def init(recipe: Recipe, *, key: chex.PRNGKey) -> State:
+  """Where training starts."""
+  params = recipe.architecture.init(rng.stream(key, 'init'))
+  step = jnp.zeros((), jnp.int32)
+  return State(step, params, recipe.optimizer.init(params))
+
+
+def train_step(
+  recipe: Recipe,
+  state: State,
+  batch: pairs_lib.Batch,
+  mean: parallel.Mean,
+  *,
+  key: chex.PRNGKey,
+) -> tuple[State, chex.Array]:
+  """One step.
+
+  Args:
+    recipe: network and options.
+    state: before.
+    batch: this device's part.
+    mean: over devices; of one device the identity.
+    key: of the training.
+
+  Returns:
+    The state after, and the loss: the mean over all pixels of the weighted
+    cross entropy, in nats.
+  """
+  step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
+  images, masks = augmentation.perturb(
+    recipe.options.strengths,
+    batch.images,
+    batch.masks,
+    keys=rng.sample_keys(step_key, batch.places),
+    unlabelled=_UNLABELLED,
+  )
+  weights = jnp.asarray(recipe.class_weights)
+
+  def loss(params: Any) -> chex.Array:
+    logits = recipe.architecture.label(params, images)
+    return cross_entropy(logits, masks, weights)
+
+  value, gradient = mean(jax.value_and_grad(loss)(state.params))
+  updates, optimizer = recipe.optimizer.update(
+    gradient, state.optimizer, state.params
+  )
+  params = optax.apply_updates(state.params, updates)
+  return State(state.step + 1, params, optimizer), value
+
+
+def cross_entropy(
+  logits: chex.Array, labels: chex.Array, weights: chex.Array
+) -> chex.Array:
+  """Mean over pixels of the weighted cross entropy, in nats.
+
+  Over all pixels: so devices that each have a part of a batch need not know
+  how many pixels of the others count.
+
+  Args:
+    logits: [..., classes].
+    labels: ints [...]; those that are no class count 0.
+    weights: of the classes, [classes].
+  """
+  classes = logits.shape[-1]
+  known = jnp.minimum(labels, classes - 1).astype(jnp.int32)
+  losses = optax.softmax_cross_entropy_with_integer_labels(logits, known)
+  return (losses * jnp.where(labels < classes, weights[known], 0)).mean()
+
+
+def _mean_loss(losses: Sequence[chex.Array], first: int, last: int) -> float:
+  """Fetched only now, so that devices need not wait for the host."""
+  loss = float(np.mean(jax.device_get(list(losses))))
+  if not np.isfinite(loss):
+    raise FloatingPointError(
+      f'The loss is not finite between steps {first} and {last}; lower '
+      'annotator.learning_rate.'
+    )
+  return loss

@@ -1,0 +1,129 @@
+"""What a finished run has made: pictures, a data card, a class table."""
+
+import pathlib
+
+import jax
+import numpy as np
+
+import dgan_jax
+from dgan_jax import metrics, parallel, report
+from dgan_jax.factory import export, run, sample
+from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble
+from dgan_jax.visualize import sheets
+from launch import command, common
+
+_SHOWN = 12  # samples on the contact sheet
+
+_BUNDLED = (
+  'These cars are rendered, and the annotator of the masks was simulated: '
+  'a demonstration, not a result.'
+)
+
+
+def present(
+  job: run.Job,
+  dataset: export.Dataset,
+  config: command.Config,
+  workdir: pathlib.Path,
+) -> None:
+  """Writes WORKDIR/report and prints the table and how to load the data."""
+  if parallel.process_index():
+    return
+  schema = common.load_schema(config)
+  pixels = dataset.summary.pixels
+  counts = metrics.ClassCounts(pixels.sum(0), (pixels > 0).sum(0), len(pixels))
+  pictures = report.figures(
+    _shown_samples(dataset), counts, schema, shown=_SHOWN
+  )
+  sizes = {split: len(where) for split, where in dataset.splits.items()}
+  card = report.data_card(
+    title=f'{config.dataset.name}/{config.dataset.config_name}',
+    summary=dataset.card.description,
+    notice=_BUNDLED if config.generator == 'bundled' else '',
+    highlights={
+      **{f'samples in {split}': f'{n:,}' for split, n in sizes.items()},
+      'pixels, height x width': f'{dataset.layout.height} x '
+      f'{dataset.layout.width}',
+      'classes': str(schema.num_classes),
+    },
+    facts=_facts(job, dataset, config, workdir),
+    commands=common.read_commands(workdir),
+    counts=counts,
+    schema=schema,
+    pictures=pictures,
+  )
+  paths = report.write(workdir / 'report', pictures, card)
+  print(f'\n{sheets.class_table(counts, schema)}\n')
+  for split, size in sizes.items():
+    print(f'{size:6} samples in {split!r}')
+  print(f'\nLook at {paths[-1]} or {paths[0]}.\nLoad it in Python:\n')
+  print('  import tensorflow_datasets as tfds')
+  print(f'  {loading_line(dataset)}\n')
+
+
+def loading_line(dataset: export.Dataset) -> str:
+  """The Python that loads it; `tfds` is imported."""
+  name = f'{dataset.card.name}/{dataset.card.config}'
+  data_dir = str(dataset.directory.parents[2])
+  return f'data = tfds.load({name!r}, data_dir={data_dir!r})'
+
+
+def _shown_samples(dataset: export.Dataset) -> list[sample.LabelledSample]:
+  """The first samples, the most and the least uncertain."""
+  scores = dataset.summary.scores
+  least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
+  first = np.arange(min(_SHOWN, len(scores)))
+  samples = []
+  for position in np.unique(np.concatenate([first, least, most])).tolist():
+    features = dataset.read(position)
+    samples.append(
+      sample.LabelledSample(
+        index=int(features['index']),
+        key=features['key'],
+        latent=features['latent'],
+        image=features['image'],
+        mask=features['segmentation_mask'][..., 0],
+        uncertainty=features['uncertainty'],
+        score=float(features['score']),
+      )
+    )
+  return samples
+
+
+def _facts(
+  job: run.Job,
+  dataset: export.Dataset,
+  config: command.Config,
+  workdir: pathlib.Path,
+) -> dict[str, dict[str, str]]:
+  """The sections of the data card."""
+  options, sampling = job.options, job.sampling
+  spec = job.interpreter.spec
+  last = options.first_index + options.num_samples - 1
+  return {
+    'Made from': {
+      'Generator': config.generator,
+      'Generator, sha256': generators.checksum(job.generator),
+      'Annotations': config.annotations,
+      'Interpreter': f'{workdir / "interpreter"}, {spec.members} members',
+      'Interpreter, sha256': ensemble.checksum(job.interpreter),
+      'Schema': spec.schema_name,
+    },
+    'To make it again': {
+      'Seed': str(options.seed),
+      'Samples': f'{options.first_index} to {last}',
+      'Truncation': f'{sampling.truncation_psi} on the first '
+      f'{sampling.truncation_layers} rows',
+      'Noise': sampling.noise,
+      'Compute': f'{sampling.dtype} in blocks of {options.block_size}, '
+      f'on {jax.default_backend()}',
+      'Set apart as uncertain': sheets.percent(options.uncertain_fraction),
+      'Versions': f'dgan_jax {dgan_jax.__version__}, jax {jax.__version__}',
+    },
+    'On disk': {
+      'Folder': str(dataset.directory),
+      'Loaded by': loading_line(dataset),
+      'Licence': dataset.card.license or 'that of dgan_jax: Apache-2.0',
+    },
+  }

@@ -1,0 +1,161 @@
+import json
+import struct
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from dgan_jax import errors
+from dgan_jax.checkpoints.formats import safetensors_format
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1, stylegan2
+from tests import small
+
+_KINDS = [
+  {'kind': stylegan1.StyleGAN1},
+  {'kind': stylegan2.StyleGAN2, 'num_labels': 3, 'conv_clamp': 256.0},
+  {'kind': stylegan2.StyleGAN2, 'block': 'resnet'},
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+  return tmp_path / 'generator.safetensors'
+
+
+@pytest.mark.parametrize('options', _KINDS)
+def test_a_generator_survives_the_way_there_and_back(path, options):
+  made = small.generator(**options)
+  safetensors_format.write_generator(path, made)
+  back = safetensors_format.read_generator(path)
+  assert back.architecture == made.architecture
+  assert generators.checksum(back) == generators.checksum(made)
+  jax.tree.map(np.testing.assert_array_equal, back.params, made.params)
+  assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_generator_without_noise_survives_too(path):
+  made = small.generator().replace(noise=None)
+  safetensors_format.write_generator(path, made)
+  back = safetensors_format.read_generator(path)
+  assert back.noise is None
+  assert generators.checksum(back) == generators.checksum(made)
+
+
+def test_the_file_is_for_everybody(path):
+  made = small.generator()
+  safetensors_format.write_generator(path, made)
+  arrays = safetensors.numpy.load_file(path)
+  np.testing.assert_array_equal(arrays['w_avg'], made.w_avg)
+  np.testing.assert_array_equal(
+    arrays['params.mapping.dense_0.kernel'],
+    made.params['mapping']['dense_0']['kernel'],
+  )
+
+
+def _rewritten(path, arrays=None, metadata=None):
+  """Writes a small generator, then again with these changes."""
+  safetensors_format.write_generator(path, small.generator())
+  stored, header = safetensors_format.read(path)
+  changed = {**stored, **(arrays or {})}
+  safetensors.numpy.save_file(
+    {k: v for k, v in changed.items() if v is not None},
+    path,
+    {k: v for k, v in {**header, **(metadata or {})}.items() if v is not None},
+  )
+
+
+def _architecture(**fields):
+  made = generators.architecture_to_json(small.generator().architecture)
+  return {'architecture': json.dumps({**made, **fields})}
+
+
+_KEY = 'params.mapping.dense_0.bias'
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'metadata', 'words'),
+  [
+    ({_KEY: None}, {}, [f'no key {_KEY}', '(8,)']),
+    ({_KEY: np.zeros(9, np.float32)}, {}, [_KEY, '(9,)', '(8,)']),
+    ({'more': np.zeros(2, np.float32)}, {}, ['more']),
+    ({'noise.1': None}, {}, ['noise.1', '(1, 4, 4, 1)']),
+    ({_KEY: np.zeros(8, np.float32)}, {}, ['is damaged']),
+    ({_KEY: np.full(8, np.nan, np.float32)}, {}, [_KEY, 'not finite']),
+    ({}, {'version': '2'}, ["version '2'", "version '1'"]),
+    ({}, {'format': None}, ['format None']),
+    ({}, {'architecture': None}, ['architecture']),
+    ({}, {'architecture': '[' * 100_000}, ['does not describe']),
+    ({}, {'architecture': '[]'}, ['does not describe']),
+    ({}, _architecture(kind='StyleGAN3'), ['StyleGAN3']),
+    ({}, _architecture(resolution=12), ['Resolution 12']),
+    ({}, _architecture(resolution='16'), ['does not describe']),
+    ({}, _architecture(channels=[6, 5, 0]), ['does not describe']),
+    ({}, _architecture(more=1), ['more']),
+    ({}, _architecture(mapping_layers=10**9), ['1000000000 mapping']),
+    ({}, {'checksum': None}, ['is damaged']),
+  ],
+)
+def test_what_is_not_as_saved_is_refused(path, arrays, metadata, words):
+  _rewritten(path, arrays, metadata)
+  with pytest.raises(errors.UserError) as error:
+    safetensors_format.read_generator(path)
+  message = str(error.value)
+  assert message.startswith(str(path))
+  assert '\n' not in message
+  assert len(message) < 1000
+  for word in words:
+    assert word in message
+
+
+def _file(header, data=b''):
+  text = header if isinstance(header, bytes) else json.dumps(header).encode()
+  return struct.pack('<Q', len(text)) + text + data
+
+
+_ONE = {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'',
+    b'abc',
+    struct.pack('<Q', 2**60) + b'{}',
+    struct.pack('<Q', 99) + b'{}',
+    _file(b'[]'),
+    _file(b'\xff\xfe'),
+    _file({'a': _ONE}),
+    _file({'a': _ONE}, bytes(5)),
+    _file({'a': _ONE, 'b': _ONE}, bytes(4)),
+    _file({'a': {**_ONE, 'shape': [2**62, 8]}}, bytes(4)),
+    _file({'a': {**_ONE, 'dtype': 'X9'}}, bytes(4)),
+    _file({'a': {**_ONE, 'data_offsets': [4, 0]}}, bytes(4)),
+    _file({'a': {**_ONE, 'data_offsets': [0, 2**63]}}, bytes(4)),
+  ],
+)
+def test_damaged_files_are_refused_in_one_line(path, content):
+  path.write_bytes(content)
+  with pytest.raises(errors.UserError) as error:
+    safetensors_format.read(path)
+  assert str(error.value).startswith(str(path))
+  assert '\n' not in str(error.value)
+
+
+def test_a_missing_file_is_refused(path):
+  with pytest.raises(errors.UserError, match='does not exist'):
+    safetensors_format.read(path)
+
+
+def test_half_precision_is_read(path):
+  safetensors.numpy.save_file({'a': np.ones(3, np.float16)}, path)
+  arrays, metadata = safetensors_format.read(path)
+  assert arrays['a'].dtype == np.float16
+  assert metadata == {}
+  header = {'a': {'dtype': 'BF16', 'shape': [2], 'data_offsets': [0, 4]}}
+  path.write_bytes(_file(header, b'\x80\x3f\x00\x40'))
+  value = safetensors_format.read(path)[0]['a']
+  assert value.dtype == jnp.bfloat16
+  np.testing.assert_array_equal(value.astype(np.float32), [1, 2])
