@@ -242,7 +242,8 @@ def test_a_process_that_may_do_nothing_reads_every_hostile_pickle(tmp_path):
   code = (
     'import sys\n'
     'from dgan_jax import errors\n'
-    'from dgan_jax.checkpoints import network_pickle, torch_format\n'
+    'from dgan_jax.checkpoints.formats import torch_format\n'
+    'from dgan_jax.checkpoints.origins import network_pickle\n'
     'def watch(event, arguments):\n'
     '  if event == "open":\n'
     '    assert arguments[1] in ("r", "rb", None), arguments\n'

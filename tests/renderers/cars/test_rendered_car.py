@@ -10,7 +10,7 @@ from dgan_jax import errors, renderers, schema, storage
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.cars.settings import SETTINGS
 
-_ROOT = pathlib.Path(__file__).parents[2]
+_ROOT = pathlib.Path(__file__).parents[3]
 
 # Of 12 pictures each: changes with anything that changes a single bit, and
 # with it the version.
@@ -48,7 +48,7 @@ def test_pictures_are_the_same_without_vector_instructions():
   done = subprocess.run(
     [
       *(sys.executable, '-c'),
-      'from tests.domains import test_rendered_car as test; '
+      'from tests.renderers.cars import test_rendered_car as test; '
       'print(test.checksum("three_quarter", 64, "square"))',
     ],
     cwd=_ROOT,
