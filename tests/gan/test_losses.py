@@ -35,15 +35,17 @@ def test_the_penalty_of_a_linear_score_is_its_squared_slope():
 
 def test_the_gradient_of_the_penalty_is_what_backward_twice_gives():
   network = discriminator.ResidualDiscriminator(16, (8, 6, 4))
-  params = network.init(jax.random.key(0))
+  params = jax.jit(network.init)(jax.random.key(0))
   images = jax.random.normal(jax.random.key(1), (8, 16, 16, 3))
 
   def steepness(params):
     slope = jax.grad(lambda x: network.score(params, x).sum())(images)
     return jnp.square(slope).sum((1, 2, 3)).mean()
 
-  found = losses.r1_penalty(network.score, params, images)
-  expected = jax.value_and_grad(steepness)(params)
+  found = jax.jit(lambda p, x: losses.r1_penalty(network.score, p, x))(
+    params, images
+  )
+  expected = jax.jit(jax.value_and_grad(steepness))(params)
   chex.assert_trees_all_close(found, expected, rtol=2e-4, atol=1e-6)
 
 
