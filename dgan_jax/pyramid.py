@@ -20,21 +20,64 @@ import numpy as np
 MAX_LABEL_SIZE = 512
 
 
-@flax.struct.dataclass
-class FeaturePyramid:
-  """Feature maps at native resolution, coarse to fine.
+@dataclasses.dataclass(frozen=True)
+class Axis:
+  """Where the pixels of a level lie along one axis of the labels.
+
+  Positions on the labels are counted in their pixels, from the edge of the
+  first, before any crop.
 
   Attributes:
-    levels: arrays [batch, r, r, channels], in the order of the feature
-      vector; the order of resolutions never decreases.
+    scale: length of a level's pixel.
+    offset: where its first pixel begins.
+  """
+
+  scale: float = 1.0
+  offset: float = 0.0
+
+  def position(self, pixels: chex.Array) -> chex.Array:
+    """Where the centres of label pixels lie, in pixels of the level, whose
+    pixel i has its centre at i."""
+    return (pixels + 0.5 - self.offset) / self.scale - 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+  """Where the pixels of a level lie on the labels: on them, unless said."""
+
+  rows: Axis = Axis()
+  columns: Axis = Axis()
+
+
+@flax.struct.dataclass
+class FeaturePyramid:
+  """Feature maps at native resolution.
+
+  Attributes:
+    levels: arrays [batch, h, w, channels], in the order of the feature
+      vector; of any sizes.
+    geometry: where each lies on the labels; None: all cover all of it, as the
+      levels of a generator do.
   """
 
   levels: tuple[chex.Array, ...]
+  geometry: tuple[Geometry, ...] | None = flax.struct.field(
+    pytree_node=False, default=None
+  )
 
   @property
   def channels(self) -> tuple[int, ...]:
     """Channels of every level; their sum is the feature vector's length."""
     return tuple(level.shape[-1] for level in self.levels)
+
+  def places(self, canvas: 'Canvas') -> tuple[Geometry, ...]:
+    """Where each level lies on the canvas before its crop."""
+    if self.geometry is not None:
+      return self.geometry
+    return tuple(
+      Geometry(Axis(canvas.size / height), Axis(canvas.size / width))
+      for height, width in (level.shape[-3:-1] for level in self.levels)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,31 +145,48 @@ def resize(maps: chex.Array, size: int) -> chex.Array:
 def hypercolumns(pyramid: FeaturePyramid, canvas: Canvas) -> chex.Array:
   """The stacked feature vectors [batch, height, width, features].
 
-  The slow reference: 4 bytes x height x width x features per image.
+  The slow reference, by matrices of interpolation weights: 4 bytes x height x
+  width x features per image.
   """
+  places = zip(pyramid.levels, pyramid.places(canvas), strict=True)
   return jnp.concatenate(
-    [canvas.image(level) for level in pyramid.levels], axis=-1
+    [
+      jnp.einsum(
+        'yh,bhwc,xw->byxc',
+        _weights(level.shape[1], place.rows, np.arange(*canvas.rows)),
+        level,
+        _weights(level.shape[2], place.columns, np.arange(canvas.width)),
+        precision='highest',
+      )
+      for level, place in places
+    ],
+    axis=-1,
   )
 
 
+def _weights(size: int, axis: Axis, pixels: np.ndarray) -> np.ndarray:
+  """Of linear interpolation, float32 [pixels, size]."""
+  exact = np.clip(axis.position(pixels), 0, size - 1)
+  distance = np.abs(exact[:, None] - np.arange(size))
+  return np.maximum(1 - distance, 0).astype(np.float32)
+
+
 def taps(
-  source: int, positions: chex.Array, target: int
+  size: int, positions: chex.Array
 ) -> tuple[chex.Array, chex.Array, chex.Array]:
-  """Where bilinear interpolation of `source` points to `target` points reads.
+  """Where linear interpolation reads an axis.
 
   Args:
-    source: length of the axis that is read.
-    positions: ints [...] in [0, target).
-    target: length of the interpolated axis.
+    size: length of the axis.
+    positions: [...], in its pixels; beyond its ends it goes on as it ends.
 
   Returns:
     (low, high, weight), each [...]: the value at a position is
     (1 - weight) * x[low] + weight * x[high].
   """
-  exact = (positions + 0.5) * (source / target) - 0.5
-  exact = jnp.clip(exact, 0, source - 1)
+  exact = jnp.clip(positions, 0, size - 1)
   low = jnp.floor(exact).astype(jnp.int32)
-  high = jnp.minimum(low + 1, source - 1)
+  high = jnp.minimum(low + 1, size - 1)
   return low, high, exact - low
 
 
@@ -142,7 +202,7 @@ def pixels(
   Four taps per level instead of upsampled maps.
 
   Args:
-    pyramid: levels [batch, r, r, channels].
+    pyramid: levels [batch, h, w, channels].
     canvas: the frame that rows and columns count in.
     image: which image of the batch, ints [n].
     row: ints [n] in [0, canvas.height).
@@ -151,10 +211,9 @@ def pixels(
   chex.assert_equal_shape([image, row, column])
   row = row + canvas.rows[0]
 
-  def level_pixels(level: chex.Array) -> chex.Array:
-    size = level.shape[1]
-    top, bottom, down = taps(size, row, canvas.size)
-    left, right, across = taps(size, column, canvas.size)
+  def level_pixels(level: chex.Array, place: Geometry) -> chex.Array:
+    top, bottom, down = taps(level.shape[1], place.rows.position(row))
+    left, right, across = taps(level.shape[2], place.columns.position(column))
     across, down = across[:, None], down[:, None]
 
     def line(index: chex.Array) -> chex.Array:
@@ -165,7 +224,8 @@ def pixels(
     above, below = line(top), line(bottom)
     return above + down * (below - above)
 
-  return jnp.concatenate([level_pixels(x) for x in pyramid.levels], axis=-1)
+  places = zip(pyramid.levels, pyramid.places(canvas), strict=True)
+  return jnp.concatenate([level_pixels(*each) for each in places], axis=-1)
 
 
 def resolutions_up_to(resolution: int) -> tuple[int, ...]:

@@ -42,6 +42,24 @@ def test_single_pixels_are_those_of_the_hypercolumns(canvas):
   np.testing.assert_allclose(pixels, flat, atol=2e-6)
 
 
+def test_stacked_features_of_a_generator_are_resized_images():
+  canvas = pyramid_lib.Canvas(16, 8, (1, 7))
+  pyramid = _pyramid(16)
+  expected = np.concatenate([canvas.image(x) for x in pyramid.levels], -1)
+  columns = pyramid_lib.hypercolumns(pyramid, canvas)
+  np.testing.assert_allclose(columns, expected, atol=2e-6)
+
+
+def test_a_level_lies_where_its_geometry_says():
+  level = np.arange(3, dtype=np.float32).reshape(1, 1, 3, 1)
+  place = pyramid_lib.Geometry(columns=pyramid_lib.Axis(2, 1))
+  pyramid = pyramid_lib.FeaturePyramid((level,), (place,))
+  columns = pyramid_lib.hypercolumns(pyramid, pyramid_lib.Canvas.of(8))
+  # Centres at 2, 4 and 6 of the labels, whose pixels have theirs at 0.5, 1.5 ..
+  expected = [0, 0, 0.25, 0.75, 1.25, 1.75, 2, 2]
+  np.testing.assert_allclose(columns[0, 5, :, 0], expected)
+
+
 def test_halving_is_the_mean_of_2x2_pixels():
   maps = _pyramid(16).levels[-1]
   mean = maps.reshape(2, 8, 2, 8, 2, -1).mean((2, 4))

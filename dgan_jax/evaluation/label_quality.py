@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import metrics, parallel, progress, rng
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
 from dgan_jax.evaluation import annotated_samples
 from dgan_jax.factory import splits
@@ -56,9 +57,9 @@ def label(
       generator, rng.key_from_data(keys), sampling
     )
 
-    def one(levels: tuple[chex.Array, ...]) -> dict[str, chex.Array]:
+    def one(pyramid: pyramid_lib.FeaturePyramid) -> dict[str, chex.Array]:
       statistics = labelling.image_statistics(
-        interpreter, levels, canvas, tile_pixels
+        interpreter, pyramid, canvas, tile_pixels
       )
       doubt = labelling.uncertainty(statistics, interpreter.spec.members)
       return {
@@ -68,7 +69,7 @@ def label(
         'score': labelling.score(doubt),
       }
 
-    return {'image': image, **jax.lax.map(one, pyramid.levels)}
+    return {'image': image, **jax.lax.map(one, pyramid)}
 
   return parallel.map_blocks(
     block, (subject.generator, interpreter), annotated_samples.BLOCK_SIZE

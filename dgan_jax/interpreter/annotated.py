@@ -138,7 +138,4 @@ def _pyramids(
     )
     for i in range(len(annotations))
   ]
-  levels = []
-  for level in range(len(pyramids[0].levels)):
-    levels.append(jnp.concatenate([p.levels[level] for p in pyramids]))
-  return pyramid_lib.FeaturePyramid(tuple(levels))
+  return jax.tree.map(lambda *levels: jnp.concatenate(levels), *pyramids)

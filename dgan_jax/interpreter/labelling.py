@@ -1,19 +1,9 @@
-"""Labels, uncertainty and score from native-resolution features.
+"""Labels, uncertainty and score of the pixels of a pyramid.
 
-The reference upsamples every feature map to image size, stacks them and runs
-each member on the stack. Upsampling acts on pixels and the first dense layer
-on channels, so they commute: here every level is projected to the hidden width
-where it lives, and the hidden maps are upsampled and added,
-
-  dense(concat(up(f_l))) = sum_l up(dense_l(f_l)).
-
-Levels up to a quarter of the label size meet on one grid that holds every
-kink of their piecewise linear interpolants (the corners between the pixels of
-half the label size), so the sum of all of them is interpolated to the label
-size once, in tiles of rows that stay in the processor's cache.
+An image is labelled by one member after another, in tiles of rows that stay in
+the processor's cache; the first layer is in `projection.py`.
 """
 
-import math
 from typing import Any
 
 import chex
@@ -25,6 +15,7 @@ from jax import lax
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import layers
 from dgan_jax.interpreter import ensemble
+from dgan_jax.interpreter import projection as projection_lib
 
 # About what fits in a CPU core's cache with 128 hidden channels. An
 # accelerator wants whole images: pass a larger one.
@@ -122,7 +113,7 @@ def label(
 
   Args:
     interpreter: the ensemble.
-    pyramid: levels [batch, r, r, channels], float32 or bfloat16.
+    pyramid: levels [batch, h, w, channels], float32 or bfloat16.
     canvas: the frame of the labels.
     tile_pixels: about how many pixels to hold at once.
 
@@ -136,18 +127,18 @@ def label(
       f'this generator has {pyramid.channels}.'
     )
 
-  def one(levels: tuple[chex.Array, ...]) -> Labels:
-    statistics = image_statistics(interpreter, levels, canvas, tile_pixels)
+  def one(pyramid: pyramid_lib.FeaturePyramid) -> Labels:
+    statistics = image_statistics(interpreter, pyramid, canvas, tile_pixels)
     doubt = uncertainty(statistics, spec.members)
     mask = votes_to_mask(statistics, spec.soft_voting)
     return Labels(mask, doubt, score(doubt))
 
-  return lax.map(one, pyramid.levels)
+  return lax.map(one, pyramid)
 
 
 def image_statistics(
   interpreter: ensemble.Interpreter,
-  levels: tuple[chex.Array, ...],
+  pyramid: pyramid_lib.FeaturePyramid,
   canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Statistics:
@@ -155,22 +146,22 @@ def image_statistics(
 
   Args:
     interpreter: the ensemble.
-    levels: one image's pyramid, [r, r, channels] each.
+    pyramid: of one image, levels [h, w, channels].
     canvas: the frame of the labels.
     tile_pixels: about how many pixels to hold at once.
 
   Returns:
     Statistics of shape [height, width].
   """
-  maps = _merge_levels(levels, canvas)
+  projection = projection_lib.Projection(pyramid, canvas)
   params = interpreter.params
-  kernels = _split_kernel(params['dense_0']['kernel'], levels, canvas)
+  kernels = projection.kernels(params['dense_0']['kernel'])
   heads = ensemble.folded_heads(params)
   tile = _divisor(canvas.height, max(tile_pixels // canvas.width, 1))
 
   def member(total: Statistics, weights: Any) -> tuple[Statistics, None]:
     kernel, bias, head = weights
-    hidden = _hidden_rows(maps, kernel, bias, canvas)
+    hidden = projection.hidden(kernel, bias)
 
     def rows(total: Statistics, first: chex.Array) -> tuple[Statistics, None]:
       logits = _apply_heads(head, hidden(first, tile))
@@ -191,117 +182,6 @@ def image_statistics(
   )
   weights = (kernels, params['dense_0']['bias'], heads)
   return lax.scan(member, zeros, weights)[0]
-
-
-def _merge_levels(
-  levels: tuple[chex.Array, ...], canvas: pyramid_lib.Canvas
-) -> dict[int, chex.Array]:
-  """One map [r, r, channels] per resolution, none larger than the canvas;
-  only the rows that the canvas sees."""
-  maps: dict[int, list[chex.Array]] = {}
-  for level in levels:
-    if level.shape[0] > canvas.size:
-      level = pyramid_lib.resize(level[None], canvas.size)[0]
-    maps.setdefault(level.shape[0], []).append(level)
-  rows = {size: slice(*_rows_seen(size, canvas)) for size in maps}
-  return {
-    size: jnp.concatenate([x[rows[size]] for x in same], -1)
-    for size, same in maps.items()
-  }
-
-
-def _rows_seen(size: int, canvas: pyramid_lib.Canvas) -> tuple[int, int]:
-  """The rows (first, end) of a map of this size that the canvas's rows, and
-  the corners around them, are interpolated from."""
-  if size == canvas.size:
-    return canvas.rows
-  scale = size / canvas.size
-  first = math.floor((canvas.rows[0] - 1) * scale - 0.5)
-  end = math.ceil((canvas.rows[1] + 1) * scale + 0.5)
-  return max(first, 0), min(end, size)
-
-
-def _split_kernel(
-  kernel: chex.Array, levels: tuple[chex.Array, ...], canvas: pyramid_lib.Canvas
-) -> dict[int, chex.Array]:
-  """The rows of a kernel [members, features, hidden] by resolution, in the
-  order of `_merge_levels`."""
-  parts: dict[int, list[chex.Array]] = {}
-  start = 0
-  for level in levels:
-    end = start + level.shape[-1]
-    size = min(level.shape[0], canvas.size)
-    parts.setdefault(size, []).append(kernel[:, start:end])
-    start = end
-  return {size: jnp.concatenate(same, 1) for size, same in parts.items()}
-
-
-def _project(maps: chex.Array, kernel: chex.Array) -> chex.Array:
-  """[..., channels] x [channels, hidden] in the maps' type, to float32."""
-  return jnp.matmul(
-    maps,
-    kernel.astype(maps.dtype),
-    precision=layers.precision(maps.dtype),
-    preferred_element_type=jnp.float32,
-  )
-
-
-def _interpolate(
-  maps: chex.Array, axis: int, positions: chex.Array
-) -> chex.Array:
-  """Linear interpolation of one axis at positions given in its pixels,
-  pixel i having its centre at i; clamped at the ends."""
-  size = maps.shape[axis]
-  exact = jnp.clip(positions, 0, size - 1)
-  low = jnp.floor(exact).astype(jnp.int32)
-  high = jnp.minimum(low + 1, size - 1)
-  shape = [1] * maps.ndim
-  shape[axis] = positions.shape[0]
-  weight = (exact - low).reshape(shape)
-  below = jnp.take(maps, low, axis, mode='clip')
-  return below + weight * (jnp.take(maps, high, axis, mode='clip') - below)
-
-
-def _hidden_rows(
-  maps: dict[int, chex.Array],
-  kernel: dict[int, chex.Array],
-  bias: chex.Array,
-  canvas: pyramid_lib.Canvas,
-) -> Any:
-  """Prepares one member's first layer.
-
-  Returns:
-    A function (first row, number of rows) -> [rows, width, hidden], the
-    output of the first dense layer before its ReLU.
-  """
-  size, half = canvas.size, canvas.size // 2
-  top = canvas.rows[0] // 2
-  height = (canvas.rows[1] + 1) // 2 - top
-  corners = jnp.broadcast_to(bias, (height + 1, half + 1, bias.size))
-  for r in maps:
-    if r < half:
-      projected = _project(maps[r], kernel[r])
-      across = jnp.arange(half + 1) * (r / half) - 0.5
-      down = (top + jnp.arange(height + 1)) * (r / half) - 0.5
-      down = down - _rows_seen(r, canvas)[0]
-      projected = _interpolate(projected, 1, across)
-      corners = corners + _interpolate(projected, 0, down)
-  middle = _project(maps[half], kernel[half])
-  middle_top = _rows_seen(half, canvas)[0] + 0.5
-
-  def rows(first: chex.Array, count: int) -> chex.Array:
-    down = (first + canvas.rows[0] + jnp.arange(count) + 0.5) / 2
-    across = (jnp.arange(size) + 0.5) / 2
-    fine = lax.dynamic_slice_in_dim(maps[size], first, count)
-    hidden = _project(fine, kernel[size])
-    for grid, y, x in (
-      (corners, down - top, across),
-      (middle, down - middle_top, across - 0.5),
-    ):
-      hidden = hidden + _interpolate(_interpolate(grid, 0, y), 1, x)
-    return hidden
-
-  return rows
 
 
 def _apply_heads(heads: Any, hidden: chex.Array) -> chex.Array:

@@ -10,6 +10,8 @@ from dgan_jax.interpreter import ensemble, labelling
 from tests import small
 
 _label = jax.jit(labelling.label, static_argnums=(2, 3))
+_columns = jax.jit(pyramid_lib.hypercolumns, static_argnums=1)
+_pixels = jax.jit(pyramid_lib.pixels, static_argnums=1)
 
 
 def _pyramid(resolution, batch=1):
@@ -71,6 +73,58 @@ def test_native_resolution_gives_the_labels_of_stacked_features(
   np.testing.assert_allclose(fast.uncertainty, slow.uncertainty, atol=2e-5)
   np.testing.assert_allclose(fast.score, slow.score, atol=1e-5)
   assert len(np.unique(fast.mask)) > 1
+
+
+@pytest.mark.parametrize(
+  ('canvas', 'sizes', 'geometry'),
+  [
+    (pyramid_lib.Canvas.of(64, (8, 56)), [(48, 48), (64, 64)], None),
+    (pyramid_lib.Canvas.of(64), [(8, 8), (16, 16)], None),  # only coarse ones
+    (pyramid_lib.Canvas.of(16), [(1, 1)], None),
+    (pyramid_lib.Canvas.of(16, (3, 11)), [(5, 7), (16, 4), (9, 32)], None),
+    (pyramid_lib.Canvas(64, 32, (5, 30)), [(64, 64), (48, 96), (2, 2)], None),
+    (
+      # As strides 2, 4 and 8 of a network that pads an image of 30 pixels.
+      pyramid_lib.Canvas(30, 30, (2, 27)),
+      [(15, 15), (8, 8), (4, 4), (30, 30), (3, 30)],
+      tuple(
+        pyramid_lib.Geometry(
+          pyramid_lib.Axis(scale, -shift), pyramid_lib.Axis(scale, shift)
+        )
+        for scale, shift in ((2, 0.5), (4, 1), (8, 2), (1, 3), (9, -1))
+      ),
+    ),
+    (
+      # On the corners, but not from edge to edge.
+      pyramid_lib.Canvas.of(16),
+      [(2, 3), (16, 16)],
+      (
+        pyramid_lib.Geometry(pyramid_lib.Axis(4, 4), pyramid_lib.Axis(6, -1)),
+        pyramid_lib.Geometry(),
+      ),
+    ),
+  ],
+  ids=str,
+)
+def test_levels_of_any_size_and_place_are_read(canvas, sizes, geometry):
+  random = np.random.default_rng(0)
+  pyramid = pyramid_lib.FeaturePyramid(
+    tuple(
+      random.normal(size=(1, *size, 3)).astype(np.float32) for size in sizes
+    ),
+    geometry,
+  )
+  interpreter = small.interpreter(pyramid.channels, members=3)
+  fast = _label(interpreter, pyramid, canvas, 100)
+  slow, margin = _slow(interpreter, pyramid, canvas)
+  clear = margin > 1e-3
+  assert clear.mean() > 0.9
+  np.testing.assert_array_equal(fast.mask[clear], slow.mask[clear])
+  np.testing.assert_allclose(fast.uncertainty, slow.uncertainty, atol=2e-5)
+  index = np.indices(fast.mask.shape).reshape(3, -1)
+  columns = _columns(pyramid, canvas)
+  found = _pixels(pyramid, canvas, *index)
+  np.testing.assert_allclose(found, columns.reshape(found.shape), atol=1e-5)
 
 
 def test_soft_voting_takes_the_largest_mean_softmax():
