@@ -89,7 +89,7 @@ def _synthesis(case: Case, keys: np.ndarray) -> Callable[[], Any]:
     return generators.sample(generator, keys, case.sampling)[:2]
 
   generator = models.random_generator(case.resolution, case.network)
-  synthesize = parallel.map_blocks(block, generator, case.block)
+  synthesize = parallel.map_items(block, generator, case.block)
   return lambda: list(synthesize(keys))
 
 
@@ -109,7 +109,7 @@ def _ours(case: Case, keys: np.ndarray) -> Callable[[], Any]:
   generator, interpreter = _random_models(case)
   samples = factory.labeller(generator, interpreter, case.sampling, case.block)
   # The samples aren't arrays, but on the host when they come.
-  return lambda: len(list(samples(rng.root_key(_SEED), np.arange(len(keys)))))
+  return lambda: len(list(samples(rng.root_key(_SEED), range(len(keys)))))
 
 
 def _paper(case: Case, keys: np.ndarray) -> Callable[[], Any]:

@@ -38,5 +38,4 @@ def get_config() -> common.ConfigDict:
   config.dataset.name = 'datasetgan_bird'
   config.dataset.config_name = 'bird_11'
   config.factory.num_samples = 10_000
-  config.factory.block_size = 1
   return config

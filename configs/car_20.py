@@ -38,5 +38,4 @@ def get_config() -> common.ConfigDict:
   # The network draws 512 x 512; the cars are in the middle rows.
   config.sampling.rows = (64, 448)
   config.factory.num_samples = 10_000
-  config.factory.block_size = 1
   return config

@@ -73,9 +73,8 @@ def get_config() -> ConfigDict:
   factory.first_index = 0  # samples first_index, first_index + 1, ...
   factory.samples_per_shard = 250  # what is lost at most by a kill
   # Samples that a device computes in one go; part of what the bits depend on.
-  factory.block_size = 4
-  # Samples that leave the devices together; changes no bit.
-  factory.batch_size = 16
+  # 0: what suits the devices and the size of the images.
+  factory.block_size = 0
   # The share of samples that goes to the split 'uncertain'.
   factory.uncertain_fraction = 0.1
 

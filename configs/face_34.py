@@ -35,5 +35,4 @@ def get_config() -> common.ConfigDict:
   config.dataset.name = 'datasetgan_face'
   config.dataset.config_name = 'face_34'
   config.factory.num_samples = 10_000
-  config.factory.block_size = 1
   return config

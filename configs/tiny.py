@@ -13,5 +13,4 @@ def get_config() -> common.ConfigDict:
   config.interpreter.steps = 50
   config.factory.num_samples = 24
   config.factory.samples_per_shard = 8
-  config.factory.batch_size = 8
   return config

@@ -1,7 +1,8 @@
 """The one file that knows devices: how work spreads over them."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -50,54 +51,92 @@ def has_small_cache() -> bool:
   return jax.default_backend() == 'cpu'
 
 
+def block_size(pixels: int) -> int:
+  """Images of so many pixels that a device should compute as one array."""
+  if has_small_cache():
+    return 4 if pixels <= 2**14 else 1
+  return min(max(2**22 // pixels, 1), 64)
+
+
 def map_blocks(
+  function: Callable[[Any, Any], Any],
+  state: Any,
+  devices: Sequence[jax.Device] | None = None,
+) -> Callable[[Iterable[Any]], Iterator[Any]]:
+  """Spreads a pure function over a stream of blocks, all of one size.
+
+  Every device of this host computes whole blocks, so what comes of an item
+  depends on its place in its block at most: neither on the other items nor on
+  the number of devices. Hosts need not keep in step.
+
+  Args:
+    function: (state, block) -> results, both pytrees of arrays [n, ...].
+    state: copied to every device once.
+    devices: default all of this host.
+
+  Returns:
+    A function from blocks to an iterator over their results, as host arrays
+    and in order. The devices work ahead by one round; of the last round those
+    without a block repeat another's.
+  """
+  devices = list(devices or jax.local_devices())
+  state = _replicate(state, devices)
+  mapped = jax.pmap(function, _AXIS, in_axes=(None, 0), devices=devices)
+
+  def fetch(count: int, results: Any) -> Iterator[Any]:
+    host: Any = jax.device_get(results)
+    for place in range(count):
+      yield jax.tree.map(lambda x, place=place: x[place], host)
+
+  def run(blocks: Iterable[Any]) -> Iterator[Any]:
+    stream = iter(blocks)
+    pending: tuple[int, Any] | None = None
+    while some := list(itertools.islice(stream, len(devices))):
+      padded = some + some[-1:] * (len(devices) - len(some))
+      results = mapped(state, jax.tree.map(lambda *x: np.stack(x), *padded))
+      if pending:
+        yield from fetch(*pending)
+      pending = len(some), results
+    if pending:
+      yield from fetch(*pending)
+
+  return run
+
+
+def map_items(
   function: Callable[[Any, Any], Any],
   state: Any,
   block_size: int,
   devices: Sequence[jax.Device] | None = None,
 ) -> Callable[[Any], Iterator[tuple[int, Any]]]:
-  """Spreads a pure function over items, in blocks of one fixed size.
-
-  Every device of this host computes whole blocks, the last ones padded, so an
-  item's result depends neither on how many items there are nor on how many
-  devices. Hosts need not keep in step.
+  """`map_blocks` over the items of arrays.
 
   Args:
     function: (state, items [block_size, ...]) -> results [block_size, ...].
     state: copied to every device once.
-    block_size: items computed as one array.
+    block_size: items computed as one array; the last ones are padded.
     devices: default all of this host.
 
   Returns:
-    A function from a pytree of arrays [n, ...], n > 0, to an iterator over
-    (number of items, results as host arrays with at least that many rows), in
-    order. The devices work ahead by one round.
+    A function from a pytree of arrays [n, ...] to an iterator over (number of
+    items, results as host arrays with at least that many rows), in order.
   """
-  devices = list(devices or jax.local_devices())
-  state = _replicate(state, devices)
-  mapped = jax.pmap(function, _AXIS, in_axes=(None, 0), devices=devices)
-  round_size = block_size * len(devices)
+  run = map_blocks(function, state, devices)
 
-  def chunk(items: Any, start: int, count: int) -> Any:
-    rows = np.minimum(np.arange(round_size), count - 1) + start
-    shape = (len(devices), block_size)
-    return jax.tree.map(
-      lambda x: np.asarray(x)[rows].reshape(*shape, *np.shape(x)[1:]), items
-    )
-
-  def run(items: Any) -> Iterator[tuple[int, Any]]:
+  def blocks(items: Any) -> Iterator[tuple[int, Any]]:
     total = len(jax.tree.leaves(items)[0])
-    pending: tuple[int, Any] | None = None
-    for start in range(0, total, round_size):
-      count = min(round_size, total - start)
-      results = mapped(state, chunk(items, start, count))
-      if pending:
-        yield _fetch(*pending)
-      pending = count, results
-    if pending:
-      yield _fetch(*pending)
+    starts = range(0, total, block_size)
+    rows = (
+      np.minimum(np.arange(start, start + block_size), total - 1)
+      for start in starts
+    )
+    results = run(
+      jax.tree.map(lambda x, at=at: np.asarray(x)[at], items) for at in rows
+    )
+    for start, result in zip(starts, results, strict=True):
+      yield min(block_size, total - start), result
 
-  return run
+  return blocks
 
 
 # Of a tree that every device has its own of, the mean over devices.
@@ -189,11 +228,6 @@ def local_rows(batch_size: int) -> slice:
     )
   start = size * jax.process_index()
   return slice(start, start + size)
-
-
-def _fetch(count: int, results: Any) -> tuple[int, Any]:
-  host: Any = jax.device_get(results)
-  return count, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), host)
 
 
 def _replicate(state: Any, devices: Sequence[jax.Device]) -> Any:

@@ -19,7 +19,7 @@ _ITEMS = {'x': np.random.default_rng(0).normal(size=(37, 3)).astype('f')}
 
 
 def _run(devices, count, block_size=3):
-  run = parallel.map_blocks(
+  run = parallel.map_items(
     _function, _STATE, block_size, jax.devices()[:devices]
   )
   rounds = list(run({'x': _ITEMS['x'][:count]}))
@@ -45,15 +45,45 @@ def test_any_number_of_items_is_padded_and_trimmed(count):
 
 
 def test_all_devices_of_the_host_are_the_default():
-  run = parallel.map_blocks(lambda state, x: x, (), 2)
-  (count, result), *rest = run(np.arange(16))
-  assert not rest
-  assert count == len(jax.local_devices()) * 2 == 16
-  np.testing.assert_array_equal(result, np.arange(16))
+  run = parallel.map_items(lambda state, x: x, (), 2)
+  counts, results = zip(*run(np.arange(15)), strict=True)
+  assert counts == (2,) * 7 + (1,)
+  np.testing.assert_array_equal(np.concatenate(results)[:15], np.arange(15))
+
+
+def test_a_stream_of_blocks_is_padded_in_its_last_round_only():
+  """Eight devices with the default settings make a thousand samples."""
+  size = parallel.block_size(64 * 64)
+  computed = []
+
+  def count(state, block):
+    jax.debug.callback(lambda x: computed.append(len(x)), block)
+    return block
+
+  run = parallel.map_blocks(count, ())
+  blocks = (np.arange(i, i + size) for i in range(0, 1000, size))
+  found = np.concatenate(list(run(blocks)))
+  np.testing.assert_array_equal(found, np.arange(1000))
+  jax.effects_barrier()
+  assert 1000 / sum(computed) > 0.95
+
+
+def test_a_stream_is_read_a_round_ahead_and_no_further():
+  read = []
+
+  def blocks():
+    for number in range(100):
+      read.append(number)
+      yield np.array([number])
+
+  run = parallel.map_blocks(lambda state, x: x, (), jax.devices()[:2])
+  results = run(blocks())
+  assert next(results) == 0
+  assert len(read) <= 4
 
 
 def test_results_are_on_the_host():
-  run = parallel.map_blocks(lambda state, x: x, (), 2)
+  run = parallel.map_items(lambda state, x: x, (), 2)
   assert isinstance(next(run(np.arange(3)))[1], np.ndarray)
 
 

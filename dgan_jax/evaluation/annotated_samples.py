@@ -85,7 +85,7 @@ def paint(
   def draw(generator: Any, keys: chex.Array) -> chex.Array:
     return generators.sample(generator, rng.key_from_data(keys), sampling)[1]
 
-  run = parallel.map_blocks(draw, subject.generator, BLOCK_SIZE)
+  run = parallel.map_items(draw, subject.generator, BLOCK_SIZE)
   label = predict.labeller(subject.annotator)
   painted = np.zeros((len(keys), *subject.size), np.uint8)
   done = 0

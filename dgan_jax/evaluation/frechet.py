@@ -44,7 +44,7 @@ def extractor(
   def features(params: Any, images: chex.Array) -> chex.Array:
     return architecture.features(params, images)
 
-  run = parallel.map_blocks(features, annotator.params, block_size, devices)
+  run = parallel.map_items(features, annotator.params, block_size, devices)
 
   def extract(images: np.ndarray) -> np.ndarray:
     annotator.check(images)

@@ -71,7 +71,7 @@ def label(
 
     return {'image': image, **jax.lax.map(one, pyramid)}
 
-  return parallel.map_blocks(
+  return parallel.map_items(
     block, (subject.generator, interpreter), annotated_samples.BLOCK_SIZE
   )
 

@@ -1,6 +1,8 @@
 """From indices to finished samples, on all devices."""
 
-from collections.abc import Callable, Iterator
+import collections
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import chex
@@ -14,7 +16,7 @@ from dgan_jax.generators import generator as generator_lib
 from dgan_jax.interpreter import ensemble, labelling
 
 Labeller = Callable[
-  [chex.PRNGKey, np.ndarray], Iterator[sample_lib.LabelledSample]
+  [chex.PRNGKey, Iterable[int]], Iterator[sample_lib.LabelledSample]
 ]
 
 
@@ -59,16 +61,21 @@ def labeller(
 ) -> Labeller:
   """A function that makes the samples of given indices on all devices.
 
+  Sample i is always row i % block_size of its block, as what a program makes
+  of a row may depend on the row in the last bit. So its bytes are the same
+  whatever else is asked for.
+
   Args:
     generator: latent -> image and features.
     interpreter: features -> labels.
     sampling: truncation, noise, crop and type.
-    block_size: samples that a device computes as one array; sample i has the
-      same bytes whatever else is asked for, as long as this stays the same.
+    block_size: samples that a device computes as one array.
     devices: default all of this host.
 
   Returns:
-    (root key, global indices [n]) -> iterator over the samples, in order.
+    (root key, stream of global indices) -> iterator over the samples, in
+    order. Neighbours that are not asked for are made all the same, and
+    dropped: ask for ranges.
   """
   canvas = sampling.canvas(generator.architecture)
   tile_pixels = (
@@ -83,21 +90,27 @@ def labeller(
       generator, interpreter, sampling, rng.key_from_data(keys), tile_pixels
     )
 
-  run = parallel.map_blocks(
-    block, (generator, interpreter), block_size, devices
+  run = parallel.map_blocks(block, (generator, interpreter), devices)
+  key_data = jax.jit(
+    lambda root, indices: jax.random.key_data(rng.sample_keys(root, indices))
   )
 
   def samples(
-    root: chex.PRNGKey, indices: np.ndarray
+    root: chex.PRNGKey, indices: Iterable[int]
   ) -> Iterator[sample_lib.LabelledSample]:
-    keys = rng.sample_keys(root, jnp.asarray(indices, jnp.uint32))
-    remaining = iter(np.asarray(indices))
-    for count, arrays in run(np.asarray(jax.random.key_data(keys))):
-      for row in range(count):
-        yield sample_lib.LabelledSample(
-          index=int(next(remaining)),
-          score=float(arrays['score'][row]),
-          **{k: v[row] for k, v in arrays.items() if k != 'score'},
-        )
+    wanted: collections.deque[list[int]] = collections.deque()
+
+    def blocks() -> Iterator[np.ndarray]:
+      for number, some in itertools.groupby(indices, lambda i: i // block_size):
+        wanted.append(list(some))
+        whole = np.arange(block_size, dtype=np.uint64) + number * block_size
+        # A block may end beyond the largest index of all.
+        yield np.asarray(key_data(root, whole.astype(np.uint32)))
+
+    for arrays in run(blocks()):
+      for index in wanted.popleft():
+        row = {name: x[index % block_size] for name, x in arrays.items()}
+        score = float(row.pop('score'))
+        yield sample_lib.LabelledSample(index=index, score=score, **row)
 
   return samples

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,7 @@ class FactoryOptions:
     seed: of the root key.
     samples_per_shard: what at most is lost when a run is killed.
     block_size: samples computed as one array; part of the run's identity, as
-      float sums may depend on it.
-    batch_size: samples asked of the devices in one go, at most a shard;
-      changes no byte.
+      float sums may depend on it. 0: what suits the devices.
     uncertain_fraction: the share that goes to the split 'uncertain'.
   """
 
@@ -39,8 +37,7 @@ class FactoryOptions:
   first_index: int = 0
   seed: int = 0
   samples_per_shard: int = 250
-  block_size: int = 4
-  batch_size: int = 16
+  block_size: int = 0
   uncertain_fraction: float = 0.1
 
 
@@ -93,11 +90,16 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  if min(job.options.batch_size, job.options.block_size) < 1:
+  options = job.options
+  if options.block_size < 0:
     raise errors.UserError(
-      f'Batches of {job.options.batch_size} and blocks of '
-      f'{job.options.block_size} samples are asked for; expected at least 1.'
+      f'Blocks of {options.block_size} samples are asked for; expected 0, for '
+      'what suits the devices, or more.'
     )
+  if not options.block_size:
+    canvas = job.sampling.canvas(job.generator.architecture)
+    suited = parallel.block_size(canvas.height * canvas.width)
+    options = dataclasses.replace(options, block_size=suited)
   generator_checksum = generator_lib.checksum(job.generator)
   _check_fit(job, generator_checksum)
   layout = job.layout()
@@ -108,13 +110,13 @@ def generate(
     'schema': job.interpreter.spec.schema_name,
   }
   label = labeller.labeller(
-    job.generator, job.interpreter, job.sampling, job.options.block_size
+    job.generator, job.interpreter, job.sampling, options.block_size
   )
   return assemble(
-    functools.partial(_in_batches, label, job.options),
+    functools.partial(label, rng.root_key(options.seed)),
     source,
     layout,
-    job.options,
+    options,
     card,
     workdir=workdir,
     data_dir=data_dir,
@@ -122,14 +124,6 @@ def generate(
     process_count=parallel.process_count(),
     on_progress=on_progress,
   )
-
-
-def _in_batches(
-  label: labeller.Labeller, options: FactoryOptions, indices: np.ndarray
-) -> Iterator[sample_lib.LabelledSample]:
-  root = rng.root_key(options.seed)
-  for start in range(0, len(indices), options.batch_size):
-    yield from label(root, indices[start : start + options.batch_size])
 
 
 def _check_fit(job: Job, generator_checksum: str) -> None:
@@ -177,7 +171,7 @@ def assemble(
   """`generate` for any maker of samples.
 
   Args:
-    make_samples: global indices -> samples, a pure function of the index.
+    make_samples: see `workers.MakeSamples`; a pure function of the index.
     source: names the maker: JSON values that change when its samples do.
     layout: of the samples.
     options: which samples.

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 
-import numpy as np
 from absl import logging
 
 from dgan_jax import locks as claims_lib
@@ -14,8 +13,8 @@ from dgan_jax import progress
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.factory import shards as shards_lib
 
-# Global indices [n] -> their samples, in the same order.
-MakeSamples = Callable[[np.ndarray], Iterable[sample_lib.LabelledSample]]
+# A stream of global indices -> their samples, in the same order.
+MakeSamples = Callable[[Iterable[int]], Iterable[sample_lib.LabelledSample]]
 Encode = Callable[[sample_lib.LabelledSample], shards_lib.Record]
 
 
@@ -39,7 +38,7 @@ def fill(
   Args:
     shards: the files of the run.
     claims: number i is shard i.
-    make_samples: called with the indices of one shard after another.
+    make_samples: called with the indices of all shards that this call makes.
     encode: called by several threads.
     process_index: of this process; decides only where it begins.
     process_count: how many processes share the run, as far as known.
@@ -101,19 +100,29 @@ class _Filling:
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
   ) -> Iterator[tuple[int, sample_lib.LabelledSample]]:
-    """Yields (shard, sample) of what is missing and can be claimed."""
-    for shard in order:
-      if self._is_there(shard):
-        continue
-      if not self._claims.take(shard, wait=wait):
-        self.busy.append(shard)
-        continue
-      if self._is_there(shard):  # It may have been finished just now.
-        self._claims.release(shard)
-        continue
-      self._shards.clean(shard)
-      for sample in make_samples(self._shards.plan.indices(shard)):
-        yield shard, sample
+    """Yields (shard, sample) of what is missing and can be claimed.
+
+    One stream over all shards, so that the maker can work ahead.
+    """
+    shards: collections.deque[int] = collections.deque()
+
+    def indices() -> Iterator[int]:
+      for shard in order:
+        if self._is_there(shard):
+          continue
+        if not self._claims.take(shard, wait=wait):
+          self.busy.append(shard)
+          continue
+        if self._is_there(shard):  # It may have been finished just now.
+          self._claims.release(shard)
+          continue
+        self._shards.clean(shard)
+        for index in self._shards.plan.indices(shard).tolist():
+          shards.append(shard)
+          yield index
+
+    for sample in make_samples(indices()):
+      yield shards.popleft(), sample
 
   def write(self, records: Iterable[tuple[int, shards_lib.Record]]) -> None:
     """Writes (shard, record)s that come shard by shard."""

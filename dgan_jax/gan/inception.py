@@ -61,7 +61,7 @@ def extractor(
   """
   if block_size is None:
     block_size = 4 if parallel.has_small_cache() else 64
-  run = parallel.map_blocks(features, params, block_size, devices)
+  run = parallel.map_items(features, params, block_size, devices)
 
   def extract(images: np.ndarray) -> np.ndarray:
     annotator.check_images(images)

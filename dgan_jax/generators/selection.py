@@ -76,7 +76,7 @@ def describe(
     maps = [x for x in pyramid.levels if x.shape[1] == _RESOLUTION]
     return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
 
-  run = parallel.map_blocks(draw, generator, _BLOCK_SIZE)
+  run = parallel.map_items(draw, generator, _BLOCK_SIZE)
   rounds = [
     [x[:n] for x in maps]
     for n, maps in run(np.asarray(jax.random.key_data(keys)))

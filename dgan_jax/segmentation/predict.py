@@ -43,7 +43,7 @@ def labeller(
     mask = probabilities.argmax(-1).astype(jnp.uint8)
     return mask, probabilities.max(-1)
 
-  run = parallel.map_blocks(label, annotator.params, block_size, devices)
+  run = parallel.map_items(label, annotator.params, block_size, devices)
 
   def labels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     annotator.check(images)

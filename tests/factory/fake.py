@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,10 @@ def sample(index: int) -> sample_lib.LabelledSample:
 
 
 def samples(
-  indices: np.ndarray, seconds: float = 0.0
+  indices: Iterable[int], seconds: float = 0.0
 ) -> Iterator[sample_lib.LabelledSample]:
   """The samples with these indices, `seconds` apart."""
-  for index in indices.tolist():
+  for index in indices:
     time.sleep(seconds)
     yield sample(index)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 
 import jax
 import numpy as np
@@ -77,12 +78,15 @@ def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
     assert stored['segmentation_mask'].max() < 4
 
 
-def test_the_batch_size_changes_no_byte(job, tmp_path):
+def test_shards_left_by_a_killed_run_change_no_byte(job, tmp_path):
   digests = set()
-  for batch_size in (1, 7, 32):
-    options = dataclasses.replace(job.options, batch_size=batch_size)
-    folder = tmp_path / str(batch_size)
-    _generate(dataclasses.replace(job, options=options), folder)
+  for missing in ((), (0, 2), (1,)):
+    folder = tmp_path / str(missing)
+    _generate(job, folder)
+    for shard in missing:
+      (folder / f'run/shards/samples-{shard:05}-of-00003.tfrecord').unlink()
+    shutil.rmtree(folder / 'data')
+    _generate(job, folder)
     digests.add(drive.digest(folder))
   assert len(digests) == 1
 

@@ -26,7 +26,7 @@ def _labeller(devices):
 
 def _samples(label, batch):
   """Samples 0 to 39, asked for so many at a time."""
-  indices = np.arange(_COUNT)
+  indices = range(_COUNT)
   return [
     sample
     for first in range(0, _COUNT, batch)
@@ -81,7 +81,7 @@ def test_a_sample_has_the_types_and_shapes_of_the_dataset(samples):
 
 
 def test_indices_need_not_follow_each_other(samples):
-  found = list(_labeller(2)(_ROOT, np.array([31, 4, 4, 18])))
+  found = list(_labeller(2)(_ROOT, [31, 4, 4, 18]))
   assert [sample.index for sample in found] == [31, 4, 4, 18]
   for sample in found:
     assert _bytes(sample) == _bytes(samples[sample.index])

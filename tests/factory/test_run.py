@@ -84,8 +84,9 @@ def test_a_damaged_shard_is_made_again(undisturbed, tmp_path):
   made = []
 
   def samples(indices):
-    made.extend(indices.tolist())
-    return fake.samples(indices)
+    for sample in fake.samples(indices):
+      made.append(sample.index)
+      yield sample
 
   fake.make(tmp_path, samples)
   assert made == [8, 9, 10, 11]
@@ -147,8 +148,9 @@ def test_progress_counts_up_to_the_end_and_includes_what_was_there(tmp_path):
 
 def _share(folder, process_index, made):
   def samples(indices):
-    made.put(indices.tolist())
-    return fake.samples(indices, seconds=0.01)
+    for sample in fake.samples(indices, seconds=0.01):
+      made.put([sample.index])
+      yield sample
 
   fake.make(folder, samples, process_index=process_index, process_count=2)
 
@@ -223,7 +225,7 @@ def test_a_record_file_that_cannot_be_written_is_an_oserror(
 
 def test_an_error_of_the_device_ends_the_run_at_once(tmp_path):
   def samples(indices):
-    yield fake.sample(int(indices[0]))
+    yield fake.sample(next(iter(indices)))
     raise RuntimeError('out of memory')
 
   start = time.monotonic()
