@@ -17,8 +17,9 @@ def get_config() -> ConfigDict:
   # A folder of masks and their manifest (see launch/sample.py), or 'bundled':
   # 16 rendered cars with a simulated annotator's masks.
   config.annotations = 'bundled'
-  # A built-in part schema (car_20, face_34, ...) or the path of a .json file.
-  config.schema = 'car_20'
+  # What the labels mean: a built-in part schema (car_20, face_34, ...) or the
+  # path of a .json file; '': as schema.json in the annotations says.
+  config.schema = ''
   # The dataset is a function of this seed, the generator, the interpreter and
   # the fields below.
   config.seed = 0

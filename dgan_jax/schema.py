@@ -5,6 +5,7 @@ paper (table 2 and appendix).
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,13 @@ class Schema:
     if not 1 <= count <= MAX_CLASSES:
       self._refuse(f'has {count} classes; expected 1 to {MAX_CLASSES}')
     for names in (self.classes, self.keypoints):
+      for name in names:
+        # Files that list names have one in a line; blanks at the ends get lost.
+        if name != name.strip() or not name.isprintable() or len(name) > 100:
+          self._refuse(
+            f'has the name {name!r:.120}; expected at most 100 printable '
+            'characters, without blanks at the ends'
+          )
       if twice := sorted({name for name in names if names.count(name) > 1}):
         self._refuse(f'has the name {twice[0]!r} more than once; rename one')
     if len(self.palette) != count:
@@ -173,6 +181,26 @@ class Schema:
 def _is_ints(values: Any) -> bool:
   return isinstance(values, list | tuple) and all(
     isinstance(value, int) and not isinstance(value, bool) for value in values
+  )
+
+
+def check_same_classes(
+  source: str, classes: Sequence[str], other_source: str, other: Sequence[str]
+) -> None:
+  """Whether two lists of classes mean the same by every label.
+
+  Raises:
+    errors.UserError: they don't; says where they first differ.
+  """
+  if tuple(classes) == tuple(other):
+    return
+  pairs = itertools.zip_longest(classes, other)
+  label, (ours, theirs) = next(
+    (label, pair) for label, pair in enumerate(pairs) if pair[0] != pair[1]
+  )
+  raise errors.UserError(
+    f'{source} and {other_source} have other classes: label {label} is '
+    f'{ours!r} in the one and {theirs!r} in the other; use one of the two.'
   )
 
 

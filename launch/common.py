@@ -17,7 +17,7 @@ from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import training
+from dgan_jax.interpreter import ensemble, training
 from dgan_jax.segmentation import annotator
 
 _ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
@@ -40,9 +40,39 @@ def load_annotator(name: str) -> annotator.Annotator:
   return annotator.load(_ASSETS / 'rendered_car_annotator' if bundled else name)
 
 
-def load_schema(config: Config) -> schema_lib.Schema:
-  """The part schema that the config names."""
-  return schema_lib.get_schema(config.schema)
+def given_schema(config: Config) -> schema_lib.Schema | None:
+  """The part schema that the config names, if it names one."""
+  return schema_lib.get_schema(config.schema) if config.schema else None
+
+
+def trained_schema(
+  config: Config, workdir: pathlib.Path, spec: ensemble.InterpreterSpec
+) -> schema_lib.Schema:
+  """What the interpreter in a folder labels: as the config says, else as the
+  masks did that it learnt from, else as its own spec does.
+
+  Raises:
+    errors.UserError: nobody says, or the interpreter has other classes.
+  """
+  path = workdir / 'schema.json'
+  schema = given_schema(config)
+  if schema is None and path.exists():
+    schema = schema_lib.get_schema(str(path))
+  elif schema is None:
+    schema = schema_lib.BUILT_IN.get(spec.schema_name)
+  if schema is None:
+    raise errors.UserError(
+      f'What the interpreter in {workdir} labels is unknown; name its schema: '
+      '--config.schema=car_20, or the path of a .json file.'
+    )
+  if spec.classes:
+    schema_lib.check_same_classes(
+      f'{workdir / "interpreter"}',
+      spec.classes,
+      f'the schema {schema.name!r}',
+      schema.classes,
+    )
+  return schema
 
 
 def load_annotations(
@@ -59,9 +89,10 @@ def load_annotations(
   canvas = sampling(config, generator).canvas(generator.architecture)
   annotated = folder_lib.load(
     _ASSET / 'annotated' if bundled else config.annotations,
-    schema=load_schema(config),
+    schema=given_schema(config),
     size=(canvas.height, canvas.width),
     latent_size=generator.architecture.latent_size,
+    num_ws=generator.architecture.num_ws,
   )
   if annotated.generator_checksum not in ('', generators.checksum(generator)):
     raise errors.UserError(

@@ -30,7 +30,7 @@ def present(
   """Writes WORKDIR/report and prints the table and how to load the data."""
   if parallel.process_index():
     return
-  schema = common.load_schema(config)
+  schema = common.trained_schema(config, workdir, job.interpreter.spec)
   pixels = dataset.summary.pixels
   counts = metrics.ClassCounts(pixels.sum(0), (pixels > 0).sum(0), len(pixels))
   pictures = report.figures(

@@ -109,7 +109,8 @@ def _subject(config: command.Config) -> annotated_samples.Subject:
     common.sampling(config, generator),
     common.load_annotator(config.annotator),
   )
-  subject.check(common.load_schema(config))
+  if schema := common.given_schema(config):
+    subject.check(schema)
   return subject
 
 

@@ -33,12 +33,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
     common.sampling(config, generator),
     common.factory_options(config),
   )
-  if job.interpreter.spec.schema_name != common.load_schema(config).name:
-    raise errors.UserError(
-      f'{workdir / "interpreter"} was trained for the schema '
-      f'{job.interpreter.spec.schema_name!r}, and the config has '
-      f'{config.schema!r}; train one for it in another --workdir.'
-    )
+  common.trained_schema(config, workdir, job.interpreter.spec)  # or refuses
   common.note_command(workdir)
   with (
     progress.MetricWriter(workdir / 'generation') as writer,

@@ -13,13 +13,17 @@ Example:
 
 import dataclasses
 import pathlib
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 from absl import flags
 
 from dgan_jax import errors, rng, schema, storage
-from dgan_jax.annotations import manifest
+from dgan_jax.annotations import folder, manifest
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
@@ -45,20 +49,24 @@ _README = """\
 images/      paint on these as they are, {height} x {width} (height x width)
 masks/       save NAME.png here for images/NAME.png: same size, one 8-bit
              channel, grey or indexed colours, whose values are the labels
-             below. No anti-aliasing, no resizing, no JPEG. NAME.npy works too.
+             below; or RGB in exactly the colours of schema.json. No
+             anti-aliasing, no resizing, no JPEG. NAME.npy works too.
 schema.json  names and colours of the classes; edit it for classes of your own
 manifest.json says which latent and noise made each image: leave it as it is,
              but take out the entries of images that you do not paint
 
 {labels}
 
-Then train:
-  python -m launch.train_interpreter --config.annotations={folder}
+Then train an interpreter, and generate a dataset with it:
+
+  {train}
+
+  {generate}
 """
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
-  classes = schema.get_schema(config.schema)
+  classes = _classes(config, workdir)
   generator = common.load_generator(config)
   sampling = common.sampling(config, generator)
   indices = selection.choose(
@@ -95,7 +103,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   storage.write_bytes(workdir / 'contact_sheet.png', sheets.png(sheet))
   readme = _readme(workdir, classes, images[0], len(names))
   storage.write_text(workdir / 'README.txt', readme)
-  storage.write_json(workdir / 'schema.json', classes.to_json())
+  if not (workdir / folder.SCHEMA).exists():
+    storage.write_json(workdir / folder.SCHEMA, classes.to_json())
   manifest.write(workdir, listed)
   print(f'Paint {workdir / "images"}; {workdir / "README.txt"} says how.')
 
@@ -112,6 +121,20 @@ def _refuse_other_images(
     )
 
 
+def _classes(config: command.Config, workdir: pathlib.Path) -> schema.Schema:
+  """What is to be painted. A schema that is in the folder already may have
+  been edited, and stays."""
+  given = common.given_schema(config)
+  if (workdir / folder.SCHEMA).exists():
+    return folder.read_schema(workdir, given)
+  if given is None and config.generator != 'bundled':
+    raise errors.UserError(
+      'Say what is to be painted: --config.schema=car_20, another built-in '
+      'schema, or the path of a .json file with "name" and "classes".'
+    )
+  return given or schema.get_schema('car_20')
+
+
 def _readme(
   workdir: pathlib.Path, classes: schema.Schema, image: np.ndarray, count: int
 ) -> str:
@@ -123,8 +146,32 @@ def _readme(
     height=image.shape[0],
     width=image.shape[1],
     labels='\n'.join(labels),
-    folder=workdir,
+    train=_command('launch.train_interpreter', workdir, annotations=True),
+    generate=_command('launch.generate', workdir),
   )
+
+
+def _joined(argv: Sequence[str]) -> Iterator[str]:
+  """Arguments, each flag of the config in one with its value."""
+  rest = iter(argv)
+  for arg in rest:
+    separate = re.fullmatch(r'--?config[\w.]*', arg)
+    yield f'{arg}={next(rest, "")}' if separate else arg
+
+
+def _command(
+  name: str, workdir: pathlib.Path, *, annotations: bool = False
+) -> str:
+  """What to run next: with the config that this command was given."""
+  kept = [
+    arg
+    for arg in _joined(sys.argv[1:])
+    if re.match('--?config[.=]', arg) and not re.match('--?config.schema', arg)
+  ]
+  if annotations:
+    kept.append(f'--config.annotations={workdir}')
+  target = pathlib.Path('out') / (workdir.name or 'mine')
+  return shlex.join(['python', '-m', name, f'--workdir={target}', *kept])
 
 
 if __name__ == '__main__':

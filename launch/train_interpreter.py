@@ -17,10 +17,12 @@ import shutil
 import numpy as np
 
 from dgan_jax import parallel, progress, rng, storage
+from dgan_jax.annotations import drawn
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
+from dgan_jax.visualize import sheets
 from launch import checkpoint, command, common
 
 
@@ -43,9 +45,16 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     'interpreter': dataclasses.asdict(options),
     'seed': config.seed,
   }
+
+  def show(images: np.ndarray) -> None:
+    path = workdir / 'annotations.png'
+    storage.write_bytes(path, sheets.png(drawn.sheet(images, annotated)))
+    print(f'Look at {path}: the masks over the images they teach.')
+
   folder = workdir / 'training'
   shards.open_run(folder, identity)
   common.note_command(workdir)
+  storage.write_json(workdir / 'schema.json', annotated.schema.to_json())
   result = workdir / 'interpreter'
   if common.is_saved(result):
     store.load_interpreter(result)  # refuses a damaged one
@@ -62,6 +71,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       sampling,
       options,
       key=rng.stream(rng.root_key(config.seed), 'interpreter'),
+      on_images=show,
       on_progress=on_progress,
       checkpoint=state,
     )

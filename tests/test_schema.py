@@ -171,3 +171,24 @@ def test_a_bad_schema_file_is_refused_by_its_name(changes, message):
     schema.Schema.from_json(content(**changes), source='my/schema.json')
   assert str(caught.value).startswith('my/schema.json')
   assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  'name',
+  [' door', 'door ', 'do\nor', 'do\u2028or', '\x1b[0m', '\ud800', 'x' * 101],
+)
+def test_names_that_lists_of_names_cannot_hold_are_refused(name):
+  for field in ('classes', 'keypoints'):
+    value = {'name': 'a', 'classes': ['b', 'c'], field: ['d', name]}
+    with pytest.raises(errors.UserError, match='printable') as caught:
+      schema.Schema.from_json(value)
+    assert str(caught.value).isprintable()
+
+
+def test_schemas_are_compared_by_their_classes():
+  ours, theirs = ('a', 'b', 'c'), ('a', 'c', 'b')
+  schema.check_same_classes('x', ours, 'y', list(ours))
+  with pytest.raises(errors.UserError, match=r"label 1 is 'b' .* and 'c'"):
+    schema.check_same_classes('x', ours, 'y', theirs)
+  with pytest.raises(errors.UserError, match=r"label 2 is 'c' .* and None"):
+    schema.check_same_classes('x', ours, 'y', ours[:2])

@@ -4,13 +4,14 @@ A folder holds
 
   manifest.json   a name per entry, its key, and what the images were made
                   with; see `manifest.py`
-  masks/NAME.png  8-bit labels, grey or indexed; or masks/NAME.npy
-  images/NAME.png what was painted on (optional, only its size is checked)
+  masks/NAME.png  labels, or the colours of the schema; or masks/NAME.npy
+  images/NAME.png what was painted on (optional; compared with what the
+                  generator draws, see `drawn.py`)
   latents.npy     [entries, latent_size], if entries have no key
   schema.json     what the labels mean
 
 or, in the layout of DatasetGAN's release, image_mask{k}.npy with one
-latent*.npy [>= masks, latent_size].
+latent*.npy [>= masks, latent_size], and perhaps image_{k}.png or .jpg.
 """
 
 import dataclasses
@@ -28,6 +29,9 @@ from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import manifest
 from dgan_jax.annotations import masks as masks_lib
 
+SCHEMA = 'schema.json'
+_PICTURES = ('.png', '.jpg', '.jpeg')
+
 
 @dataclasses.dataclass(frozen=True)
 class Annotations:
@@ -40,6 +44,8 @@ class Annotations:
     noise_keys: uint32 [n, 2], the keys of the samples, or None if unknown.
     names: of the entries.
     schema: what the labels mean.
+    images: paths of the pictures that were painted on, None where there are
+      none.
     generator_checksum: of the generator that made the images, '' if unknown.
     sampling: the fields of `generators.generator.Sampling` that the images
       were made with, {} if unknown.
@@ -51,6 +57,7 @@ class Annotations:
   noise_keys: np.ndarray | None
   names: tuple[str, ...]
   schema: schema_lib.Schema
+  images: tuple[pathlib.Path | None, ...] = ()
   generator_checksum: str = ''
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -67,6 +74,7 @@ class Annotations:
       latents=self.latents[rows],
       noise_keys=None if keys is None else keys[rows],
       names=tuple(self.names[row] for row in rows),
+      images=tuple(self.images[row] for row in rows) if self.images else (),
     )
 
 
@@ -91,6 +99,7 @@ def load(
   schema: schema_lib.Schema | None = None,
   size: tuple[int, int] | None = None,
   latent_size: int | None = None,
+  num_ws: int | None = None,
 ) -> Annotations:
   """Reads a folder of annotations and checks all of it.
 
@@ -98,12 +107,14 @@ def load(
 
   Args:
     folder: of this module's layout, or of the release's.
-    schema: what the labels mean; None: the folder's schema.json.
+    schema: what the labels mean; None: the folder's schema.json. Where both
+      are there they must have the same classes.
     size: (height, width) of the masks; None: those of the first.
     latent_size: of the generator; None: what the folder says.
+    num_ws: rows of w of the generator; None: what the folder says.
 
   Raises:
-    errors.UserError: something does not fit; see `masks_lib.read_mask` too.
+    errors.UserError: something does not fit; see `masks_lib.read_masks` too.
   """
   folder = pathlib.Path(folder)
   if not folder.is_dir():
@@ -111,12 +122,12 @@ def load(
       f'There is no folder {folder}; annotations are a folder with '
       f'{manifest.FILENAME} and masks/.'
     )
-  if schema is None:
-    schema = _read_schema(folder)
+  schema = read_schema(folder, schema)
+  expected = (num_ws, latent_size)
   if (folder / manifest.FILENAME).exists():
-    annotations = _load_own(folder, schema, size, latent_size)
+    annotations = _load_own(folder, schema, size, expected)
   elif any(folder.glob('image_mask*.npy')):
-    annotations = _load_release(folder, schema, size, latent_size)
+    annotations = _load_release(folder, schema, size, expected)
   else:
     raise errors.UserError(
       f'{folder} has neither a {manifest.FILENAME} nor image_mask0.npy; '
@@ -131,27 +142,41 @@ def load(
   return annotations
 
 
-def _read_schema(folder: pathlib.Path) -> schema_lib.Schema:
-  path = folder / 'schema.json'
+def read_schema(
+  folder: storage.PathLike, given: schema_lib.Schema | None = None
+) -> schema_lib.Schema:
+  """What the labels of a folder mean: as its schema.json says, else `given`.
+
+  Raises:
+    errors.UserError: there is neither, or the two have other classes.
+  """
+  path = pathlib.Path(folder) / SCHEMA
   if not path.exists():
-    raise errors.UserError(
-      f'{folder} has no schema.json; name a schema or put one there '
-      '("name" and "classes" are enough).'
+    if given is None:
+      raise errors.UserError(
+        f'{folder} has no {SCHEMA}; name a schema with --config.schema or put '
+        'one there ("name" and "classes" are enough).'
+      )
+    return given
+  own = schema_lib.get_schema(str(path))
+  if given is not None:
+    schema_lib.check_same_classes(
+      str(path), own.classes, f'the schema {given.name!r}', given.classes
     )
-  return schema_lib.get_schema(str(path))
+  return own
 
 
 def _load_own(
   folder: pathlib.Path,
   schema: schema_lib.Schema,
   size: tuple[int, int] | None,
-  latent_size: int | None,
+  expected: tuple[int | None, int | None],
 ) -> Annotations:
   listed = manifest.read(folder)
   painted = _read_masks(folder, listed.names, schema, size)
   path = folder / 'latents.npy'
   if path.exists():
-    latents = _read_latents(path, listed.space, latent_size)
+    latents, _ = _read_latents(path, listed.space, expected)
     if len(latents) != len(listed.names):
       raise errors.UserError(
         f'{path} has {len(latents)} rows; {folder / manifest.FILENAME} has '
@@ -159,7 +184,7 @@ def _load_own(
       )
   elif listed.keys is not None and listed.space == 'z':
     latents = resolve_latents(
-      listed.keys, _latent_size(folder, listed, latent_size)
+      listed.keys, _latent_size(folder, listed, expected[1])
     )
   else:
     raise errors.UserError(
@@ -173,6 +198,9 @@ def _load_own(
     noise_keys=listed.keys,
     names=listed.names,
     schema=schema,
+    images=tuple(
+      _existing(folder / 'images' / f'{name}.png') for name in listed.names
+    ),
     generator_checksum=listed.generator,
     sampling=listed.sampling,
   )
@@ -200,7 +228,7 @@ def _read_masks(
   """uint8 [n, height, width], after matching files and entries."""
   paths: dict[str, pathlib.Path] = {}
   for path in sorted((folder / 'masks').glob('[!.]*')):
-    if path.suffix not in ('.png', '.npy'):
+    if path.suffix.lower() not in masks_lib.ENDINGS:
       raise errors.UserError(
         f'{path} is neither .png nor .npy; save it as one, or take it away.'
       )
@@ -224,13 +252,11 @@ def _read_masks(
         'without one its image is unknown: add the entry, or take the mask '
         'away.'
       )
-  painted = []
+  painted = masks_lib.read_masks([paths[name] for name in names], schema, size)
   for name in names:
-    mask = masks_lib.read_mask(paths[name], schema, size)
-    _check_image(folder / 'images' / f'{name}.png', paths[name], mask.shape)
-    size = mask.shape
-    painted.append(mask)
-  return np.stack(painted)
+    image = folder / 'images' / f'{name}.png'
+    _check_image(image, paths[name], painted.shape[1:])
+  return painted
 
 
 def _check_image(
@@ -248,18 +274,38 @@ def _check_image(
 
 
 def _read_latents(
-  path: pathlib.Path, space: str | None, latent_size: int | None
-) -> np.ndarray:
-  """float32 [n, latent_size], or [n, rows, latent_size] of w."""
+  path: pathlib.Path,
+  space: str | None,
+  expected: tuple[int | None, int | None],
+) -> tuple[np.ndarray, str]:
+  """Latents as the generator takes them, and their space.
+
+  Args:
+    path: of the file.
+    space: 'z' or 'w'; None: what the shape says.
+    expected: rows of w and latent size of the generator, as far as known.
+
+  Returns:
+    float32 [n, latent_size], or of w [n, num_ws, latent_size].
+  """
   latents = masks_lib.read_npy(path)
   if latents.dtype.kind != 'f':
     raise errors.UserError(
       f'{path} holds {latents.dtype} values; expected float32.'
     )
-  if latents.ndim != 2 and (latents.ndim != 3 or space == 'z'):
+  num_ws, latent_size = expected
+  found = latents.shape
+  if latents.ndim == 3 and found[1] == 1 and space is not None:
+    latents = latents[:, 0]  # One row, of z or for all rows of w.
+  space = space or ('z' if latents.ndim == 2 else 'w')
+  rows = latents.shape[1] if latents.ndim == 3 else None
+  if latents.ndim not in (2, 3) or (
+    rows and (space == 'z' or num_ws not in (None, rows) or rows == 1)
+  ):
     raise errors.UserError(
-      f'{path} has the shape {latents.shape}; expected [n, latent size], or '
-      "[n, rows, latent size] in space 'w'."
+      f'{path} has the shape {found}; expected [n, {latent_size or "L"}] of z, '
+      f"or [n, {num_ws or 'rows'}, {latent_size or 'L'}] in space 'w', for "
+      'this generator.'
     )
   if latent_size is not None and latents.shape[-1] != latent_size:
     raise errors.UserError(
@@ -274,14 +320,19 @@ def _read_latents(
       f'{path} has values that are not finite numbers in row '
       f'{int(finite.argmin())}.'
     )
-  return latents
+  return latents, space
+
+
+def _existing(*paths: pathlib.Path) -> pathlib.Path | None:
+  """The first of them that is there."""
+  return next((path for path in paths if path.exists()), None)
 
 
 def _load_release(
   folder: pathlib.Path,
   schema: schema_lib.Schema,
   size: tuple[int, int] | None,
-  latent_size: int | None,
+  expected: tuple[int | None, int | None],
 ) -> Annotations:
   """Mask k belongs to row k of the latents; further rows are not used."""
   numbered = sorted(
@@ -295,7 +346,7 @@ def _load_release(
       f'{folder} has {len(numbered)} image_mask{{k}}.npy and {len(found)} '
       'latent*.npy; expected masks and one file with their latents.'
     )
-  latents = _read_latents(found[0], None, latent_size)
+  latents, space = _read_latents(found[0], None, expected)
   last, path = numbered[-1]
   if last >= len(latents):
     raise errors.UserError(
@@ -303,15 +354,15 @@ def _load_release(
       "rows. If image_0 is the release's mean image, take its mask away and "
       'count the others from 0.'
     )
-  painted = []
-  for _, path in numbered:
-    painted.append(masks_lib.read_mask(path, schema, size))
-    size = painted[-1].shape
   return Annotations(
-    masks=np.stack(painted),
+    masks=masks_lib.read_masks([path for _, path in numbered], schema, size),
     latents=latents[[k for k, _ in numbered]],
-    space='z' if latents.ndim == 2 else 'w',
+    space=space,
     noise_keys=None,
     names=tuple(path.stem for _, path in numbered),
     schema=schema,
+    images=tuple(
+      _existing(*(folder / f'image_{k}{ending}' for ending in _PICTURES))
+      for k, _ in numbered
+    ),
   )

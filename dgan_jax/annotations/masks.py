@@ -1,6 +1,14 @@
-"""One painted mask: read, checked, cleaned, written."""
+"""Painted masks: read as the painter saw them or refused, checked, written.
 
+A mask is an 8-bit PNG whose values are the labels (grey, or indexed colours),
+an RGB PNG in exactly the colours of the schema, or a .npy file of integers.
+Nothing is resized, rounded or guessed. What one file cannot show, the folder
+does: an index has one colour in all masks, and two classes at least are there.
+"""
+
+import dataclasses
 import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -9,10 +17,72 @@ from dgan_jax import errors, storage
 from dgan_jax import schema as schema_lib
 from dgan_jax.visualize import sheets
 
+# Told by the names of files, however they are written.
+ENDINGS = ('.png', '.npy')
+
 _HOW_TO_SAVE = (
   'save it as a PNG with one 8-bit channel (grey or indexed colours) whose '
-  'values are the class labels'
+  'values are the class labels, or in exactly the colours of the schema'
 )
+# Where a PNG says how many bits a channel has, and of what kind they are.
+_BIT_DEPTH, _COLOR_TYPE = 24, 25
+_GREY = 0
+_ORIENTATION = 0x0112  # of EXIF; 1: as it is stored
+
+
+@dataclasses.dataclass(frozen=True)
+class _Painted:
+  """A mask as it lies in its file.
+
+  Attributes:
+    labels: integers [height, width].
+    colors: in which the file shows the labels it uses; {} if it doesn't say.
+  """
+
+  labels: np.ndarray
+  colors: Mapping[int, schema_lib.Color]
+
+
+def read_masks(
+  paths: Sequence[storage.PathLike],
+  schema: schema_lib.Schema,
+  size: tuple[int, int] | None = None,
+) -> np.ndarray:
+  """Reads the masks of a folder.
+
+  Args:
+    paths: of .png and .npy files, at least one.
+    schema: what labels and colours there may be.
+    size: (height, width) expected; None: that of the first.
+
+  Returns:
+    uint8 [n, height, width].
+
+  Raises:
+    errors.UserError: a file is anything else, has another size, a label or a
+      colour outside the schema, or shows other colours than the schema or
+      another mask; or all masks together show a single class.
+  """
+  seen: dict[int, tuple[schema_lib.Color, pathlib.Path]] = {}
+  masks: list[np.ndarray] = []
+  for path in map(pathlib.Path, paths):
+    painted = _read(path, schema, size)
+    _check_labels(path, painted.labels, schema)
+    for label, color in painted.colors.items():
+      before, first = seen.setdefault(label, (color, path))
+      if before != color:
+        raise errors.UserError(
+          f'Index {label} is {list(before)} in mask {first} and {list(color)} '
+          f'in {path}: a program has chosen new palettes; keep one for all '
+          'masks, in the order of the classes, or save in grey.'
+        )
+    size = painted.labels.shape
+    masks.append(painted.labels.astype(np.uint8))
+  _check_palette(seen, schema)
+  stacked = np.stack(masks)
+  if len(paths) > 1:
+    _check_classes(pathlib.Path(paths[0]).parent, stacked, schema)
+  return stacked
 
 
 def read_mask(
@@ -20,32 +90,8 @@ def read_mask(
   schema: schema_lib.Schema,
   size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-  """Reads a mask; never resizes, rounds or guesses.
-
-  Args:
-    path: an 8-bit PNG, grey or indexed (the index is the label), or a .npy
-      file of integers [height, width] or [height, width, 1].
-    schema: what labels there may be.
-    size: (height, width) expected, or None for any.
-
-  Returns:
-    uint8 [height, width].
-
-  Raises:
-    errors.UserError: it is anything else, is of another size or has a label
-      outside the schema.
-  """
-  path = pathlib.Path(path)
-  mask = _read_png(path, schema) if path.suffix == '.png' else _read_npy(path)
-  check_size(f'Mask {path}', mask.shape, size)
-  if unknown := schema_lib.unknown_labels(mask, schema):
-    row, column = np.argwhere(mask == unknown[0])[0]
-    raise errors.UserError(
-      f'Mask {path} has label {unknown[0]} (first at row {row}, column '
-      f'{column}); the schema {schema.name!r} has {schema.labels_in_words}: '
-      'repaint it or use the schema that it was painted with.'
-    )
-  return mask.astype(np.uint8)
+  """Reads one mask, uint8 [height, width]; see `read_masks`."""
+  return read_masks([path], schema, size)[0]
 
 
 def encode(mask: np.ndarray, schema: schema_lib.Schema) -> bytes:
@@ -89,7 +135,7 @@ def read_npy(path: storage.PathLike) -> np.ndarray:
 
 
 def check_size(
-  what: str, shape: tuple[int, ...], size: tuple[int, int] | None
+  what: str, shape: tuple[int, ...], size: tuple[int, ...] | None
 ) -> None:
   """Raises errors.UserError where (height, width) is not the expected."""
   if size is not None and tuple(shape) != tuple(size):
@@ -98,6 +144,133 @@ def check_size(
       f'{size[0]} x {size[1]}: paint on the image as it is, masks are never '
       'resized.'
     )
+
+
+def open_image(
+  path: storage.PathLike, size: tuple[int, ...] | None = None
+) -> Image.Image:
+  """Opens and decodes an image; of another (height, width) than `size`, if
+  that is given, only opens it.
+
+  Raises:
+    errors.UserError: it is damaged, far too large, or no image.
+  """
+  try:
+    with Image.open(path) as image:
+      if size is None or image.size == (size[1], size[0]):
+        image.load()
+      return image
+  except FileNotFoundError:
+    raise errors.UserError(f'{path} does not exist.') from None
+  except (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+  ) as error:
+    if isinstance(error, PermissionError | IsADirectoryError):
+      raise
+    reason = str(error).splitlines()[0] if str(error) else 'no data'
+    raise errors.UserError(
+      f'{path} cannot be read as an image ({reason}); save it again.'
+    ) from None
+
+
+def _read(
+  path: pathlib.Path, schema: schema_lib.Schema, size: tuple[int, ...] | None
+) -> _Painted:
+  if path.suffix.lower() == '.npy':
+    painted = _Painted(_read_npy(path), {})
+    check_size(f'Mask {path}', painted.labels.shape, size)
+    return painted
+  image = open_image(path, size)
+  if image.format != 'PNG':
+    raise errors.UserError(
+      f'Mask {path} is a {image.format} file whatever its name says, and may '
+      f'have changed the labels; {_HOW_TO_SAVE}.'
+    )
+  check_size(f'Mask {path}', image.size[::-1], size)
+  if (turned := image.getexif().get(_ORIENTATION, 1)) != 1:
+    raise errors.UserError(
+      f'Mask {path} is shown turned or mirrored (orientation {turned}); save '
+      'it without that tag, lying as its image does.'
+    )
+  return _labels_of(path, image, schema)
+
+
+def _labels_of(
+  path: pathlib.Path, image: Image.Image, schema: schema_lib.Schema
+) -> _Painted:
+  """What the pixels of a PNG say."""
+  with open(path, 'rb') as file:
+    header = file.read(_COLOR_TYPE + 1)
+  bits = header[_BIT_DEPTH]
+  if bits > 8 or image.mode.startswith(('I', 'F')):
+    raise errors.UserError(
+      f'Mask {path} has 16 bits or more per channel; {_HOW_TO_SAVE}.'
+    )
+  if header[_COLOR_TYPE] == _GREY and bits in (2, 4):
+    raise errors.UserError(
+      f'Mask {path} is a grey PNG of {bits} bits: some programs stretch such '
+      f'labels to 0 to 255, others do not; {_HOW_TO_SAVE}.'
+    )
+  if image.mode == 'P':
+    labels = np.array(image)
+    palette = np.array(image.getpalette('RGB'), int).reshape(-1, 3)
+    used = [int(x) for x in np.unique(labels) if x < len(palette)]
+    return _Painted(labels, {x: _color(palette[x]) for x in used})
+  if image.mode in ('L', '1'):
+    return _Painted(np.array(image, np.uint8), {})
+  if image.mode in ('RGB', 'RGBA'):
+    return _Painted(_from_colors(path, np.array(image), schema), {})
+  raise errors.UserError(
+    f'Mask {path} has {len(image.getbands())} channels ({image.mode}); '
+    f'{_HOW_TO_SAVE}.'
+  )
+
+
+def _from_colors(
+  path: pathlib.Path, pixels: np.ndarray, schema: schema_lib.Schema
+) -> np.ndarray:
+  """Labels of a picture in exactly the colours of the schema."""
+  if pixels.shape[-1] == 4 and (pixels[..., 3] != 255).any():
+    raise errors.UserError(
+      f'Mask {path} has transparent pixels, which have no colour; fill them '
+      'in the colour of their class.'
+    )
+  if len(set(schema.palette)) < schema.num_classes:
+    raise errors.UserError(
+      f'Mask {path} is painted in colours, and the schema {schema.name!r} has '
+      'two classes of one colour; save indices, or give each its own.'
+    )
+  labels = {color: label for label, color in enumerate(schema.palette)}
+  if schema.ignore_label is not None:
+    labels.setdefault(schema_lib.IGNORE_COLOR, schema.ignore_label)
+  weights = np.array([1 << 16, 1 << 8, 1])
+  found, inverse = np.unique(pixels[..., :3] @ weights, return_inverse=True)
+  inverse = inverse.reshape(pixels.shape[:2])
+  table = np.zeros(len(found), np.uint8)
+  for place, value in enumerate(found.tolist()):
+    color = (value >> 16, value >> 8 & 255, value & 255)
+    if color not in labels:
+      where = inverse == place
+      row, column = np.argwhere(where)[0]
+      distances = np.abs(np.array(schema.palette) - color).sum(1)
+      raise errors.UserError(
+        f'Mask {path} has {int(where.sum())} pixels of the colour '
+        f'{list(color)} (first at row {row}, column {column}), which no class '
+        f'of the schema {schema.name!r} has (nearest: '
+        f'{schema.classes[int(distances.argmin())]!r}); {_HOW_TO_SAVE}, '
+        'without anti-aliasing.'
+      )
+    table[place] = labels[color]
+  return table[inverse]
+
+
+def _color(rgb: np.ndarray) -> schema_lib.Color:
+  red, green, blue = (int(part) for part in rgb)
+  return red, green, blue
 
 
 def _read_npy(path: pathlib.Path) -> np.ndarray:
@@ -117,68 +290,76 @@ def _read_npy(path: pathlib.Path) -> np.ndarray:
   return mask
 
 
-def _read_png(path: pathlib.Path, schema: schema_lib.Schema) -> np.ndarray:
-  image = open_image(path)
-  if image.mode == 'P':
-    _check_palette(path, image, schema)
-  elif image.mode.startswith(('I', 'F')):
+def _check_labels(
+  path: pathlib.Path, labels: np.ndarray, schema: schema_lib.Schema
+) -> None:
+  if unknown := schema_lib.unknown_labels(labels, schema):
+    row, column = np.argwhere(labels == unknown[0])[0]
     raise errors.UserError(
-      f'Mask {path} has 16 bits or more per pixel ({image.mode}); '
-      f'{_HOW_TO_SAVE}.'
+      f'Mask {path} has label {unknown[0]} (first at row {row}, column '
+      f'{column}); the schema {schema.name!r} has {schema.labels_in_words}: '
+      'repaint it or use the schema that it was painted with.'
     )
-  elif image.mode not in ('L', '1'):
-    raise errors.UserError(
-      f'Mask {path} has {len(image.getbands())} channels ({image.mode}); '
-      f'{_HOW_TO_SAVE}.'
-    )
-  return np.array(image)
-
-
-def open_image(path: storage.PathLike) -> Image.Image:
-  """Opens and decodes an image.
-
-  Raises:
-    errors.UserError: it is damaged, far too large, or no image.
-  """
-  try:
-    with Image.open(path) as image:
-      image.load()
-      return image
-  except FileNotFoundError:
-    raise errors.UserError(f'{path} does not exist.') from None
-  except (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-  ) as error:
-    if isinstance(error, PermissionError | IsADirectoryError):
-      raise
-    reason = str(error).splitlines()[0] if str(error) else 'no data'
-    raise errors.UserError(
-      f'{path} cannot be read as an image ({reason}); save it again.'
-    ) from None
 
 
 def _check_palette(
-  path: pathlib.Path, image: Image.Image, schema: schema_lib.Schema
+  seen: Mapping[int, tuple[schema_lib.Color, pathlib.Path]],
+  schema: schema_lib.Schema,
 ) -> None:
-  """Refuses a PNG whose colours the painting program has put in another order.
+  """Refuses indices in the colours of other classes than they stand for.
 
-  Its indices would be labels of other classes than the painter saw. A palette
-  of colours that the schema doesn't have says nothing and passes.
+  A painting program may have put the palette in another order. Palettes most
+  of whose colours the schema doesn't have are of somebody's own, and pass.
   """
-  palette = np.array(image.getpalette('RGB')).reshape(-1, 3).tolist()
-  used = [int(x) for x in np.unique(np.array(image)) if x < len(palette)]
-  colors = [list(color) for color in schema.palette]
-  if any(palette[label] not in colors for label in used):
+  meant = {
+    label: set(_classes_of(color, schema)) for label, (color, _) in seen.items()
+  }
+  known = [label for label in meant if meant[label]]
+  if 2 * len(known) <= len(seen):
     return
-  for label in used:
-    meant = colors.index(palette[label])
-    if label not in (meant, schema.ignore_label):
-      raise errors.UserError(
-        f'Mask {path} paints index {label} in the colour of '
-        f'{schema.classes[meant]!r}, which is label {meant} of the schema '
-        f'{schema.name!r}: keep the palette in its order, or save in grey.'
+  for label in known:
+    if label not in meant[label]:
+      color, path = seen[label]
+      right = min(meant[label])
+      name = (
+        'ignored pixels'
+        if right == schema.ignore_label
+        else repr(schema.classes[right])
       )
+      raise errors.UserError(
+        f'Mask {path} paints index {label} in {list(color)}, the colour of '
+        f'{name}, which is label {right} of the schema {schema.name!r}: keep '
+        'the palette in its order, or save in grey.'
+      )
+
+
+def _classes_of(
+  color: schema_lib.Color, schema: schema_lib.Schema
+) -> Iterator[int]:
+  """The labels that a colour may stand for."""
+  for label, other in enumerate(schema.palette):
+    if other == color:
+      yield label
+  if color == schema_lib.IGNORE_COLOR and schema.ignore_label is not None:
+    yield schema.ignore_label
+
+
+def _check_classes(
+  folder: pathlib.Path, masks: np.ndarray, schema: schema_lib.Schema
+) -> None:
+  """Refuses masks that show nothing to tell apart."""
+  labels = np.unique(masks).tolist()
+  classes = [label for label in labels if label != schema.ignore_label]
+  if len(classes) > 1 or schema.num_classes == 1:
+    return
+  shown = ' and '.join(map(str, labels))
+  hint = 'paint at least two classes'
+  if classes == [0] and len(labels) == 2:
+    hint = (
+      f'{labels[1]} means "ignored" there. If it was meant as '
+      f'{schema.classes[1]!r}, save 1 in its place, or give the schema '
+      'another "ignore_label"'
+    )
+  raise errors.UserError(
+    f'The masks of {folder} have no other labels than {shown}; {hint}.'
+  )

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dgan_jax import errors, rng
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax import rng
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 
@@ -62,31 +62,75 @@ class AnnotatedPixels:
     return x, self.label[index]
 
 
-def annotated_pixels(
+def draw(
   generator: generators.Generator,
   annotations: annotations_lib.Annotations,
   sampling: generators.Sampling,
   dtype: str = 'float32',
-) -> AnnotatedPixels:
-  """Runs the generator on the annotated latents and lists their pixels.
+) -> tuple[np.ndarray, pyramid_lib.FeaturePyramid]:
+  """Runs the generator on the annotated latents, one at a time.
 
   Args:
     generator: that made the annotated images.
     annotations: masks and latents.
     sampling: as the images were made.
-    dtype: of the features kept; 'float16' halves their memory (132 MB in
-      float32 for one 512 px image with the official channels).
+    dtype: of the features; 'float16' halves their memory (132 MB in float32
+      for one 512 px image with the official channels).
+
+  Returns:
+    Images uint8 [n, height, width, 3], and their pyramid.
 
   Raises:
-    ValueError: masks of another size than the generator's images.
+    errors.UserError: masks of another size than the generator's images.
   """
   canvas = sampling.canvas(generator.architecture)
   if annotations.masks.shape[1:] != (canvas.height, canvas.width):
     height, width = annotations.masks.shape[1:]
-    raise ValueError(
+    raise errors.UserError(
       f'The masks are {width}x{height}; the images of this generator are '
       f'{canvas.width}x{canvas.height}.'
     )
+
+  @functools.partial(jax.jit, static_argnames='space')
+  def one(
+    generator: Any, latents: chex.Array, key: Any, space: str
+  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid]:
+    keys = None if key is None else rng.key_from_data(key)
+    image, pyramid = generators.sample_latents(
+      generator, latents, keys, sampling, space
+    )
+    return image, jax.tree.map(lambda level: level.astype(dtype), pyramid)
+
+  keys = annotations.noise_keys
+  images, pyramids = zip(
+    *(
+      one(
+        generator,
+        jnp.asarray(annotations.latents[i : i + 1]),
+        None if keys is None else jnp.asarray(keys[i : i + 1]),
+        space=annotations.space,
+      )
+      for i in range(len(annotations))
+    ),
+    strict=True,
+  )
+  return np.concatenate(images), jax.tree.map(
+    lambda *x: jnp.concatenate(x), *pyramids
+  )
+
+
+def annotated_pixels(
+  annotations: annotations_lib.Annotations,
+  pyramid: pyramid_lib.FeaturePyramid,
+  canvas: pyramid_lib.Canvas,
+) -> AnnotatedPixels:
+  """Lists the labelled pixels.
+
+  Args:
+    annotations: masks.
+    pyramid: of their images; see `draw`.
+    canvas: the frame of the masks.
+  """
   labels = annotations.masks.astype(np.int32)
   labelled = labels != _ignored(annotations)
   image, row, column = np.nonzero(labelled)
@@ -95,7 +139,7 @@ def annotated_pixels(
   order = np.argsort(region, kind='stable')
   counts = np.unique(region, return_counts=True)[1]
   return AnnotatedPixels(
-    pyramid=_pyramids(generator, annotations, sampling, dtype),
+    pyramid=pyramid,
     canvas=canvas,
     image=jnp.asarray(image[order], jnp.int32),
     row=jnp.asarray(row[order], jnp.int32),
@@ -108,34 +152,3 @@ def annotated_pixels(
 def _ignored(annotations: annotations_lib.Annotations) -> int:
   ignored = annotations.schema.ignore_label
   return -1 if ignored is None else ignored
-
-
-def _pyramids(
-  generator: generators.Generator,
-  annotations: annotations_lib.Annotations,
-  sampling: generators.Sampling,
-  dtype: str,
-) -> pyramid_lib.FeaturePyramid:
-  """The pyramids of all images, made one at a time."""
-
-  @functools.partial(jax.jit, static_argnames='space')
-  def one(
-    generator: Any, latents: chex.Array, key: Any, space: str
-  ) -> pyramid_lib.FeaturePyramid:
-    keys = None if key is None else rng.key_from_data(key)
-    _, pyramid = generators.sample_latents(
-      generator, latents, keys, sampling, space
-    )
-    return jax.tree.map(lambda level: level.astype(dtype), pyramid)
-
-  keys = annotations.noise_keys
-  pyramids = [
-    one(
-      generator,
-      jnp.asarray(annotations.latents[i : i + 1]),
-      None if keys is None else jnp.asarray(keys[i : i + 1]),
-      space=annotations.space,
-    )
-    for i in range(len(annotations))
-  ]
-  return jax.tree.map(lambda *levels: jnp.concatenate(levels), *pyramids)

@@ -5,6 +5,7 @@ features from native resolution.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import chex
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, progress
+from dgan_jax.annotations import drawn
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import (
@@ -88,6 +90,7 @@ def train(
   options: TrainingOptions,
   *,
   key: chex.PRNGKey,
+  on_images: Callable[[np.ndarray], None] | None = None,
   on_progress: progress.OnProgress | None = None,
   checkpoint: optimization.Checkpoint | None = None,
 ) -> ensemble.Interpreter:
@@ -99,13 +102,15 @@ def train(
     sampling: as the images were made.
     options: the procedure.
     key: of initial weights, batches and dropout.
+    on_images: called with the images that the generator draws for the masks,
+      uint8 [n, height, width, 3], before anything is learnt from them.
     on_progress: called with steps done, steps in all (of the release's
       procedure: at most) and the mean loss.
     checkpoint: makes training go on where it was killed.
 
   Raises:
-    ValueError: masks of another size than the generator's images.
-    errors.UserError: not one class weight per class.
+    errors.UserError: masks of another size than the generator's images, or of
+      other images (see `drawn.check`); not one class weight per class.
     FloatingPointError: the loss is not finite; says between which steps.
   """
   num_classes = annotations.schema.num_classes
@@ -116,7 +121,12 @@ def train(
     )
   is_release = options.mode == 'release'
   dtype = 'float32' if is_release else options.feature_dtype
-  pixels = annotated.annotated_pixels(generator, annotations, sampling, dtype)
+  images, pyramid = annotated.draw(generator, annotations, sampling, dtype)
+  if on_images:
+    on_images(images)
+  drawn.check(images, annotations)
+  canvas = sampling.canvas(generator.architecture)
+  pixels = annotated.annotated_pixels(annotations, pyramid, canvas)
   hidden = options.hidden if any(options.hidden) else None
   spec = ensemble.InterpreterSpec(
     feature_channels=generator.architecture.feature_channels,

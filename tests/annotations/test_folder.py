@@ -310,3 +310,60 @@ def _bundled_images(found):
     with Image.open(ASSET / 'annotated' / 'images' / f'{name}.png') as file:
       images.append(np.asarray(file))
   return np.stack(images)
+
+
+def test_the_schema_of_the_folder_is_what_counts(folder):
+  edited = {**TOY.to_json(), 'name': 'mine'}
+  storage.write_json(folder / 'schema.json', edited)
+  found = folder_lib.load(folder, schema=TOY)  # the same classes
+  assert found.schema.name == 'mine'
+  edited['classes'] = ['background', 'goat', 'wheel']
+  storage.write_json(folder / 'schema.json', edited)
+  assert folder_lib.load(folder).schema.classes[1] == 'goat'
+  message = refusal(folder, schema=TOY)
+  assert "label 1 is 'goat' in the one and 'body' in the other" in message
+  (folder / 'schema.json').unlink()
+  assert folder_lib.load(folder, schema=TOY).schema == TOY
+  assert 'no schema.json' in refusal(folder)
+
+
+@pytest.mark.parametrize(
+  ('space', 'shape', 'expected'),
+  [
+    ('z', (3, LATENT), (3, LATENT)),
+    ('z', (3, 1, LATENT), (3, LATENT)),
+    ('w', (3, 1, LATENT), (3, LATENT)),
+    ('w', (3, 4, LATENT), (3, 4, LATENT)),
+    ('w', (3, 5, LATENT), None),
+    ('w', (3, 3, LATENT), None),
+    ('z', (3, 4, LATENT), None),
+    ('w', (3, 1, 4, LATENT), None),
+    ('z', (3, LATENT + 1), None),
+    ('z', (LATENT,), None),
+  ],
+)
+def test_latents_have_the_shape_that_the_generator_takes(
+  folder, space, shape, expected
+):
+  edit(folder, space=space)
+  np.save(folder / 'latents.npy', np.zeros(shape, np.float16))
+  if expected is None:
+    message = refusal(folder, latent_size=LATENT, num_ws=4)
+    assert str(shape) in message or f'latents of {LATENT + 1}' in message
+  else:
+    found = folder_lib.load(folder, latent_size=LATENT, num_ws=4).latents
+    assert (found.shape, found.dtype) == (expected, np.float32)
+
+
+def test_a_row_of_a_release_may_be_z_or_w_and_is_refused(release):
+  path = release / 'latent_stylegan1.npy'
+  np.save(path, np.load(path)[:, None])
+  assert 'has the shape (4, 1, 6)' in refusal(release, schema=TOY, num_ws=4)
+
+
+def test_pictures_are_found_beside_their_masks(folder, release):
+  assert folder_lib.load(folder).images[2].name == '002.png'
+  Image.new('RGB', (6, 4)).save(release / 'image_1.jpg')
+  (release / manifest.FILENAME).unlink()
+  found = folder_lib.load(release, schema=TOY).images
+  assert [path and path.name for path in found] == [None, 'image_1.jpg', None]

@@ -1,3 +1,7 @@
+import dataclasses
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -61,19 +65,131 @@ def test_a_mask_of_another_size_is_refused_by_name(tmp_path):
   assert '8 x 10' in message
 
 
-def test_colours_are_no_labels(tmp_path):
+def test_exactly_the_colours_of_the_schema_are_labels(tmp_path):
+  mask = MASK.copy()
+  mask[1, 1] = 255
+  colors = schema.colorize(mask, CAR)
+  Image.fromarray(colors).save(tmp_path / 'rgb.png')
+  Image.fromarray(colors).convert('RGBA').save(tmp_path / 'rgba.PNG')
+  for path in sorted(tmp_path.iterdir()):
+    np.testing.assert_array_equal(masks.read_mask(path, CAR), mask)
+
+
+def test_a_colour_that_no_class_has_is_refused_with_its_place(tmp_path):
+  colors = schema.colorize(MASK, CAR)
+  colors[2, 3:] = np.int16(CAR.palette[4]) + 2
   path = tmp_path / 'rgb.png'
-  Image.fromarray(schema.colorize(MASK, CAR)).save(path)
-  assert '3 channels (RGB)' in refusal(path)
-  Image.fromarray(MASK).convert('LA').save(path)
-  assert '2 channels (LA)' in refusal(path)
+  Image.fromarray(colors).save(path)
+  message = refusal(path)
+  assert '2 pixels of the colour [195, 129, 17]' in message
+  assert "row 2, column 3), which no class of the schema 'car_20'" in message
+  assert "nearest: 'car_lights'" in message
+
+
+def test_colours_of_two_classes_are_no_labels(tmp_path):
+  palette = (*CAR.palette[:5], CAR.palette[2], *CAR.palette[6:])
+  twice = dataclasses.replace(CAR, palette=palette)
+  path = tmp_path / 'a.png'
+  path.write_bytes(masks.encode(MASK, twice))
+  np.testing.assert_array_equal(masks.read_mask(path, twice), MASK)
+  Image.fromarray(schema.colorize(MASK, twice)).save(path)
+  with pytest.raises(errors.UserError, match='two classes of one colour'):
+    masks.read_mask(path, twice)
+
+
+def test_transparent_pixels_have_no_colour(tmp_path):
+  picture = Image.fromarray(schema.colorize(MASK, CAR)).convert('RGBA')
+  picture.putalpha(254)
+  picture.save(tmp_path / 'a.png')
+  assert 'transparent' in refusal(tmp_path / 'a.png')
+  Image.fromarray(MASK).convert('LA').save(tmp_path / 'a.png')
+  assert '2 channels (LA)' in refusal(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'GIF', 'WEBP', 'BMP'])
+def test_a_file_is_what_it_holds_and_not_what_it_is_called(tmp_path, kind):
+  Image.fromarray(np.tile(MASK, (4, 4))).save(tmp_path / 'a.png', kind)
+  assert f'is a {kind} file' in refusal(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('bits', [2, 4])
+def test_grey_of_a_few_bits_may_be_stretched_or_not(tmp_path, bits):
+  path = tmp_path / 'a.png'
+  header = struct.pack('>IIBBBBB', 8, 1, bits, 0, 0, 0, 0)
+  data = zlib.compress(bytes(1 + bits))
+  chunks = [(b'IHDR', header), (b'IDAT', data), (b'IEND', b'')]
+  path.write_bytes(
+    b'\x89PNG\r\n\x1a\n'
+    + b''.join(
+      struct.pack('>I', len(body))
+      + name
+      + body
+      + struct.pack('>I', zlib.crc32(name + body))
+      for name, body in chunks
+    )
+  )
+  assert f'grey PNG of {bits} bits' in refusal(path)
+
+
+def test_a_mask_that_is_shown_turned_is_refused(tmp_path):
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  Image.fromarray(MASK).save(tmp_path / 'a.png', exif=exif)
+  assert 'orientation 6' in refusal(tmp_path / 'a.png')
+  exif[0x0112] = 1
+  Image.fromarray(MASK).save(tmp_path / 'a.png', exif=exif)
+  np.testing.assert_array_equal(masks.read_mask(tmp_path / 'a.png', CAR), MASK)
 
 
 def test_an_indexed_png_whose_palette_was_reordered_is_refused(tmp_path):
   palette = list(CAR.palette)
   palette[3], palette[4] = palette[4], palette[3]
   save_indexed(tmp_path / 'a.png', MASK, palette)
-  assert "index 3 in the colour of 'car_lights'" in refusal(tmp_path / 'a.png')
+  message = refusal(tmp_path / 'a.png')
+  assert 'paints index 3 in [193, 127, 15]' in message
+  assert "the colour of 'car_lights', which is label 4" in message
+
+
+def test_a_compacted_palette_is_refused_though_unsure_pixels_are_grey(tmp_path):
+  used = np.array([0, 3, 7, 255])
+  palette = [*(CAR.palette[label] for label in used[:3]), (128, 128, 128)]
+  save_indexed(tmp_path / 'a.png', np.uint8([[0, 1, 2, 3]]), palette)
+  assert 'paints index 1 in' in refusal(tmp_path / 'a.png')
+  save_indexed(tmp_path / 'a.png', np.uint8([[0, 3]]), palette)
+  assert 'of ignored pixels, which is label 255' in refusal(tmp_path / 'a.png')
+
+
+def test_a_palette_of_somebodys_own_passes_if_all_masks_have_it(tmp_path):
+  own = np.random.default_rng(0).integers(0, 256, (256, 3))
+  own[0] = 0  # the black of another class
+  paths = [tmp_path / 'a.png', tmp_path / 'b.png']
+  for path, mask in zip(paths, (MASK, MASK[::-1]), strict=True):
+    save_indexed(path, mask, own)
+  found = masks.read_masks(paths, CAR)
+  np.testing.assert_array_equal(found, [MASK, MASK[::-1]])
+  own[7] = 1
+  save_indexed(paths[1], MASK, own)
+  with pytest.raises(errors.UserError, match=r'Index 7 is .* in mask .*a.png'):
+    masks.read_masks(paths, CAR)
+
+
+@pytest.mark.parametrize(
+  ('labels', 'words'),
+  [
+    ((0, 255), "If it was meant as 'goat', save 1"),
+    ((0,), 'no other labels than 0; paint at least two'),
+    ((1, 255), 'no other labels than 1 and 255; paint at least two'),
+  ],
+)
+def test_masks_that_show_one_class_only_are_refused(tmp_path, labels, words):
+  goat = schema.Schema.from_json(
+    {'name': 'goat', 'classes': ['ground', 'goat'], 'ignore_label': 255}
+  )
+  paths = [tmp_path / 'a.png', tmp_path / 'b.png']
+  for path in paths:
+    Image.fromarray(np.resize(np.uint8(labels), (4, 4))).save(path)
+  with pytest.raises(errors.UserError, match=words):
+    masks.read_masks(paths, goat)
 
 
 def test_sixteen_bits_are_refused(tmp_path):

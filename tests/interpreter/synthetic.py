@@ -7,6 +7,7 @@ from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import annotated
 from tests import small
 
 GENERATOR = small.generator(8, (6, 5))
@@ -38,6 +39,15 @@ def annotations(count: int = 6) -> annotations_lib.Annotations:
     names=tuple(f'{i:03}' for i in range(count)),
     schema=SCHEMA,
   )
+
+
+def pixels(
+  annotations: annotations_lib.Annotations,
+) -> annotated.AnnotatedPixels:
+  """What an interpreter learns from them."""
+  _, pyramid = annotated.draw(GENERATOR, annotations, SAMPLING)
+  canvas = SAMPLING.canvas(GENERATOR.architecture)
+  return annotated.annotated_pixels(annotations, pyramid, canvas)
 
 
 class Interrupted:

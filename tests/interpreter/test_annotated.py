@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 
+from dgan_jax import errors
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import annotated
@@ -18,9 +19,7 @@ def annotations():
 
 @pytest.fixture(scope='module')
 def pixels(annotations):
-  return annotated.annotated_pixels(
-    synthetic.GENERATOR, annotations, synthetic.SAMPLING
-  )
+  return synthetic.pixels(annotations)
 
 
 def test_every_labelled_pixel_is_listed_once_and_no_other(annotations, pixels):
@@ -70,5 +69,5 @@ def test_pixels_have_the_features_of_their_image(annotations, pixels):
 
 def test_masks_of_another_size_are_refused(annotations):
   cropped = dataclasses.replace(annotations, masks=annotations.masks[:, :5])
-  with pytest.raises(ValueError, match=r'masks are 8x5; .* are 8x8'):
-    annotated.annotated_pixels(synthetic.GENERATOR, cropped, synthetic.SAMPLING)
+  with pytest.raises(errors.UserError, match=r'masks are 8x5; .* are 8x8'):
+    annotated.draw(synthetic.GENERATOR, cropped, synthetic.SAMPLING)

@@ -80,9 +80,7 @@ def test_every_region_is_drawn_and_no_pixel_without_label(
   monkeypatch.setattr(annotated.AnnotatedPixels, 'gather', spy)
   _train(annotations, steps=20, balance=0.0, held_out=0.0, bootstrap=True)
   jax.effects_barrier()
-  pixels = annotated.annotated_pixels(
-    synthetic.GENERATOR, annotations, synthetic.SAMPLING
-  )
+  pixels = synthetic.pixels(annotations)
   drawn = np.stack(batches).reshape(20, 2, 64)
   assert 0 <= drawn.min() <= drawn.max() < pixels.num_pixels
   region = np.searchsorted(pixels.region_start, drawn, side='right') - 1

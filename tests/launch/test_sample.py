@@ -1,3 +1,5 @@
+import shlex
+
 import jax
 import numpy as np
 import pytest
@@ -33,9 +35,10 @@ def saved(tmp_path_factory):
   return generator, folder
 
 
-def run(saved, workdir, *, noise='const', **options):
+def run(saved, workdir, *, noise='const', schema='car_20', **options):
   config = tiny.get_config()
   config.generator = str(saved[1])
+  config.schema = schema
   config.sampling.noise = noise
   flags.FLAGS.mark_as_parsed()
   with flagsaver.flagsaver(**{'num_samples': 3, 'candidates': 0, **options}):
@@ -118,3 +121,41 @@ def test_a_folder_of_other_images_is_refused(saved, tmp_path):
   with pytest.raises(errors.UserError, match='holds other images'):
     run(saved, tmp_path, noise='none')
   assert storage.read_json(tmp_path / 'manifest.json') == before
+
+
+def test_an_edited_schema_stays_as_it_is(saved, tmp_path):
+  run(saved, tmp_path)
+  path = tmp_path / 'schema.json'
+  edited = path.read_bytes().replace(b'"mirror"', b'"ear"')
+  path.write_bytes(edited)
+  with pytest.raises(errors.UserError, match="label 11 is 'ear' in the one"):
+    run(saved, tmp_path)
+  run(saved, tmp_path, schema='')
+  assert path.read_bytes() == edited
+  assert '11  ear' in (tmp_path / 'README.txt').read_text()
+
+
+def test_what_to_paint_has_to_be_said(saved, tmp_path):
+  with pytest.raises(errors.UserError, match='Say what is to be painted'):
+    run(saved, tmp_path, schema='')
+
+
+def test_the_readme_says_commands_that_work_as_they_stand(
+  saved, tmp_path, monkeypatch
+):
+  folder = tmp_path / 'my paint'
+  given = ['--config', 'configs/tiny.py', f'--config.generator={saved[1]}']
+  argv = ['sample.py', *given, '--config.schema=car_20', '--num_samples=3']
+  monkeypatch.setattr('sys.argv', argv)
+  run(saved, folder)
+  text = (folder / 'README.txt').read_text()
+  train, generate = (
+    shlex.split(line) for line in text.splitlines() if 'python -m' in line
+  )
+  same = ['--config=configs/tiny.py', f'--config.generator={saved[1]}']
+  target = '--workdir=out/my paint'
+  assert train == [
+    *('python', '-m', 'launch.train_interpreter', target, *same),
+    f'--config.annotations={folder}',
+  ]
+  assert generate == ['python', '-m', 'launch.generate', target, *same]

@@ -1,0 +1,81 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dgan_jax import errors, schema
+from dgan_jax.annotations import drawn
+from dgan_jax.annotations import folder as folder_lib
+
+
+@pytest.fixture(scope='module')
+def images():
+  """Smooth pictures, as different as cars are."""
+  random = np.random.default_rng(0)
+  small = random.integers(60, 200, (5, 4, 4, 3), np.uint8)
+  return np.stack(
+    [np.asarray(Image.fromarray(x).resize((40, 40))) for x in small]
+  )
+
+
+@pytest.fixture
+def annotations(images, tmp_path):
+  """Their pictures with other noise, and as JPEG."""
+  noise = np.random.default_rng(1).normal(0, 12, images.shape)
+  pictures = np.clip(images + noise, 0, 255).astype(np.uint8)
+  paths = tuple(tmp_path / f'{i}.jpg' for i in range(5))
+  for path, picture in zip(paths, pictures, strict=True):
+    Image.fromarray(picture).save(path, quality=80)
+  masks = np.zeros((5, 40, 40), np.uint8)
+  masks[:, 20:] = 1
+  return folder_lib.Annotations(
+    masks=masks,
+    latents=np.zeros((5, 4), np.float32),
+    space='z',
+    noise_keys=None,
+    names=tuple('abcde'),
+    schema=schema.Schema('two', ('low', 'high'), ((0, 0, 0), (9, 9, 9))),
+    images=paths,
+  )
+
+
+def test_other_noise_and_jpeg_are_the_same_image(images, annotations):
+  assert drawn.mismatched(images, annotations) == []
+  drawn.check(images, annotations)
+
+
+def test_masks_one_row_off_are_refused(images, annotations):
+  moved = np.roll(images, 1, 0)
+  assert drawn.mismatched(moved, annotations) == [0, 1, 2, 3, 4]
+  with pytest.raises(errors.UserError, match=r"latent of 'a' \(5 of 5 entries"):
+    drawn.check(moved, annotations)
+
+
+def test_two_that_changed_places_are_found(images, annotations):
+  order = [0, 3, 2, 1, 4]
+  assert drawn.mismatched(images[order], annotations) == [1, 3]
+
+
+def test_images_of_another_generator_are_found(images, annotations):
+  other = np.random.default_rng(5).permutation(images.reshape(-1, 3))
+  assert len(drawn.mismatched(other.reshape(images.shape), annotations)) == 5
+  single = annotations.subset([2])
+  assert drawn.mismatched(255 - images[2:3], single) == [0]
+  assert drawn.mismatched(images[2:3], single) == []
+
+
+def test_what_has_no_picture_of_its_size_is_not_compared(images, annotations):
+  Image.new('RGB', (20, 20)).save(annotations.images[1])
+  paths = (None, *annotations.images[1:])
+  some = dataclasses.replace(annotations, images=paths)
+  assert drawn.mismatched(np.roll(images, 1, 0), some) == [2, 3, 4]
+  bare = dataclasses.replace(annotations, images=())
+  assert drawn.mismatched(np.roll(images, 1, 0), bare) == []
+
+
+def test_the_sheet_shows_every_mask_and_the_names(images, annotations):
+  with_legend = drawn.sheet(images, annotations)
+  assert with_legend.width > 5 * 2 * 128 / 2
+  blank = dataclasses.replace(annotations, masks=0 * annotations.masks)
+  assert drawn.sheet(images, blank).tobytes() != with_legend.tobytes()
