@@ -12,8 +12,9 @@ def get_config() -> ConfigDict:
   """A generator of 64 px for two CPU cores."""
   config = ConfigDict()
 
-  # 'domain': pictures that a program draws, see below; or a folder of photos
-  # (PNG, JPEG), a .npy file (uint8 [n, size, size, 3]), or tfds:NAME/SPLIT.
+  # 'domain': pictures that a program draws, see below; or a folder of photos,
+  # whose transparent pixels become grey (128, 128, 128); a .npy file (uint8
+  # [n, size, size, 3]); or tfds:NAME/SPLIT.
   config.images = 'domain'
   # Of weights, latents and the order of images.
   config.seed = 0

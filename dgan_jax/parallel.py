@@ -9,6 +9,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from dgan_jax import errors
+
 _AXIS = 'devices'
 
 
@@ -28,6 +30,22 @@ def initialize_hosts(
     process_id: of this one.
   """
   jax.distributed.initialize(coordinator, num_processes, process_id)
+
+
+def check_backend() -> None:
+  """Starts JAX's backend, if it is not.
+
+  Raises:
+    errors.UserError: there is none of the kind that was asked for.
+  """
+  try:
+    jax.device_count()
+  except (AssertionError, RuntimeError) as error:  # without a word for 'cuda'
+    asked = jax.config.jax_platforms  # type: ignore[attr-defined]
+    raise errors.UserError(
+      f'JAX can start no device of JAX_PLATFORMS={asked}; unset it, or take '
+      f'JAX_PLATFORMS=cpu. {error}'
+    ) from None
 
 
 def process_index() -> int:

@@ -12,12 +12,19 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from dgan_jax import validation
+
 # threefry2x32 gives the same bits on every backend; the faster 'rbg' does not.
 _IMPLEMENTATION = 'threefry2x32'
 
 
 def root_key(seed: int) -> chex.PRNGKey:
-  """The key that a whole run derives from; `seed` is an int in [0, 2^32)."""
+  """The key that a whole run derives from; `seed` is in [0, 2^32).
+
+  Raises:
+    errors.UserError: it is not.
+  """
+  validation.expect('seed', seed, validation.Index)
   return jax.random.key(seed, impl=_IMPLEMENTATION)
 
 

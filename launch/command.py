@@ -9,15 +9,17 @@ import re
 import runpy
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from absl import app, flags, logging
+from flax import traverse_util
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
 import launch
-from dgan_jax import errors, parallel, progress
+from dgan_jax import errors, parallel, progress, validation
 
 _CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 
@@ -45,7 +47,6 @@ def run_config(
   if not machine_independent and launch.FIXED_THREADS:
     # JAX reads it when the first array is made.
     del os.environ['PJRT_NPROC']
-  path = os.path.relpath(_CONFIGS / f'{config}.py')
   config_flags.DEFINE_config_file(
     'config', None, f'A config file. Default: configs/{config}.py'
   )
@@ -63,30 +64,37 @@ def run_config(
       )
     if not flags.FLAGS.workdir:
       raise errors.UserError('Say where to write: --workdir=FOLDER.')
+    given = flags.FLAGS.config
+    validation.expect('config.seed', given.seed, validation.Index)
     if flags.FLAGS.pod:
       parallel.initialize_hosts()
-    main(flags.FLAGS.config, pathlib.Path(flags.FLAGS.workdir))
+    parallel.check_backend()
+    main(given, pathlib.Path(flags.FLAGS.workdir))
 
-  # ml_collections would load a default before the fields could be checked.
-  if not any(re.match('--?config(=|$)', arg) for arg in sys.argv):
-    sys.argv.insert(1, f'--config={path}')
-  run(call)
+  run(call, config)
 
 
-def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
+def run(
+  main: Callable[[Sequence[str]], None], config: str | None = None
+) -> NoReturn:
   """Runs a command whose flags are defined; `main` gets what is not a flag.
 
   What the user can mend (`UserError`, a full or read-only disk, a wrong flag,
-  a loss that is not finite) becomes one line and exit status 2; Ctrl-C exits
-  with 130. A bug keeps its traceback. `--help` prints the docstring of the
-  command and its flags.
+  a loss that is not finite, no device for JAX) becomes one line and exit status
+  2; Ctrl-C exits with 130. A bug keeps its traceback. `--help` prints the
+  docstring of the command and its flags.
+
+  Args:
+    main: the command.
+    config: of `run_config`.
   """
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
     _print_help()
     sys.exit(0)
   _plain_logging()
   with _plain_errors():
-    _check_config(sys.argv)
+    if config:
+      _check_config(sys.argv, os.path.relpath(_CONFIGS / f'{config}.py'))
     app.run(main, flags_parser=flags.FLAGS)
   raise AssertionError('app.run returned.')
 
@@ -94,7 +102,11 @@ def run(main: Callable[[Sequence[str]], None]) -> NoReturn:
 @contextlib.contextmanager
 def _plain_errors() -> Iterator[None]:
   try:
-    yield
+    try:
+      yield
+    except (AssertionError, RuntimeError):
+      parallel.check_backend()  # that may be all
+      raise
   except KeyboardInterrupt:
     print(
       '\nInterrupted. Run the same command again to go on.', file=sys.stderr
@@ -112,12 +124,19 @@ def _plain_logging() -> None:
   flags.FLAGS.verbosity = logging.WARNING  # type: ignore[assignment]
   handler = logging.get_absl_handler()
   handler.setFormatter(standard_logging.Formatter('%(levelname)s: %(message)s'))
+  # Of odd files, which are counted when they cannot be used.
+  warnings.filterwarnings('ignore', module=r'PIL\.')
   # TFDS recommends a decoder that isn't needed.
   handler.addFilter(lambda record: 'OpenCV' not in record.getMessage())
 
 
 def _fail(message: str) -> NoReturn:
-  print(' '.join(message.split()), file=sys.stderr)
+  # Names of files may hold what a terminal obeys.
+  line = ''.join(
+    character if character.isprintable() else repr(character)[1:-1]
+    for character in ' '.join(message.split())
+  )
+  print(line, file=sys.stderr)
   sys.exit(2)
 
 
@@ -136,27 +155,41 @@ def _print_help() -> None:
   print(f'\n{example}{tail}'.rstrip())
 
 
-def _check_config(argv: Sequence[str]) -> None:
-  """Refuses a config file or a field that does not exist, by its name.
+def _check_config(argv: list[str], default: str) -> None:
+  """Refuses a config file, or a field, that the command cannot use; names the
+  default one where none is.
 
   Raises:
-    errors.UserError: with the nearest name that does exist.
+    errors.UserError: says what there is.
   """
-  path, names = None, []
-  for arg, following in zip(argv, [*argv[1:], None], strict=True):
+  paths, names = [], []
+  for arg, following in zip(argv, [*argv[1:], ''], strict=True):
     if match := re.fullmatch('--?config(?:=(.*))?', arg):
-      path = match[1] if match[1] is not None else following
+      paths.append(following if match[1] is None else match[1])
     elif match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
       names.append(match[1])
-  if path is None:
-    return
-  fields = sorted(_fields(load_config(path)))
+  if not paths:
+    # ml_collections would load one before the fields could be checked.
+    argv.insert(1, f'--config={default}')
+  path = paths[-1] if paths else default
+  fields = _fields(path)
+  if missing := [name for name in _fields(default) if name not in fields]:
+    raise errors.UserError(
+      f'{path} is for another command: it has no {missing[0]!r}; take one such '
+      f'as {default}.'
+    )
   for name in names:
     if name not in fields:
       near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
       sections = sorted({field.split('.')[0] for field in fields})
       hint = f'did you mean {near[0]!r}?' if near else f'it has {sections}.'
       raise errors.UserError(f'{path} has no field {name!r}; {hint}')
+
+
+def _fields(path: str) -> list[str]:
+  """Dotted names of the fields that hold values."""
+  values = load_config(path).to_dict()
+  return sorted(traverse_util.flatten_dict(values, sep='.'))
 
 
 def load_config(path: str) -> Config:
@@ -184,15 +217,6 @@ def load_config(path: str) -> Config:
       'expected a ml_collections.ConfigDict.'
     )
   return config.lock()
-
-
-def _fields(config: Config) -> Iterator[str]:
-  """Dotted names of the fields that hold values."""
-  for name, value in config.items():
-    if isinstance(value, Config):
-      yield from (f'{name}.{field}' for field in _fields(value))
-    else:
-      yield name
 
 
 @contextlib.contextmanager

@@ -5,13 +5,13 @@ import pathlib
 import shlex
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import errors, rng, storage
+from dgan_jax import errors, rng, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
@@ -23,7 +23,6 @@ from dgan_jax.segmentation import annotator
 _ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
 _ASSET = _ASSETS / 'rendered_cars_64'
 _COMMANDS = 'commands.txt'
-_T = TypeVar('_T')
 
 
 def load_generator(config: Config) -> generators.Generator:
@@ -124,15 +123,13 @@ def sampling(
   fields = dict(config.sampling)
   if fields['noise'] == 'auto':
     fields['noise'] = usual.noise
-  if not fields['truncation_layers']:
+  if fields['truncation_layers'] == 0:
     fields['truncation_layers'] = usual.truncation_layers
-  if tuple(fields['rows']) == (0, 0):
+  if fields['rows'] == (0, 0):
     fields['rows'] = None
   if fields['label'] == -1:
     fields['label'] = None
-  options = _options(generators.Sampling, fields, 'sampling')
-  _check_drawable(options, generator, config.generator)
-  return options
+  return _drawable('config.sampling', fields, generator)
 
 
 def annotated_sampling(
@@ -144,44 +141,37 @@ def annotated_sampling(
   if not annotated.sampling:
     return sampling(config, generator)
   fields = {**annotated.sampling, 'dtype': config.sampling.dtype}
-  options = _options(generators.Sampling, fields, 'annotations')
-  _check_drawable(options, generator, config.generator)
-  return options
+  return _drawable(f'{config.annotations}: sampling', fields, generator)
 
 
-def _check_drawable(
-  options: generators.Sampling, generator: generators.Generator, name: str
-) -> None:
-  if options.noise == 'const' and generator.noise is None:
-    raise errors.UserError(
-      f'The generator in {name} has no noise maps of its own, and '
-      "sampling.noise is 'const'; use --config.sampling.noise=random."
-    )
-  count = generator.architecture.num_labels
-  if options.label is not None and not 0 <= options.label < count:
-    raise errors.UserError(
-      f'The generator in {name} has {count} classes, and sampling.label is '
-      f'{options.label}; use --config.sampling.label=-1 for any.'
-    )
+def _drawable(
+  section: str, fields: Mapping[str, Any], generator: generators.Generator
+) -> generators.Sampling:
+  def sampling(**fields: Any) -> generators.Sampling:
+    options = generators.Sampling(**fields)
+    options.check_generator(generator)
+    return options
+
+  return validation.build(section, sampling, fields)
 
 
-def interpreter_options(config: Config) -> training.TrainingOptions:
-  """How the interpreter is to be trained."""
-  return _options(training.TrainingOptions, config.interpreter, 'interpreter')
+def interpreter_options(
+  config: Config, schema: schema_lib.Schema
+) -> training.TrainingOptions:
+  """How the interpreter is to be trained, for masks of that schema."""
+
+  def options(**fields: Any) -> training.TrainingOptions:
+    made = training.TrainingOptions(**fields)
+    made.check_schema(schema)
+    return made
+
+  return validation.build('config.interpreter', options, config.interpreter)
 
 
 def factory_options(config: Config) -> run_lib.FactoryOptions:
   """Which samples are to be generated."""
   fields = {**config.factory, 'seed': config.seed}
-  return _options(run_lib.FactoryOptions, fields, 'factory')
-
-
-def _options(kind: type[_T], fields: Mapping[str, Any], section: str) -> _T:
-  """Makes options; a value they refuse is the user's to mend."""
-  try:
-    return kind(**fields)
-  except (TypeError, ValueError) as error:
-    raise errors.UserError(f'config.{section}: {error}') from error
+  return validation.build('config.factory', run_lib.FactoryOptions, fields)
 
 
 def is_saved(folder: pathlib.Path) -> bool:

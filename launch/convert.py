@@ -44,7 +44,11 @@ _NOISE = flags.DEFINE_string(
   'noise', None, 'Constant noise, .npz of noise0, noise1, ..., likewise.'
 )
 _NUM_IMAGES = flags.DEFINE_integer(
-  'num_images', 8, 'Images on the contact sheet.', lower_bound=0
+  'num_images',
+  8,
+  'Images on the contact sheet.',
+  lower_bound=0,
+  upper_bound=1000,
 )
 _INTERPRETER = flags.DEFINE_string(
   'interpreter',

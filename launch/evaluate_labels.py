@@ -15,7 +15,7 @@ Example:
 import functools
 import pathlib
 
-from dgan_jax import errors, progress, storage
+from dgan_jax import progress, storage, validation
 from dgan_jax.annotations import folder
 from dgan_jax.evaluation import (
   annotated_samples,
@@ -83,23 +83,13 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
 
 def _plan(config: command.Config) -> plan_lib.Plan:
-  if config.num_samples < 1:
-    raise errors.UserError(
-      f'config.num_samples is {config.num_samples}; expected 1 or more.'
-    )
-  try:
-    return plan_lib.Plan(
-      common.interpreter_options(config),
-      annotated=config.annotated,
-      ceiling=config.ceiling,
-      reference=config.reference,
-      candidates=config.candidates,
-      modes=config.modes,
-      dropouts=config.dropouts,
-      seeds=config.seeds,
-    )
-  except ValueError as error:
-    raise errors.UserError(f'The config does not fit: {error}') from None
+  validation.expect('config.num_samples', config.num_samples, validation.Count)
+  options = common.interpreter_options(config, common.load_schema(config))
+  names = ('annotated', 'ceiling', 'reference', 'candidates', 'modes')
+  fields = {name: config[name] for name in (*names, 'dropouts', 'seeds')}
+  return validation.build(
+    'config', plan_lib.Plan, {'options': options, **fields}
+  )
 
 
 def _subject(config: command.Config) -> annotated_samples.Subject:

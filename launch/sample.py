@@ -30,7 +30,7 @@ from dgan_jax.visualize import sheets
 from launch import command, common, drawing
 
 _NUM_SAMPLES = flags.DEFINE_integer(
-  'num_samples', 16, 'Images to write.', lower_bound=1
+  'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
 )
 _FIRST_INDEX = flags.DEFINE_integer(
   'first_index',
@@ -40,7 +40,11 @@ _FIRST_INDEX = flags.DEFINE_integer(
   upper_bound=2**31,
 )
 _CANDIDATES = flags.DEFINE_integer(
-  'candidates', 500, 'Samples to choose from; 0: the first.', lower_bound=0
+  'candidates',
+  500,
+  'Samples to choose from; 0: the first.',
+  lower_bound=0,
+  upper_bound=selection.MOST,
 )
 
 _README = """\

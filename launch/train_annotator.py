@@ -13,8 +13,9 @@ Example:
 
 import pathlib
 import shutil
+from typing import Annotated
 
-from dgan_jax import errors, parallel, progress, renderers, rng
+from dgan_jax import parallel, progress, renderers, rng, validation
 from dgan_jax.factory import shards
 from dgan_jax.renderers.engine import batches
 from dgan_jax.renderers.engine import renderer as domain_lib
@@ -31,7 +32,7 @@ from launch import checkpoint, command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
-  domain = renderers.get(**config.domain)
+  domain = validation.build('config.domain', renderers.get, config.domain)
   architecture, options = _recipe(config, domain)
   folder, result = workdir / 'training', workdir / 'annotator'
   shards.open_run(folder, config.to_dict())
@@ -75,21 +76,20 @@ def _recipe(
 ) -> tuple[unet.UNet, training.Options]:
   """The network and how it is trained."""
   for name in ('num_pairs', 'num_held_out'):
-    if config[name] < 1:
-      raise errors.UserError(
-        f'config.{name} is {config[name]}; expected 1 or more.'
-      )
-  if config.stored_dtype not in annotator_lib.DTYPES:
-    raise errors.UserError(
-      f'config.stored_dtype is {config.stored_dtype!r}; expected one of '
-      f'{", ".join(annotator_lib.DTYPES)}.'
-    )
-  try:
-    architecture = unet.UNet(domain.schema.num_classes, **config.network)
-    strengths = augmentation.Strengths(**config.strengths)
-    options = training.Options(strengths=strengths, **config.training)
-  except ValueError as error:
-    raise errors.UserError(f'The config does not fit: {error}') from None
+    validation.expect(f'config.{name}', config[name], validation.Count)
+  validation.expect(
+    'config.stored_dtype',
+    config.stored_dtype,
+    Annotated[str, validation.choice(annotator_lib.DTYPES)],
+  )
+  build = validation.build
+  network = {'num_classes': domain.schema.num_classes, **config.network}
+  architecture = build('config.network', unet.UNet, network)
+  strengths = build(
+    'config.strengths', augmentation.Strengths, config.strengths
+  )
+  fields = {'strengths': strengths, **config.training}
+  options = build('config.training', training.Options, fields)
   architecture.check_size(domain.size)
   return architecture, options
 

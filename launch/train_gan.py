@@ -13,8 +13,9 @@ Example:
 
 import contextlib
 import pathlib
+from typing import Annotated
 
-from dgan_jax import errors, renderers, rng
+from dgan_jax import errors, renderers, rng, validation
 from dgan_jax.evaluation import frechet
 from dgan_jax.gan import data, inception, loop, quality, training_log
 from dgan_jax.gan import discriminator as discriminators
@@ -26,8 +27,11 @@ from launch import command, common
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
   generator, discriminator, options = _recipe(config)
-  common.note_command(workdir)
+  schedule = validation.build(
+    'config.schedule', training_log.Schedule, config.schedule
+  )
   extract = _extractor(config)
+  common.note_command(workdir)
   images = _images(config, workdir / 'images')
   with (
     contextlib.closing(images),
@@ -41,7 +45,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       workdir,
       seed=config.seed,
       distance=_distance(config, extract, images),
-      schedule=training_log.Schedule(**config.schedule),
+      schedule=schedule,
       on_progress=on_progress,
     )
   print(f'The generator is in {workdir / "generator"}.')
@@ -56,21 +60,22 @@ def _recipe(
   state_lib.Options,
 ]:
   """Generator, discriminator and how they are trained."""
-  fields = dict(config.network)
+  build, fields = validation.build, dict(config.network)
   group_size = fields.pop('group_size')
-  try:
-    generator = generators.architecture_from_json(fields)
-    discriminator = discriminators.ResidualDiscriminator(
-      generator.resolution, generator.channels, group_size
-    )
-    return generator, discriminator, state_lib.Options(**config.training)
-  except KeyError:
-    raise errors.UserError(
-      f'config.network.kind is {config.network.kind!r}; expected StyleGAN1 or '
-      'StyleGAN2.'
-    ) from None
-  except ValueError as error:
-    raise errors.UserError(f'The config does not fit: {error}') from None
+  generator: generators.Architecture = build(
+    'config.network',
+    lambda **network: generators.architecture_from_json(network),
+    fields,
+  )
+  pair = {'resolution': generator.resolution, 'channels': generator.channels}
+  discriminator = build(
+    'config.network',
+    discriminators.ResidualDiscriminator,
+    {**pair, 'group_size': group_size},
+  )
+  options = build('config.training', state_lib.Options, config.training)
+  loop.check_sharing(discriminator, options)
+  return generator, discriminator, options
 
 
 def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
@@ -78,10 +83,12 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
   name, resolution = config.images, config.network.resolution
   with command.terminal_progress('images read') as on_progress:
     if name == 'domain':
-      fields = dict(config.domain)
+      fields = {'resolution': resolution, **config.domain}
       count, at_first = fields.pop('count'), fields.pop('at_first')
+      validation.expect('config.domain.count', count, validation.Count)
+      validation.expect('config.domain.at_first', at_first, validation.Whole)
       return data.from_domain(
-        renderers.get(fields.pop('name'), resolution=resolution, **fields),
+        validation.build('config.domain', renderers.get, fields),
         count,
         cache=cache,
         at_first=at_first,
@@ -106,13 +113,18 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
 
 def _extractor(config: command.Config) -> quality.Extractor | None:
   """From images to the features that the config names."""
-  if not config.evaluation_images:
+  count, name = config.evaluation_images, config.features
+  none_or_some = Annotated[int, validation.choice((0,))] | quality.Images
+  validation.expect('config.evaluation_images', count, none_or_some)
+  if not count:
     return None
-  name = config.features
   if name == 'pixels':
     return quality.coarse_pixels
   if name.endswith('.pth'):
     return inception.extractor(inception.load(name))
+  if name != 'bundled' and not pathlib.Path(name).is_dir():
+    expected = "'pixels', 'bundled', an annotator's folder or a .pth file"
+    validation.refuse('config.features', name, expected)
   annotator = common.load_annotator(name)
   size = (config.network.resolution,) * 2
   if annotator.size != size:

@@ -28,9 +28,9 @@ from launch import checkpoint, command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
-  options = common.interpreter_options(config)
   generator = common.load_generator(config)
   annotated = common.load_annotations(config, generator)
+  options = common.interpreter_options(config, annotated.schema)
   sampling = common.annotated_sampling(config, annotated, generator)
   identity = {
     'generator': generators.checksum(generator),

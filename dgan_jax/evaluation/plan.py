@@ -8,9 +8,10 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from dgan_jax import errors, storage
+from dgan_jax import errors, storage, validation
+from dgan_jax.generators import selection
 from dgan_jax.interpreter import training
 
 
@@ -62,30 +63,23 @@ class Plan:
   """
 
   options: training.TrainingOptions
-  annotated: tuple[int, ...] = (1, 4, 8, 16, 32)
-  ceiling: int = 200
-  reference: int = 16
-  candidates: int = 500
-  modes: tuple[str, ...] = training.MODES
-  dropouts: tuple[float, ...] = (0.0, 0.1)
-  seeds: tuple[int, ...] = (0,)
+  annotated: tuple[validation.Count, ...] = (1, 4, 8, 16, 32)
+  ceiling: validation.Whole = 200
+  reference: validation.Count = 16
+  candidates: Annotated[int, validation.between(0, selection.MOST)] = 500
+  modes: tuple[Annotated[str, validation.choice(training.MODES)], ...] = (
+    training.MODES
+  )
+  dropouts: tuple[validation.ShareBelow1, ...] = (0.0, 0.1)
+  seeds: tuple[validation.Index, ...] = (0,)
 
   def __post_init__(self) -> None:
+    validation.check(self)
     if not self.seeds:
-      raise ValueError('There is no seed.')
-    counts = (*self.annotated, self.reference)
-    for count in counts:
-      if count < 1:
-        raise ValueError(f'{count} annotated samples; expected 1 or more.')
-    if self.candidates < 0:
-      raise ValueError(f'{self.candidates} candidates; expected 0 or more.')
-    if self.ceiling and self.ceiling <= (most := max(counts)):
-      raise ValueError(f'The ceiling {self.ceiling} is not above {most}.')
-    for dropout in self.dropouts:
-      if not 0 <= dropout < 1:
-        raise ValueError(f'Dropout {dropout} is not in [0, 1).')
-    for mode in self.modes:
-      dataclasses.replace(self.options, mode=mode)  # refuses others
+      validation.refuse('seeds', self.seeds, 'one or more')
+    most = max(*self.annotated, self.reference)
+    if self.ceiling and self.ceiling <= most:
+      validation.refuse('ceiling', self.ceiling, f'0, or more than {most}')
 
   def counts(self, mode: str | None = None) -> tuple[int, ...]:
     """Numbers of annotated samples, ascending, the reference among them.

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax import errors, locks, parallel, progress, rng, storage
+from dgan_jax import (
+  errors,
+  locks,
+  parallel,
+  progress,
+  rng,
+  storage,
+  validation,
+)
 from dgan_jax.factory import export, labeller, records, shards, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.generators import generator as generator_lib
@@ -33,12 +41,17 @@ class FactoryOptions:
     uncertain_fraction: the share that goes to the split 'uncertain'.
   """
 
-  num_samples: int
-  first_index: int = 0
-  seed: int = 0
-  samples_per_shard: int = 250
-  block_size: int = 0
-  uncertain_fraction: float = 0.1
+  num_samples: validation.Count
+  first_index: validation.Index = 0
+  seed: validation.Index = 0
+  samples_per_shard: validation.Count = 250
+  block_size: validation.Whole = 0
+  uncertain_fraction: validation.ShareBelow1 = 0.1
+
+  def __post_init__(self) -> None:
+    validation.check(self)
+    # Refuses indices that no key can fold in.
+    shards.Plan(self.first_index, self.num_samples, self.samples_per_shard)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +104,6 @@ def generate(
       call goes on from there.
   """
   options = job.options
-  if options.block_size < 0:
-    raise errors.UserError(
-      f'Blocks of {options.block_size} samples are asked for; expected 0, for '
-      'what suits the devices, or more.'
-    )
   if not options.block_size:
     canvas = job.sampling.canvas(job.generator.architecture)
     suited = parallel.block_size(canvas.height * canvas.width)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from dgan_jax import errors, storage
+from dgan_jax import errors, storage, validation
 from dgan_jax.factory import tfrecord
 
 # A key folds in its index as a uint32.
@@ -29,21 +29,18 @@ _MAX_INDEX = 2**32
 class Plan:
   """Which samples lie in which shard."""
 
-  first_index: int
-  num_samples: int
-  samples_per_shard: int
+  first_index: validation.Index
+  num_samples: validation.Count
+  samples_per_shard: validation.Count
 
   def __post_init__(self) -> None:
-    if self.num_samples < 1 or self.samples_per_shard < 1:
-      raise errors.UserError(
-        f'A run of {self.num_samples} samples, {self.samples_per_shard} in a '
-        'shard, has nothing to do; expected at least 1 of each.'
-      )
-    end = self.first_index + self.num_samples
-    if self.first_index < 0 or end > _MAX_INDEX:
-      raise errors.UserError(
-        f'Samples {self.first_index} to {end - 1} are asked for; expected '
-        f'indices from 0 to {_MAX_INDEX - 1}.'
+    validation.check(self)
+    if self.first_index + self.num_samples > _MAX_INDEX:
+      most = _MAX_INDEX - self.num_samples
+      validation.refuse(
+        'first_index',
+        self.first_index,
+        f'{most} at most, for {self.num_samples} samples',
       )
 
   @property

@@ -6,6 +6,7 @@ training maps into memory, so that no step waits for a decoder.
 
 import dataclasses
 import functools
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -199,11 +200,17 @@ def from_tfds(
   """
   import tensorflow_datasets as tfds
 
-  builder = tfds.builder(name, data_dir=data_dir)
-  if 'image' not in (builder.info.features or {}):
-    raise errors.UserError(f"The dataset {name} has no feature 'image'.")
-  builder.download_and_prepare()
-  count = builder.info.splits[split].num_examples
+  try:
+    builder = tfds.builder(name, data_dir=data_dir)
+    if 'image' not in (builder.info.features or {}):
+      raise ValueError("it has no feature 'image'")
+    builder.download_and_prepare()
+    count = builder.info.splits[split].num_examples
+  except Exception as error:  # no such dataset, no network, ...
+    reason = str(error).partition('\n')[0] or type(error).__name__
+    raise errors.UserError(
+      f'TFDS gives no images of tfds:{name}/{split}: {reason}.'
+    ) from None
 
   def pictures(start: int) -> Iterator[np.ndarray]:
     for number, example in enumerate(_examples(builder, split)):
@@ -243,8 +250,8 @@ def from_folder(
   cache: storage.PathLike,
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
-  """The photos (PNG and JPEG) in a folder and in those below it: their
-  central squares, reduced to the resolution.
+  """The photos in a folder and in those below it, links followed: their
+  central squares, reduced to the resolution. `photos.square` says how.
 
   Args:
     folder: of the photos, of any sizes.
@@ -254,11 +261,16 @@ def from_folder(
 
   Raises:
     errors.UserError: there are none, or more than 5 % cannot be read or are
-      too small. Fewer are left out and named in warnings.
+      too small. Fewer are left out, counted and named in a warning, as are
+      files that are no photos.
   """
   folder = pathlib.Path(folder)
   paths = photos.find(folder)
-  listing = [f'{p.relative_to(folder)} {p.stat().st_size}' for p in paths]
+  listing = [
+    os.fsencode(f'{path.relative_to(folder)} {size}')
+    for path in paths
+    for size in [path.stat().st_size if path.exists() else None]
+  ]
   source = {
     'kind': 'folder',
     'photos': storage.sha256(*listing),

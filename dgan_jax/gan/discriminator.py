@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dgan_jax import pyramid
+from dgan_jax import pyramid, validation
 from dgan_jax.generators import gradients, layers, resolutions
 
 # [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
@@ -34,13 +34,12 @@ class ResidualDiscriminator:
   """
 
   resolution: int
-  channels: tuple[int, ...]
-  group_size: int = 4
+  channels: tuple[resolutions.Width, ...]
+  group_size: validation.Count = 4
 
   def __post_init__(self) -> None:
+    validation.check(self)
     resolutions.check(self.resolution, self.channels)
-    if self.group_size < 1:
-      raise ValueError(f'Group size {self.group_size} is not positive.')
 
   def score(
     self,

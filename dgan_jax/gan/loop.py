@@ -10,7 +10,7 @@ import chex
 import jax
 import numpy as np
 
-from dgan_jax import errors, parallel, progress, rng, storage
+from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax.gan import data, steps
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
@@ -72,7 +72,7 @@ def train(
     recipe = state_lib.Recipe.of(architecture, discriminator, options)
   except ValueError as error:
     raise errors.UserError(str(error)) from None
-  _check_sharing(recipe, len(devices) if devices else parallel.device_count())
+  check_sharing(discriminator, options, devices)
   schedule = schedule or records.Schedule()
   key = rng.root_key(seed)
   identity = _identity(recipe, images, seed)
@@ -85,17 +85,20 @@ def train(
     _run(advance, recipe, state, images, seed, record, schedule, on_progress)
 
 
-def _check_sharing(recipe: state_lib.Recipe, devices: int) -> None:
-  """Whether devices can share a batch so that each has whole groups, of the
-  batch and of what the penalty is taken on."""
-  group = recipe.discriminator.group_size
+def check_sharing(
+  discriminator: discriminators.ResidualDiscriminator,
+  options: state_lib.Options,
+  devices: Sequence[jax.Device] | None = None,
+) -> None:
+  """Raises errors.UserError unless devices can share a batch so that each has
+  whole groups, of the batch and of what the penalty is taken on."""
+  count = len(devices) if devices else parallel.device_count()
+  group = discriminator.group_size
   for name in ('batch_size', 'r1_batch'):
-    size = getattr(recipe.options, name)
-    if size % (devices * group):
-      raise errors.UserError(
-        f'{name} is {size}; expected a multiple of {devices * group}, for '
-        f'{devices} devices and groups of {group} images.'
-      )
+    size = getattr(options, name)
+    if size % (count * group):
+      expected = f'a multiple of {count * group}: {count} devices, groups of '
+      validation.refuse(name, size, f'{expected}{group} images')
 
 
 def _identity(

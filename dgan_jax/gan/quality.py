@@ -6,11 +6,14 @@ import chex
 import jax
 import numpy as np
 
-from dgan_jax import metrics, rng
+from dgan_jax import errors, metrics, rng, validation
 from dgan_jax.generators import generator as generators
 
 # uint8 [n, size, size, 3] -> [n, features], float.
 Extractor = Callable[[np.ndarray], np.ndarray]
+
+# As many as have a covariance.
+Images = validation.Several
 
 _BLOCK = 16  # images that are drawn at once
 _COARSE = 8  # pixels that images are reduced to
@@ -64,7 +67,16 @@ class FrechetDistance:
       name: of the features.
       key: of the drawn images.
       count: how many are drawn, and at most taken of the reals.
+
+    Raises:
+      errors.UserError: of either there are fewer than two.
     """
+    validation.expect('count', count, Images)
+    if len(reals) < 2:
+      raise errors.UserError(
+        f'A distance was asked for, and there is {len(reals)} real image; '
+        'give two or more, or set evaluation_images to 0.'
+      )
     self.name = name
     self._extract, self._count = extract, count
     self._draw = Drawer(key)

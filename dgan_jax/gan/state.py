@@ -1,7 +1,7 @@
 """What training changes, what it is told, and how it starts."""
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import chex
 import flax.struct
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dgan_jax import rng
+from dgan_jax import rng, validation
 from dgan_jax.gan import augmentation
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.generators import generator as generators
@@ -29,7 +29,8 @@ class Options:
     r1_interval: steps between two penalties; 0: none ever.
     r1_batch: images of a batch that it is taken on, evenly spread.
     mixing: share of samples whose ws come from two latents.
-    ema_images: half-life, in images, of the averaged generator's weights ...
+    ema_images: half-life, in images, of the averaged generator's weights (0:
+      no average) ...
     ema_rampup: ... but at most this share of the images shown so far.
     flip: whether mirrored images are as good as images; then half of the
       reals are mirrored.
@@ -42,39 +43,28 @@ class Options:
       and the penalty stay float32.
   """
 
-  images: int = 1_000_000
-  batch_size: int = 32
-  learning_rate: float = 0.0025
-  decay: float = 0.25
-  r1_gamma: float = 1.0
-  r1_interval: int = 16
-  r1_batch: int = 16
-  mixing: float = 0.5
-  ema_images: int = 10_000
-  ema_rampup: float = 0.05
+  images: validation.Count = 1_000_000
+  batch_size: validation.Count = 32
+  learning_rate: validation.LearningRate = 0.0025
+  decay: validation.Share = 0.25
+  r1_gamma: validation.NotNegative = 1.0
+  r1_interval: validation.Whole = 16
+  r1_batch: validation.Count = 16
+  mixing: validation.Share = 0.5
+  ema_images: validation.Whole = 10_000
+  ema_rampup: validation.Share = 0.05
   flip: bool = False
   augment: bool = False
-  augment_target: float = 0.6
-  augment_images: int = 500_000
+  augment_target: validation.Share = 0.6
+  augment_images: validation.Count = 500_000
   one_pass: bool = True
-  dtype: str = 'float32'
+  dtype: Annotated[str, validation.choice(generators.DTYPES)] = 'float32'
 
   def __post_init__(self) -> None:
-    if self.dtype not in generators.DTYPES:
-      raise ValueError(f'Type {self.dtype!r} is none of {generators.DTYPES}.')
-    for name in ('images', 'batch_size', 'r1_batch', 'augment_images'):
-      if getattr(self, name) < 1:
-        raise ValueError(
-          f'{name} is {getattr(self, name)}; expected 1 or more.'
-        )
-    for name in ('decay', 'mixing', 'ema_rampup'):
-      if not 0 <= getattr(self, name) <= 1:
-        raise ValueError(f'{name} {getattr(self, name)} is not in [0, 1].')
+    validation.check(self)
     if self.batch_size % self.r1_batch:
-      raise ValueError(
-        f'r1_batch {self.r1_batch} does not divide batch_size '
-        f'{self.batch_size}.'
-      )
+      expected = f'a divisor of batch_size, {self.batch_size}'
+      validation.refuse('r1_batch', self.r1_batch, expected)
 
   @property
   def steps(self) -> int:

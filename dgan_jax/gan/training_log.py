@@ -4,13 +4,13 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 import chex
 import jax
 import numpy as np
 
-from dgan_jax import parallel, progress, rng, storage
+from dgan_jax import parallel, progress, rng, storage, validation
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.gan import quality
@@ -47,11 +47,14 @@ class Schedule:
     grid_images: samples on a sheet.
   """
 
-  steps_per_report: int = 50
-  images_per_evaluation: int = 50_000
-  seconds_per_save: float = 120.0
-  seconds_per_grid: float = 180.0
-  grid_images: int = 40
+  steps_per_report: validation.Count = 50
+  images_per_evaluation: validation.Count = 50_000
+  seconds_per_save: validation.NotNegative = 120.0
+  seconds_per_grid: validation.NotNegative = 180.0
+  grid_images: Annotated[int, validation.between(1, 1000)] = 40
+
+  def __post_init__(self) -> None:
+    validation.check(self)
 
 
 class Record:

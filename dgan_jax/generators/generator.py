@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import chex
 import flax.struct
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax import rng, storage
+from dgan_jax import rng, storage, validation
 from dgan_jax.generators import stylegan1, stylegan2
 
 Architecture = stylegan1.StyleGAN1 | stylegan2.StyleGAN2
@@ -46,7 +46,8 @@ class Sampling:
   """How images are drawn from a generator.
 
   Attributes:
-    truncation_psi: 1 draws from all of the distribution, 0 the mean image.
+    truncation_psi: 1 draws from all of the distribution, 0 the mean image,
+      -1 the opposites of what 1 draws.
     truncation_layers: rows of ws that truncation acts on.
     noise: 'const' (the generator's own maps: images are functions of the
       latent), 'random' (from the sample's key) or 'none'.
@@ -57,18 +58,36 @@ class Sampling:
       likely, from the sample's key.
   """
 
-  truncation_psi: float = 0.7
-  truncation_layers: int = 8
-  noise: str = 'const'
-  rows: tuple[int, int] | None = None
-  dtype: str = 'float32'
-  label: int | None = None
+  truncation_psi: Annotated[float, validation.between(-2.0, 2.0)] = 0.7
+  truncation_layers: validation.Whole = 8
+  noise: Annotated[str, validation.choice(NOISE_MODES)] = 'const'
+  rows: tuple[validation.Whole, validation.Whole] | None = None
+  dtype: Annotated[str, validation.choice(DTYPES)] = 'float32'
+  label: validation.Whole | None = None
 
   def __post_init__(self) -> None:
-    if self.noise not in NOISE_MODES:
-      raise ValueError(f'Noise {self.noise!r} is none of {NOISE_MODES}.')
-    if self.dtype not in DTYPES:
-      raise ValueError(f'Type {self.dtype!r} is none of {DTYPES}.')
+    validation.check(self)
+    if self.rows and self.rows[0] >= self.rows[1]:
+      validation.refuse('rows', self.rows, 'a first row and an end behind it')
+
+  def check_generator(self, generator: Generator) -> None:
+    """Raises errors.UserError for what the generator cannot draw."""
+    architecture = generator.architecture
+    layers = max(architecture.num_ws, architecture.truncation_layers)
+    if self.truncation_layers > layers:
+      expected = f'{architecture.num_ws} at most, the rows of this generator'
+      validation.refuse('truncation_layers', self.truncation_layers, expected)
+    height = Sampling().canvas(architecture).height
+    if self.rows and self.rows[1] > height:
+      expected = f'rows from 0 to {height}, the height of its images'
+      validation.refuse('rows', self.rows, expected)
+    if self.noise == 'const' and generator.noise is None:
+      expected = "'random', as the generator has no noise maps of its own"
+      validation.refuse('noise', self.noise, expected)
+    labels = architecture.num_labels
+    if self.label is not None and self.label >= labels:
+      expected = f'none, or one of the {labels} classes of this generator'
+      validation.refuse('label', self.label, expected)
 
   def canvas(self, architecture: Architecture) -> pyramid_lib.Canvas:
     """The frame that images and labels live in."""
@@ -89,11 +108,13 @@ def architecture_from_json(fields: Mapping[str, Any]) -> Architecture:
       architecture.
   """
   fields = {**fields, 'channels': tuple(fields['channels'])}
+  kind = fields.pop('kind', 'StyleGAN1')
   kinds: dict[str, type[Architecture]] = {
     'StyleGAN1': stylegan1.StyleGAN1,
     'StyleGAN2': stylegan2.StyleGAN2,
   }
-  return kinds[fields.pop('kind', 'StyleGAN1')](**fields)
+  validation.expect('kind', kind, Annotated[str, validation.choice(kinds)])
+  return kinds[kind](**fields)
 
 
 def shapes(architecture: Architecture, has_noise: bool) -> dict[str, Any]:

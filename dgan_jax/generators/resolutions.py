@@ -1,7 +1,12 @@
 """The resolutions of a StyleGAN: 4, 8, 16, ... up to its image."""
 
-from dgan_jax import pyramid
+from typing import Annotated
 
+from dgan_jax import pyramid, validation
+
+# Of a layer, and layers between z and w.
+Width = Annotated[int, validation.between(1, 2**16)]
+Depth = Annotated[int, validation.between(1, 100)]
 MIN_RESOLUTION, MAX_RESOLUTION = 8, 1024
 
 
@@ -16,14 +21,14 @@ def check(resolution: int, channels: tuple[int, ...]) -> None:
   if resolution != 2 ** (stages + 1) or not (
     MIN_RESOLUTION <= resolution <= MAX_RESOLUTION
   ):
-    raise ValueError(
-      f'Resolution {resolution} is not a power of two from '
-      f'{MIN_RESOLUTION} to {MAX_RESOLUTION}.'
+    validation.refuse(
+      'resolution',
+      resolution,
+      f'a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}',
     )
   if len(channels) != stages:
-    raise ValueError(
-      f'{len(channels)} channel counts {channels} for {resolution} px; '
-      f'expected {stages}, one per resolution.'
+    validation.refuse(
+      'channels', channels, f'{stages} for {resolution} px, one per resolution'
     )
 
 

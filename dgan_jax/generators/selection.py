@@ -18,6 +18,9 @@ from dgan_jax.generators import generator as generators
 # without being about single pixels.
 _RESOLUTION = 8
 
+# Candidates, at most: it takes a matrix of all their distances.
+MOST = 10_000
+
 # Samples that a device draws in one go.
 _BLOCK_SIZE = 16
 

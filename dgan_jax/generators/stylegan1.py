@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from dgan_jax import pyramid
+from dgan_jax import pyramid, validation
 from dgan_jax.generators import gradients, layers, resolutions
 
 
@@ -34,13 +34,14 @@ class StyleGAN1(resolutions.TwoLayered):
   """
 
   resolution: int
-  channels: tuple[int, ...]
-  latent_size: int = 512
-  mapping_layers: int = 8
-  instance_norm_eps: float = 1e-5
+  channels: tuple[resolutions.Width, ...]
+  latent_size: resolutions.Width = 512
+  mapping_layers: resolutions.Depth = 8
+  instance_norm_eps: validation.Positive = 1e-5
   fused_from: int = 128
 
   def __post_init__(self) -> None:
+    validation.check(self)
     resolutions.check(self.resolution, self.channels)
 
   @property
@@ -147,7 +148,7 @@ class Convolution(nn.Module):
 class Epilogue(nn.Module):
   """Noise, leaky ReLU, and the style: AdaIN."""
 
-  instance_norm_eps: float
+  instance_norm_eps: validation.Positive
   dtype: chex.ArrayDType = jnp.float32
 
   @nn.compact

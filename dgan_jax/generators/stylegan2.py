@@ -9,7 +9,7 @@ grouped convolution is needed.
 
 import dataclasses
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import chex
 import flax.linen as nn
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dgan_jax import pyramid
+from dgan_jax import pyramid, validation
 from dgan_jax.generators import layers, resolutions
 
 BLOCKS = ('skip', 'resnet', 'orig')
@@ -43,17 +43,16 @@ class StyleGAN2(resolutions.TwoLayered):
   """
 
   resolution: int
-  channels: tuple[int, ...]
-  latent_size: int = 512
-  mapping_layers: int = 8
-  num_labels: int = 0
-  block: str = 'skip'
-  conv_clamp: float | None = None
+  channels: tuple[resolutions.Width, ...]
+  latent_size: resolutions.Width = 512
+  mapping_layers: resolutions.Depth = 8
+  num_labels: validation.Whole = 0
+  block: Annotated[str, validation.choice(BLOCKS)] = 'skip'
+  conv_clamp: validation.Positive | None = None
 
   def __post_init__(self) -> None:
+    validation.check(self)
     resolutions.check(self.resolution, self.channels)
-    if self.block not in BLOCKS:
-      raise ValueError(f'Block {self.block!r} is none of {BLOCKS}.')
 
   @property
   def truncation_layers(self) -> int:

@@ -6,13 +6,15 @@ features from native resolution.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import errors, progress
+from dgan_jax import progress, validation
+from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import drawn
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
@@ -25,6 +27,7 @@ from dgan_jax.interpreter import (
 )
 
 MODES = ('default', 'release')
+FEATURE_DTYPES = ('float16', 'float32')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +45,8 @@ class TrainingOptions:
     dropout: share of hidden units dropped in training.
     class_weights: one weight per class in the loss; () weighs all alike.
     steps: batches that every member is trained on, at most.
-    batch_size: pixels in a batch of one member.
+    batch_size: pixels in a batch of one member; two or more, for their
+      statistics.
     learning_rate: at the start; falls to zero as a cosine over `steps`.
     weight_decay: of AdamW.
     balance: pixels of a region that covers n pixels are drawn as if it
@@ -58,29 +62,39 @@ class TrainingOptions:
     max_epochs: of the release's procedure.
   """
 
-  mode: str = 'default'
-  members: int = 10
-  hidden: tuple[int, int] = (0, 0)
+  mode: Annotated[str, validation.choice(MODES)] = 'default'
+  members: validation.Count = 10
+  hidden: tuple[validation.Whole, validation.Whole] = (0, 0)
   soft_voting: bool = False
-  dropout: float = 0.0
-  class_weights: tuple[float, ...] = ()
-  steps: int = 600
-  batch_size: int = 512
-  learning_rate: float = 0.01
-  weight_decay: float = 0.0
-  balance: float = 0.5
+  dropout: validation.ShareBelow1 = 0.0
+  class_weights: tuple[validation.Positive, ...] = ()
+  steps: validation.Count = 600
+  batch_size: validation.Several = 512
+  learning_rate: validation.LearningRate = 0.01
+  weight_decay: validation.Share = 0.0
+  balance: validation.Share = 0.5
   bootstrap: bool = False
-  held_out: float = 0.02
-  patience: int = 8
-  steps_per_evaluation: int = 25
-  feature_dtype: str = 'float16'
-  max_epochs: int = 100
+  held_out: validation.ShareBelow1 = 0.02
+  patience: validation.Count = 8
+  steps_per_evaluation: validation.Count = 25
+  feature_dtype: Annotated[str, validation.choice(FEATURE_DTYPES)] = 'float16'
+  max_epochs: validation.Count = 100
 
   def __post_init__(self) -> None:
-    if self.mode not in MODES:
-      raise ValueError(f'Mode {self.mode!r} is none of {MODES}.')
-    if not 0 <= self.held_out < 1:
-      raise ValueError(f'Held-out share {self.held_out} is not in [0, 1).')
+    validation.check(self)
+    if any(self.hidden) and not all(self.hidden):
+      validation.refuse(
+        'hidden', self.hidden, "two widths above 0, or (0, 0): the release's"
+      )
+
+  def check_schema(self, schema: schema_lib.Schema) -> None:
+    """Raises errors.UserError unless every class has a weight, or none."""
+    if self.class_weights and len(self.class_weights) != schema.num_classes:
+      validation.refuse(
+        'class_weights',
+        self.class_weights,
+        f'one for each of the {schema.num_classes} classes, or none',
+      )
 
 
 def train(
@@ -114,11 +128,7 @@ def train(
     FloatingPointError: the loss is not finite; says between which steps.
   """
   num_classes = annotations.schema.num_classes
-  if options.class_weights and len(options.class_weights) != num_classes:
-    raise errors.UserError(
-      f'{len(options.class_weights)} class weights for {num_classes} classes; '
-      'expected one for each, or none.'
-    )
+  options.check_schema(annotations.schema)
   is_release = options.mode == 'release'
   dtype = 'float32' if is_release else options.feature_dtype
   images, pyramid = annotated.draw(generator, annotations, sampling, dtype)

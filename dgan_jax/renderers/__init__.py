@@ -7,9 +7,9 @@
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from dgan_jax import errors
+from dgan_jax import validation
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.engine import renderer
 
@@ -24,8 +24,5 @@ def get(name: str, **options: Any) -> renderer.Domain:
   Raises:
     errors.UserError: there is none of that name, or no such pictures.
   """
-  if name not in DOMAINS:
-    raise errors.UserError(
-      f'There is no domain {name!r}; there are {", ".join(DOMAINS)}.'
-    )
+  validation.expect('name', name, Annotated[str, validation.choice(DOMAINS)])
   return DOMAINS[name](**options)

@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from dgan_jax import rng
+from dgan_jax import rng, validation
 
 # Luma of red, green and blue (Rec. 601).
 _LUMA = (0.299, 0.587, 0.114)
@@ -30,13 +30,16 @@ class Strengths:
     flip: whether half of the images are mirrored.
   """
 
-  brightness: float = 0.2
-  contrast: float = 0.3
-  saturation: float = 0.5
-  blur: float = 1.0
-  noise: float = 0.06
-  shift: int = 4
+  brightness: validation.Share = 0.2
+  contrast: validation.Share = 0.3
+  saturation: validation.Share = 0.5
+  blur: validation.Share = 1.0
+  noise: validation.Share = 0.06
+  shift: validation.Whole = 4
   flip: bool = False
+
+  def __post_init__(self) -> None:
+    validation.check(self)
 
 
 def perturb(

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dgan_jax import metrics, parallel, progress, rng
+from dgan_jax import metrics, parallel, progress, rng, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax.interpreter import optimization
 from dgan_jax.segmentation import annotator, augmentation, predict, unet
@@ -43,23 +43,17 @@ class Options:
     strengths: what images go through.
   """
 
-  steps: int = 4000
-  batch_size: int = 32
-  learning_rate: float = 0.002
-  balance: float = 0.25
-  steps_per_evaluation: int = 500
+  steps: validation.Count = 4000
+  batch_size: validation.Count = 32
+  learning_rate: validation.LearningRate = 0.002
+  balance: validation.Share = 0.25
+  steps_per_evaluation: validation.Count = 500
   strengths: augmentation.Strengths = dataclasses.field(
     default_factory=augmentation.Strengths
   )
 
   def __post_init__(self) -> None:
-    for name in ('steps', 'batch_size', 'steps_per_evaluation'):
-      if getattr(self, name) < 1:
-        raise ValueError(
-          f'{name} is {getattr(self, name)}; expected 1 or more.'
-        )
-    if not 0 <= self.balance <= 1:
-      raise ValueError(f'balance {self.balance} is not in [0, 1].')
+    validation.check(self)
 
 
 @flax.struct.dataclass

@@ -14,7 +14,7 @@ import chex
 import flax.linen as nn
 import jax.numpy as jnp
 
-from dgan_jax import errors
+from dgan_jax import errors, validation
 from dgan_jax.generators import layers
 
 
@@ -29,18 +29,15 @@ class UNet:
     groups: channels are normalised in so many groups (Wu and He 2018).
   """
 
-  num_classes: int
-  channels: tuple[int, ...] = (32, 64, 96, 192)
-  groups: int = 8
+  num_classes: validation.Count
+  channels: tuple[validation.Count, ...] = (32, 64, 96, 192)
+  groups: validation.Count = 8
 
   def __post_init__(self) -> None:
-    if not self.channels:
-      raise ValueError('A U-Net without channels.')
-    for size in self.channels:
-      if size < 1 or size % self.groups:
-        raise ValueError(
-          f'{size} channels do not split into {self.groups} groups.'
-        )
+    validation.check(self)
+    if not self.channels or any(size % self.groups for size in self.channels):
+      expected = f'one multiple of {self.groups} (groups) for every level'
+      validation.refuse('channels', self.channels, expected)
 
   @property
   def num_features(self) -> int:

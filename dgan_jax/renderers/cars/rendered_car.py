@@ -9,10 +9,11 @@ every machine (see arithmetic.py). A car keeps its looks at every resolution.
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 
-from dgan_jax import errors
+from dgan_jax import errors, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax.renderers.cars import keypoints, picture, scene
 from dgan_jax.renderers.cars.settings import SETTINGS as _SETTINGS
@@ -30,9 +31,6 @@ SCHEMA = dataclasses.replace(
   schema_lib.get_schema('car_20'), keypoints=KEYPOINTS
 )
 
-_RESOLUTIONS = (16, 1024)
-_SUPERSAMPLING = (1, 8)
-
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
@@ -49,29 +47,16 @@ class Domain:
     errors.UserError: there are no such pictures.
   """
 
-  setting: str = 'three_quarter'
-  resolution: int = 64
-  aspect: str = 'square'
-  supersampling: int = 2
+  setting: Annotated[str, validation.choice(SETTINGS)] = 'three_quarter'
+  resolution: Annotated[int, validation.between(16, 1024)] = 64
+  aspect: Annotated[str, validation.choice(ASPECTS)] = 'square'
+  supersampling: Annotated[int, validation.between(1, 8)] = 2
 
   def __post_init__(self) -> None:
-    for word, known in ((self.setting, SETTINGS), (self.aspect, ASPECTS)):
-      if word not in known:
-        raise errors.UserError(
-          f'Rendered cars have no {word!r}; there are {", ".join(known)}.'
-        )
-    for name, value, (least, most) in (
-      ('resolution', self.resolution, _RESOLUTIONS),
-      ('supersampling', self.supersampling, _SUPERSAMPLING),
-    ):
-      if not least <= value <= most:
-        raise errors.UserError(
-          f'Rendered cars have no {name} {value}; it may be {least} to {most}.'
-        )
+    validation.check(self)
     if self.aspect == '4:3' and self.resolution % 4:
-      raise errors.UserError(
-        f'A 4:3 picture {self.resolution} pixels wide has no whole height; '
-        'take a resolution that 4 divides.'
+      validation.refuse(
+        'resolution', self.resolution, 'a multiple of 4 for 4:3'
       )
 
   @property
