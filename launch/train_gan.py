@@ -27,6 +27,7 @@ from launch import command, common
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
   generator, discriminator, options = _recipe(config)
+  loop.check_sharing(discriminator, options)
   schedule = validation.build(
     'config.schedule', training_log.Schedule, config.schedule
   )
@@ -74,7 +75,6 @@ def _recipe(
     {**pair, 'group_size': group_size},
   )
   options = build('config.training', state_lib.Options, config.training)
-  loop.check_sharing(discriminator, options)
   return generator, discriminator, options
 
 
@@ -98,6 +98,8 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
       return data.from_array(name)
     if name.startswith('tfds:'):
       dataset, _, split = name.removeprefix('tfds:').rpartition('/')
+      if not dataset:
+        validation.refuse('config.images', name, 'tfds:NAME/SPLIT')
       return data.from_tfds(
         dataset,
         split,

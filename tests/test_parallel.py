@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dgan_jax import parallel
+from dgan_jax import errors, parallel
 
 
 def _function(state, items):
@@ -124,3 +124,14 @@ def test_a_batch_that_devices_cannot_share_is_refused():
 
 def test_a_single_host_has_all_rows_of_a_batch():
   assert parallel.local_rows(12) == slice(0, 12)
+
+
+@pytest.mark.parametrize('error', [AssertionError(), RuntimeError('No TPU')])
+def test_a_machine_without_the_devices_asked_for_is_told_so(monkeypatch, error):
+  def fail():
+    raise error
+
+  monkeypatch.setattr(jax, 'device_count', fail)
+  words = f'no device of JAX_PLATFORMS=cpu; unset it, .*{error}'
+  with pytest.raises(errors.UserError, match=words):
+    parallel.check_backend()

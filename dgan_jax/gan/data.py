@@ -209,7 +209,7 @@ def from_tfds(
   except Exception as error:  # no such dataset, no network, ...
     reason = str(error).partition('\n')[0] or type(error).__name__
     raise errors.UserError(
-      f'TFDS gives no images of tfds:{name}/{split}: {reason}.'
+      f'TFDS gives no images of tfds:{name}/{split}: {reason}'
     ) from None
 
   def pictures(start: int) -> Iterator[np.ndarray]:

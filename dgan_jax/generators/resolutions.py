@@ -28,7 +28,7 @@ def check(resolution: int, channels: tuple[int, ...]) -> None:
     )
   if len(channels) != stages:
     validation.refuse(
-      'channels', channels, f'{stages} for {resolution} px, one per resolution'
+      'channels', channels, f'{stages}, one per resolution up to {resolution}'
     )
 
 

@@ -54,23 +54,6 @@ def test_the_reference_is_measured_even_if_nobody_asks_for_its_number():
   assert plan.all_modes == ('default', 'release')
 
 
-@pytest.mark.parametrize(
-  ('fields', 'words'),
-  [
-    ({'modes': ('default', 'fast')}, "Mode 'fast' is none of"),
-    ({'annotated': (1, 0)}, '0 annotated samples; expected 1 or more'),
-    ({'reference': -1}, '-1 annotated samples'),
-    ({'ceiling': 32}, 'The ceiling 32 is not above 32'),
-    ({'candidates': -1}, '-1 candidates; expected 0 or more'),
-    ({'dropouts': (1.0,)}, r'Dropout 1\.0 is not in \[0, 1\)'),
-    ({'seeds': ()}, 'There is no seed'),
-  ],
-)
-def test_a_plan_that_makes_no_sense_is_refused(fields, words):
-  with pytest.raises(ValueError, match=words):
-    plan_lib.Plan(_OPTIONS, **fields)
-
-
 def test_a_run_says_what_it_is():
   *_, dropped, last = map(str, _PLAN.runs())
   assert dropped == (

@@ -118,9 +118,13 @@ def test_initial_weights_have_the_layout_of_converted_ones():
 @pytest.mark.parametrize(
   ('resolution', 'channels', 'words'),
   [
-    (48, (4, 4, 4, 4), 'Resolution 48 is not a power of two from 8 to 1024'),
-    (4, (4,), 'Resolution 4'),
-    (2048, (4,) * 10, 'Resolution 2048'),
+    (
+      48,
+      (4, 4, 4, 4),
+      'resolution is 48; expected a power of two from 8 to 1024',
+    ),
+    (4, (4,), 'resolution is 4'),
+    (2048, (4,) * 10, 'resolution is 2048'),
     (16, (4, 4), 'expected 3, one per resolution'),
   ],
 )

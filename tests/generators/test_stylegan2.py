@@ -121,9 +121,9 @@ def test_only_networks_of_skips_have_an_image_at_every_resolution():
 @pytest.mark.parametrize(
   ('options', 'words'),
   [
-    ({'resolution': 24}, 'Resolution 24 is not a power of two'),
+    ({'resolution': 24}, 'resolution is 24; expected a power of two'),
     ({'channels': (4, 4)}, 'expected 3, one per resolution'),
-    ({'block': 'dense'}, "Block 'dense' is none of"),
+    ({'block': 'dense'}, "block is 'dense'; expected 'skip' or"),
   ],
 )
 def test_an_impossible_architecture_is_refused(options, words):

@@ -144,17 +144,10 @@ def test_a_loss_that_is_not_finite_names_the_steps(annotations):
 
 
 def test_class_weights_have_to_be_as_many_as_classes(annotations):
-  with pytest.raises(ValueError, match='2 class weights for 3 classes'):
+  with pytest.raises(
+    ValueError, match=r'class_weights is .* each of the 3 classes'
+  ):
     _train(annotations, class_weights=(1.0, 2.0))
-
-
-@pytest.mark.parametrize(
-  ('field', 'value', 'words'),
-  [('mode', 'fast', "'fast'"), ('held_out', 1.0, 'share 1.0')],
-)
-def test_options_that_make_no_sense_are_refused(field, value, words):
-  with pytest.raises(ValueError, match=words):
-    dataclasses.replace(_OPTIONS, **{field: value})
 
 
 def test_the_published_procedure_can_be_chosen(annotations):

@@ -27,6 +27,8 @@ def main(config, workdir):
     raise errors.UserError('A mask is too small.')
   elif what == 'full':
     raise OSError(28, 'No space left on device', 'out/shard')
+  elif what.startswith('\x1b'):
+    raise errors.UserError(f'There is no {what}.')
   elif what == 'interrupt':
     raise KeyboardInterrupt
   else:
@@ -82,6 +84,13 @@ def test_help_says_what_flags_there_are_and_ends_with_an_example(run):
     (['--workdir=x', '--config=nope.py'], 'There is no config file nope.*'),
     (['--workdir=x', '--wrokdir=y'], '.*wrokdir.*workdir.*'),
     (['--workdir=x', 'stray'], 'Unexpected argument .stray.;.*'),
+    (['--workdir=x', '--config.seed=-1'], r'config\.seed is -1; expected.*'),
+    (['--workdir=x', '--config.sampling=3'], ".*has no field 'sampling';.*"),
+    (
+      ['--workdir=x', '--config=configs/gan_tiny.py'],
+      '.*for another command.*',
+    ),
+    (['--workdir=x', '--what=\x1b[1m'], r'There is no \\x1b\[1m\.'),
     ([], r'Say where to write: --workdir=FOLDER\.'),
   ],
 )
@@ -89,6 +98,31 @@ def test_a_mistake_gets_one_line_and_status_2(run, args, complaint):
   done = run(*args)
   assert re.fullmatch(f'{complaint}\n', done.stderr), done.stderr
   assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+  ('name', 'args', 'complaint'),
+  [
+    ('sample', ['--config.sampling.rows=(0,65)'], 'sampling.rows is (0, 65)'),
+    ('sample', ['--candidates=1000000'], '--candidates=1000000'),
+    ('train_interpreter', ['--config.interpreter.hidden=5'], 'hidden is (5,)'),
+    (
+      'train_interpreter',
+      ['--config.interpreter.class_weights=(1.0,2.0)'],
+      'class_weights is (1.0, 2.0); expected one for each of the 20 classes',
+    ),
+    ('train_gan', ['--config.domain.setting=side'], "setting is 'side'"),
+  ],
+)
+def test_a_command_refuses_nonsense_before_it_writes(
+  tmp_path, name, args, complaint
+):
+  workdir = tmp_path / 'out'
+  done = terminal.run(f'launch.{name}', f'--workdir={workdir}', *args)
+  assert done.returncode == 2
+  assert complaint in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+  assert not list(workdir.rglob('*.json'))
 
 
 def test_an_interrupt_says_how_to_go_on(run):

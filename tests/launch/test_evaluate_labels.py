@@ -173,9 +173,9 @@ def test_other_samples_in_the_same_folder_are_refused(finished, config):
 @pytest.mark.parametrize(
   ('field', 'value', 'words'),
   [
-    ('num_samples', 0, r'config\.num_samples is 0; expected 1 or more'),
-    ('modes', ('fast',), "Mode 'fast' is none of"),
-    ('annotated', (0,), '0 annotated samples; expected 1 or more'),
+    ('num_samples', 0, r'config\.num_samples is 0; expected .* 1 or more'),
+    ('modes', ('fast',), r"config\.modes is \('fast',\)"),
+    ('annotated', (0,), r'config\.annotated is \(0,\)'),
     ('schema', 'car_20', "classes of 'box_3'; those of 'car_20' are asked for"),
     ('generator', 'bundled', 'the annotator knows those of 16 x 16'),
     ('annotator', 'nowhere', 'nowhere'),

@@ -147,12 +147,12 @@ def test_labelling_without_an_annotator_says_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
   ('field', 'value', 'words'),
   [
-    ('num_pairs', 0, r'config\.num_pairs is 0; expected 1 or more'),
-    ('stored_dtype', 'int8', "is 'int8'; expected one of float16, float32"),
-    ('network.channels', (8, 9), '9 channels do not split into 8 groups'),
+    ('num_pairs', 0, r'config\.num_pairs is 0; expected .* 1 or more'),
+    ('stored_dtype', 'int8', "is 'int8'; expected 'float16' or 'float32'"),
+    ('network.channels', (8, 9), r'config\.network\.channels is \(8, 9\)'),
     ('network.channels', (8,) * 6, 'Images of 16 x 16 .* multiples of 32'),
-    ('training.balance', 2.0, r'balance 2\.0 is not in \[0, 1\]'),
-    ('domain.name', 'boats', "There is no domain 'boats'"),
+    ('training.balance', 2.0, r'config\.training\.balance is 2\.0'),
+    ('domain.name', 'boats', r"config\.domain\.name is 'boats'"),
   ],
 )
 def test_a_value_that_makes_no_sense_is_refused(
