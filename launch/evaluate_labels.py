@@ -16,6 +16,7 @@ import functools
 import pathlib
 
 from dgan_jax import progress, storage, validation
+from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder
 from dgan_jax.evaluation import (
   annotated_samples,
@@ -33,8 +34,8 @@ from launch import command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Measures what the config says, but for what is there."""
-  plan = _plan(config)
   subject = _subject(config)
+  plan = _plan(config, subject.annotator.schema)
   identity = {
     **subject.identity(),
     'seed': config.seed,
@@ -82,9 +83,9 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   print(f'\n{text}\nLook at {workdir / "label_quality.png"}.')
 
 
-def _plan(config: command.Config) -> plan_lib.Plan:
+def _plan(config: command.Config, schema: schema_lib.Schema) -> plan_lib.Plan:
   validation.expect('config.num_samples', config.num_samples, validation.Count)
-  options = common.interpreter_options(config, common.load_schema(config))
+  options = common.interpreter_options(config, schema)
   names = ('annotated', 'ceiling', 'reference', 'candidates', 'modes')
   fields = {name: config[name] for name in (*names, 'dropouts', 'seeds')}
   return validation.build(

@@ -87,8 +87,7 @@ _REFUSED = {
     'first_index': (*_INT, 2**32, 2**32 - 7),
     'seed': (*_INT, 2**32, 5_000_000_000, 10**20, _HUGE),
     'samples_per_shard': _COUNT,
-    'block_size': _COUNT,
-    'batch_size': _COUNT,
+    'block_size': _INT,
     'uncertain_fraction': (*_BELOW_1, 2),
   },
   stylegan1.StyleGAN1: _NETWORK,
@@ -181,7 +180,7 @@ _ACCEPTED = {
   run.FactoryOptions: {
     'first_index': (0, 2**32 - 8),
     'seed': (0, 2**32 - 1),
-    'batch_size': (3,),
+    'block_size': (0, 3),
     'uncertain_fraction': (0, 0.5),
   },
   gan.Options: {
