@@ -42,8 +42,8 @@ def test_a_config_is_locked(config):
     config.interpretr = 1
 
 
-def test_a_config_names_a_built_in_schema(config):
-  assert schema.get_schema(config.schema).name == config.schema
+def test_a_config_names_a_built_in_schema_or_none(config):
+  assert config.schema == '' or config.schema in schema.BUILT_IN
 
 
 def test_a_config_gives_the_library_its_sampling_options(config):
