@@ -46,16 +46,15 @@ def choice(values: Collection[Any]) -> Rule:
   return Rule(' or '.join(map(repr, values)), lambda x: x in values)
 
 
+def _from(least: int) -> Rule:
+  words = f'a whole number of {least} or more'
+  return Rule(words, lambda x: least <= x < 2**31)
+
+
 # They end where JAX's counters do, and the seeds and indices of its keys.
-Count = Annotated[
-  int, Rule('a whole number of 1 or more', lambda x: 1 <= x < 2**31)
-]
-Several = Annotated[
-  int, Rule('a whole number of 2 or more', lambda x: 2 <= x < 2**31)
-]
-Whole = Annotated[
-  int, Rule('a whole number of 0 or more', lambda x: 0 <= x < 2**31)
-]
+Count = Annotated[int, _from(1)]
+Several = Annotated[int, _from(2)]
+Whole = Annotated[int, _from(0)]
 Index = Annotated[
   int, Rule('a whole number from 0, below 2^32', lambda x: 0 <= x < 2**32)
 ]

@@ -30,10 +30,10 @@ def test_every_index_is_in_one_shard():
 @pytest.mark.parametrize(
   ('numbers', 'message'),
   [
-    ((0, 0, 4), 'nothing to do'),
-    ((0, 4, 0), 'nothing to do'),
-    ((-1, 4, 4), 'indices from 0'),
-    ((2**32 - 3, 4, 4), 'indices from 0'),
+    ((0, 0, 4), 'num_samples is 0; expected'),
+    ((0, 4, 0), 'samples_per_shard is 0; expected'),
+    ((-1, 4, 4), 'first_index is -1; expected'),
+    ((2**32 - 3, 4, 4), 'first_index is 4294967293; expected'),
   ],
 )
 def test_a_plan_that_cannot_be_is_refused(numbers, message):
