@@ -27,7 +27,8 @@ from launch import command, common
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
   generator, discriminator, options = _recipe(config)
-  loop.check_sharing(discriminator, options)
+  pair = {'discriminator': discriminator, 'options': options}
+  validation.build('config.training', loop.check_sharing, pair)
   schedule = validation.build(
     'config.schedule', training_log.Schedule, config.schedule
   )
