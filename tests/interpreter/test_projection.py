@@ -50,6 +50,12 @@ _STRIDES = tuple(
   )
   for scale, shift in ((2, 0.5), (4, 1), (8, 2), (1, 3), (9, -1))
 )
+# Far from where its rows are seen, and on every second corner only.
+_FAR = (
+  pyramid_lib.Geometry(pyramid_lib.Axis(2, 11), pyramid_lib.Axis(2, -12)),
+  pyramid_lib.Geometry(pyramid_lib.Axis(2, -12.5)),
+  pyramid_lib.Geometry(pyramid_lib.Axis(3, 0.5), pyramid_lib.Axis(3, 0.5)),
+)
 # On the corners, but not from edge to edge.
 _INSIDE = (
   pyramid_lib.Geometry(pyramid_lib.Axis(4, 4), pyramid_lib.Axis(6, -1)),
@@ -74,6 +80,7 @@ _INSIDE = (
       _STRIDES,
     ),
     (((16, 16), (0, 16)), [(2, 3), (16, 16)], _INSIDE),
+    (((30, 16), (20, 28)), [(9, 15), (20, 16), (9, 5)], _FAR),
   ],
   ids=str,
 )
