@@ -27,7 +27,8 @@ class FactoryOptions:
     first_index: global index of the first; a second run that begins where the
       first ended makes other samples of the same distribution.
     seed: of the root key.
-    samples_per_shard: what at most is lost when a run is killed.
+    samples_per_shard: what at most is lost when a run is killed; best whole
+      blocks, as a block that two shards share may be computed for each.
     block_size: samples computed as one array; part of the run's identity, as
       float sums may depend on it. 0: what suits the devices.
     uncertain_fraction: the share that goes to the split 'uncertain'.
@@ -36,7 +37,7 @@ class FactoryOptions:
   num_samples: int
   first_index: int = 0
   seed: int = 0
-  samples_per_shard: int = 250
+  samples_per_shard: int = 256
   block_size: int = 0
   uncertain_fraction: float = 0.1
 
@@ -49,6 +50,13 @@ class Job:
   interpreter: ensemble.Interpreter
   sampling: generator_lib.Sampling
   options: FactoryOptions
+
+  @property
+  def block_size(self) -> int:
+    """Samples computed as one array: as the options say, or what suits the
+    devices and the generator."""
+    pixels = self.generator.architecture.resolution**2
+    return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
     """The shapes and classes of the dataset."""
@@ -96,10 +104,7 @@ def generate(
       f'Blocks of {options.block_size} samples are asked for; expected 0, for '
       'what suits the devices, or more.'
     )
-  if not options.block_size:
-    canvas = job.sampling.canvas(job.generator.architecture)
-    suited = parallel.block_size(canvas.height * canvas.width)
-    options = dataclasses.replace(options, block_size=suited)
+  options = dataclasses.replace(options, block_size=job.block_size)
   generator_checksum = generator_lib.checksum(job.generator)
   _check_fit(job, generator_checksum)
   layout = job.layout()
