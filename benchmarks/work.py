@@ -61,10 +61,10 @@ def labels(
       as in the paper, and not after.
   """
   hidden, last = spec.hidden
-  share = canvas.height / canvas.size
+  across, share = canvas.width, canvas.height / canvas.size[0]
   sizes = (r for r in architecture.resolutions for _ in range(2))
-  total = canvas.size**2 * share * (hidden * last + last * spec.num_classes)
+  total = across**2 * share * (hidden * last + last * spec.num_classes)
   for size, channels in zip(sizes, spec.feature_channels, strict=True):
-    size = canvas.size if stacked else min(size, canvas.size)
+    size = across if stacked else min(size, across)
     total += size**2 * share * channels * hidden
   return spec.members * round(total)

@@ -72,7 +72,7 @@ def get_config() -> ConfigDict:
   config.factory = factory = ConfigDict()
   factory.num_samples = 1000
   factory.first_index = 0  # samples first_index, first_index + 1, ...
-  factory.samples_per_shard = 250  # what is lost at most by a kill
+  factory.samples_per_shard = 256  # what is lost at most by a kill
   # Samples that a device computes in one go; part of what the bits depend on.
   # 0: what suits the devices and the size of the images.
   factory.block_size = 0

@@ -70,7 +70,8 @@ def has_small_cache() -> bool:
 
 
 def block_size(pixels: int) -> int:
-  """Images of so many pixels that a device should compute as one array."""
+  """How many images of so many pixels a device should compute as one array: a
+  power of two where `pixels` is one."""
   if has_small_cache():
     return 4 if pixels <= 2**14 else 1
   return min(max(2**22 // pixels, 1), 64)

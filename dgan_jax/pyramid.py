@@ -9,6 +9,7 @@ the fast paths are tested against.
 """
 
 import dataclasses
+import math
 
 import chex
 import flax.struct
@@ -34,6 +35,13 @@ class Axis:
 
   scale: float = 1.0
   offset: float = 0.0
+
+  def __post_init__(self) -> None:
+    if not (0 < self.scale < math.inf and math.isfinite(self.offset)):
+      raise ValueError(
+        f'A scale of {self.scale} and an offset of {self.offset}; expected '
+        'finite numbers, and a scale above 0.'
+      )
 
   def position(self, pixels: chex.Array) -> chex.Array:
     """Where the centres of label pixels lie, in pixels of the level, whose
@@ -71,44 +79,57 @@ class FeaturePyramid:
     return tuple(level.shape[-1] for level in self.levels)
 
   def places(self, canvas: 'Canvas') -> tuple[Geometry, ...]:
-    """Where each level lies on the canvas before its crop."""
-    if self.geometry is not None:
-      return self.geometry
-    return tuple(
-      Geometry(Axis(canvas.size / height), Axis(canvas.size / width))
-      for height, width in (level.shape[-3:-1] for level in self.levels)
-    )
+    """Where each level lies on the canvas before its crop.
+
+    Raises:
+      ValueError: it is not said of each.
+    """
+    if self.geometry is None:
+      return tuple(
+        Geometry(Axis(canvas.size[0] / height), Axis(canvas.size[1] / width))
+        for height, width in (level.shape[-3:-1] for level in self.levels)
+      )
+    if len(self.geometry) != len(self.levels):
+      raise ValueError(
+        f'{len(self.geometry)} geometries for {len(self.levels)} levels; '
+        'expected one for each.'
+      )
+    return self.geometry
 
 
 @dataclasses.dataclass(frozen=True)
 class Canvas:
-  """Where labels live: the generator's image, reduced and cropped.
+  """Where labels live: an image, reduced and cropped.
 
   Attributes:
-    resolution: height and width of the generator's output.
-    size: height and width before the crop; `resolution` or half of it.
+    size: (height, width) before the crop.
     rows: (first, end) of the rows kept.
   """
 
-  resolution: int
-  size: int
+  size: tuple[int, int]
   rows: tuple[int, int]
 
   @classmethod
   def of(cls, resolution: int, rows: tuple[int, int] | None = None) -> 'Canvas':
-    """The release's canvas: min(resolution, 512), all rows unless told."""
+    """The release's canvas of a square image: min(resolution, 512), all rows
+    unless told.
+
+    Raises:
+      ValueError: the image has neither that size nor twice that, or no such
+        rows.
+    """
     size = min(resolution, MAX_LABEL_SIZE)
-    return cls(resolution, size, rows or (0, size))
+    if resolution not in (size, 2 * size):
+      raise ValueError(
+        f'A canvas of {size} px cannot hold a {resolution} px image; expected '
+        'the same size or half of it.'
+      )
+    return cls((size, size), rows or (0, size))
 
   def __post_init__(self) -> None:
-    if self.resolution not in (self.size, 2 * self.size):
+    if not 0 <= self.rows[0] < self.rows[1] <= self.size[0]:
       raise ValueError(
-        f'A canvas of {self.size} px cannot hold a {self.resolution} px '
-        'image; expected the same size or half of it.'
-      )
-    if not 0 <= self.rows[0] < self.rows[1] <= self.size:
-      raise ValueError(
-        f'Crop rows {self.rows} do not lie within 0 to {self.size}.'
+        f'Crop rows {self.rows} do not lie within 0 to {self.size[0]}.'
       )
 
   @property
@@ -117,11 +138,10 @@ class Canvas:
 
   @property
   def width(self) -> int:
-    return self.size
+    return self.size[1]
 
   def image(self, rgb: chex.Array) -> chex.Array:
-    """Reduces and crops [batch, resolution, resolution, c] to
-    [batch, height, width, c]."""
+    """Reduces and crops [batch, h, w, c] to [batch, height, width, c]."""
     return resize(rgb, self.size)[:, self.rows[0] : self.rows[1]]
 
 
@@ -131,14 +151,13 @@ def to_uint8(rgb: chex.Array) -> chex.Array:
   return jnp.clip(scaled, 0, 255).astype(jnp.uint8)
 
 
-def resize(maps: chex.Array, size: int) -> chex.Array:
-  """Bilinear, half-pixel centres, [batch, r, r, c] to [batch, size, size, c].
+def resize(maps: chex.Array, size: tuple[int, int]) -> chex.Array:
+  """Bilinear, half-pixel centres, [batch, h, w, c] to [batch, *size, c].
 
-  Also the exact 2x2 mean when `size` is r / 2.
+  Also the exact 2x2 mean when `size` is (h / 2, w / 2).
   """
   chex.assert_rank(maps, 4)
-  batch, _, _, channels = maps.shape
-  shape = (batch, size, size, channels)
+  shape = (maps.shape[0], *size, maps.shape[-1])
   return jax.image.resize(maps, shape, 'bilinear', antialias=False)
 
 

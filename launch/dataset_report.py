@@ -116,7 +116,7 @@ def _facts(
       'Truncation': f'{sampling.truncation_psi} on the first '
       f'{sampling.truncation_layers} rows',
       'Noise': sampling.noise,
-      'Compute': f'{sampling.dtype} in blocks of {options.block_size}, '
+      'Compute': f'{sampling.dtype} in blocks of {job.block_size}, '
       f'on {jax.default_backend()}',
       'Set apart as uncertain': sheets.percent(options.uncertain_fraction),
       'Versions': f'dgan_jax {dgan_jax.__version__}, jax {jax.__version__}',

@@ -56,7 +56,7 @@ def check(
   results += _check_labels(vectors, labels, 'out/')
   if 'interp_out_res' in settings:
     size = settings['interp_out_res']
-    reduced = pyramid_lib.Canvas(resolution, size, (0, size))
+    reduced = pyramid_lib.Canvas((size, size), (0, size))
     results += _check_reduction(vectors, rgb, pyramids[0], reduced)
   return results
 
@@ -143,7 +143,7 @@ def _check_images(
   results = []
   if 'out/rgb' in vectors:
     results += parity_generator.check_outputs(vectors, ws, rgb)
-  whole = pyramid_lib.Canvas.of(canvas.resolution)
+  whole = pyramid_lib.Canvas(canvas.size, (0, canvas.size[0]))
   for key, frame in (
     ('image_u8', canvas),
     ('image_full_u8', whole),

@@ -150,7 +150,7 @@ def check_units(vectors: checks.Vectors) -> list[checks.Check]:
   for key in vectors.group('upsample/out_'):
     source, size = re.match(r'(\d+)_to_(\d+)', key).groups()  # type: ignore[union-attr]
     x = vectors.image(f'upsample/in_{source}')
-    ours = jax.jit(pyramid_lib.resize, static_argnums=1)(x, int(size))
+    ours = jax.jit(pyramid_lib.resize, static_argnums=1)(x, (int(size),) * 2)
     add(f'resize {source} to {size}', ours, f'upsample/out_{key}')
   blur = jax.jit(layers.blur)
   scale = np.float32(vectors.meta['upconv_w_mul'])

@@ -17,16 +17,16 @@ def _pyramid(resolution, batch=2):
 
 
 @pytest.mark.parametrize(
-  'canvas',
+  ('resolution', 'canvas'),
   [
-    pyramid_lib.Canvas.of(8),
-    pyramid_lib.Canvas.of(32, (5, 28)),
-    pyramid_lib.Canvas(32, 16, (1, 14)),
+    (8, pyramid_lib.Canvas.of(8)),
+    (32, pyramid_lib.Canvas.of(32, (5, 28))),
+    (32, pyramid_lib.Canvas((16, 16), (1, 14))),
   ],
   ids=str,
 )
-def test_single_pixels_are_those_of_the_hypercolumns(canvas):
-  pyramid = _pyramid(canvas.resolution)
+def test_single_pixels_are_those_of_the_hypercolumns(resolution, canvas):
+  pyramid = _pyramid(resolution)
   columns = jax.jit(pyramid_lib.hypercolumns, static_argnums=1)(pyramid, canvas)
   assert columns.shape == (
     2,
@@ -43,7 +43,7 @@ def test_single_pixels_are_those_of_the_hypercolumns(canvas):
 
 
 def test_stacked_features_of_a_generator_are_resized_images():
-  canvas = pyramid_lib.Canvas(16, 8, (1, 7))
+  canvas = pyramid_lib.Canvas((8, 8), (1, 7))
   pyramid = _pyramid(16)
   expected = np.concatenate([canvas.image(x) for x in pyramid.levels], -1)
   columns = pyramid_lib.hypercolumns(pyramid, canvas)
@@ -63,24 +63,24 @@ def test_a_level_lies_where_its_geometry_says():
 def test_halving_is_the_mean_of_2x2_pixels():
   maps = _pyramid(16).levels[-1]
   mean = maps.reshape(2, 8, 2, 8, 2, -1).mean((2, 4))
-  np.testing.assert_allclose(pyramid_lib.resize(maps, 8), mean, atol=1e-6)
+  np.testing.assert_allclose(pyramid_lib.resize(maps, (8, 8)), mean, atol=1e-6)
 
 
 def test_upsampling_has_half_pixel_centres():
   ramp = np.arange(4, dtype=np.float32)
   maps = np.broadcast_to(ramp[None, None, :, None], (1, 4, 4, 1))
-  row = pyramid_lib.resize(maps, 8)[0, 0, :, 0]
+  row = pyramid_lib.resize(maps, (4, 8))[0, 0, :, 0]
   expected = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
   np.testing.assert_allclose(row, expected)
 
 
 def test_the_image_is_reduced_before_it_is_cropped():
-  canvas = pyramid_lib.Canvas(16, 8, (2, 5))
+  canvas = pyramid_lib.Canvas((8, 16), (2, 5))
   rgb = _pyramid(16).levels[-1]
   np.testing.assert_allclose(
-    canvas.image(rgb), pyramid_lib.resize(rgb, 8)[:, 2:5]
+    canvas.image(rgb), pyramid_lib.resize(rgb, (8, 16))[:, 2:5]
   )
-  assert (canvas.height, canvas.width) == (3, 8)
+  assert (canvas.height, canvas.width) == (3, 16)
 
 
 @pytest.mark.parametrize(('resolution', 'size'), [(256, 256), (1024, 512)])
@@ -92,14 +92,20 @@ def test_labels_are_512_px_at_most(resolution, size):
 @pytest.mark.parametrize(
   ('arguments', 'words'),
   [
-    ((64, 16, (0, 16)), 'cannot hold a 64 px image'),
-    ((64, 64, (0, 65)), r'\(0, 65\) do not lie within 0 to 64'),
-    ((64, 64, (9, 9)), r'\(9, 9\)'),
+    ((2048,), 'canvas of 512 px cannot hold a 2048 px image'),
+    ((64, (0, 65)), r'\(0, 65\) do not lie within 0 to 64'),
+    ((64, (9, 9)), r'\(9, 9\)'),
   ],
 )
 def test_an_impossible_canvas_is_refused(arguments, words):
   with pytest.raises(ValueError, match=words):
-    pyramid_lib.Canvas(*arguments)
+    pyramid_lib.Canvas.of(*arguments)
+
+
+@pytest.mark.parametrize('numbers', [(0, 0), (-1, 0), (1, np.nan), (np.inf, 0)])
+def test_an_impossible_place_is_refused(numbers):
+  with pytest.raises(ValueError, match=r'expected finite .* above 0'):
+    pyramid_lib.Axis(*numbers)
 
 
 def test_eight_bits_round_down_and_clip():

@@ -35,7 +35,8 @@ class FactoryOptions:
     first_index: global index of the first; a second run that begins where the
       first ended makes other samples of the same distribution.
     seed: of the root key.
-    samples_per_shard: what at most is lost when a run is killed.
+    samples_per_shard: what at most is lost when a run is killed; best whole
+      blocks, as a block that two shards share may be computed for each.
     block_size: samples computed as one array; part of the run's identity, as
       float sums may depend on it. 0: what suits the devices.
     uncertain_fraction: the share that goes to the split 'uncertain'.
@@ -44,7 +45,7 @@ class FactoryOptions:
   num_samples: validation.Count
   first_index: validation.Index = 0
   seed: validation.Index = 0
-  samples_per_shard: validation.Count = 250
+  samples_per_shard: validation.Count = 256
   block_size: validation.Whole = 0
   uncertain_fraction: validation.ShareBelow1 = 0.1
 
@@ -62,6 +63,13 @@ class Job:
   interpreter: ensemble.Interpreter
   sampling: generator_lib.Sampling
   options: FactoryOptions
+
+  @property
+  def block_size(self) -> int:
+    """Samples computed as one array: as the options say, or what suits the
+    devices and the generator."""
+    pixels = self.generator.architecture.resolution**2
+    return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
     """The shapes and classes of the dataset."""
@@ -104,10 +112,12 @@ def generate(
       call goes on from there.
   """
   options = job.options
-  if not options.block_size:
-    canvas = job.sampling.canvas(job.generator.architecture)
-    suited = parallel.block_size(canvas.height * canvas.width)
-    options = dataclasses.replace(options, block_size=suited)
+  if options.block_size < 0:
+    raise errors.UserError(
+      f'Blocks of {options.block_size} samples are asked for; expected 0, for '
+      'what suits the devices, or more.'
+    )
+  options = dataclasses.replace(options, block_size=job.block_size)
   generator_checksum = generator_lib.checksum(job.generator)
   _check_fit(job, generator_checksum)
   layout = job.layout()

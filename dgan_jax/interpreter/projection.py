@@ -154,7 +154,7 @@ def _group(
   them, as all others are later."""
   height, width = levels[0].shape[:2]
   here = pyramid_lib.Geometry()
-  aligned = place == here and (height, width) == (canvas.size, canvas.width)
+  aligned = place == here and (height, width) == canvas.size
   first, end = canvas.rows
   if not aligned:
     first, end = _rows_seen(height, place.rows, canvas)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import errors, rng
+from dgan_jax import errors, parallel, rng
 from dgan_jax.factory import records, run
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
@@ -55,7 +55,8 @@ def job():
     generator,
     ensemble.Interpreter(spec=spec, params=stacked),
     generators.Sampling(truncation_layers=2, rows=(2, 6)),
-    run.FactoryOptions(num_samples=11, samples_per_shard=4, block_size=2),
+    # Blocks that shards share.
+    run.FactoryOptions(num_samples=11, samples_per_shard=4, block_size=3),
   )
 
 
@@ -89,6 +90,24 @@ def test_shards_left_by_a_killed_run_change_no_byte(job, tmp_path):
     _generate(job, folder)
     digests.add(drive.digest(folder))
   assert len(digests) == 1
+
+
+def test_the_block_that_suits_the_devices_is_recorded_as_a_number(
+  job, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(run, 'assemble', lambda *arguments, **_: arguments[3])
+  options = dataclasses.replace(job.options, block_size=0)
+  found = _generate(dataclasses.replace(job, options=options), tmp_path)
+  assert found == dataclasses.replace(options, block_size=4)
+
+
+@pytest.mark.parametrize('is_cpu', [True, False])
+def test_no_block_of_the_default_shards_is_computed_twice(monkeypatch, is_cpu):
+  monkeypatch.setattr(parallel, 'has_small_cache', lambda: is_cpu)
+  blocks = [parallel.block_size(size**2) for size in (64, 256, 512, 1024)]
+  assert blocks == ([4, 1, 1, 1] if is_cpu else [64, 64, 16, 4])
+  shard = run.FactoryOptions(num_samples=1).samples_per_shard
+  assert not any(shard % block for block in blocks)
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,18 @@ from dgan_jax.interpreter import ensemble, labelling
 from tests import small
 
 _label = jax.jit(labelling.label, static_argnums=(2, 3))
-_columns = jax.jit(pyramid_lib.hypercolumns, static_argnums=1)
-_pixels = jax.jit(pyramid_lib.pixels, static_argnums=1)
 
 
-def _pyramid(resolution, batch=1):
+def _pyramid(resolution, batch=1, sizes=None):
+  """A generator's of this resolution, or levels of any sizes."""
   random = np.random.default_rng(resolution)
-  sizes = [r for r in pyramid_lib.resolutions_up_to(resolution) for _ in '12']
+  sizes = sizes or [
+    (r, r) for r in pyramid_lib.resolutions_up_to(resolution) for _ in '12'
+  ]
   return pyramid_lib.FeaturePyramid(
     tuple(
-      random.normal(size=(batch, r, r, 2 + i % 3)).astype(np.float32)
-      for i, r in enumerate(sizes)
+      random.normal(size=(batch, *size, 2 + i % 3)).astype(np.float32)
+      for i, size in enumerate(sizes)
     )
   )
 
@@ -48,24 +49,25 @@ def _slow(interpreter, pyramid, canvas):
 
 
 @pytest.mark.parametrize(
-  ('canvas', 'batch', 'tile_pixels'),
+  ('canvas', 'pyramid', 'tile_pixels'),
   [
-    (pyramid_lib.Canvas.of(8), 3, 8192),
-    (pyramid_lib.Canvas.of(16, (3, 12)), 2, 1),
-    (pyramid_lib.Canvas.of(32, (4, 28)), 1, 256),
-    (pyramid_lib.Canvas(64, 32, (5, 30)), 1, 100),
-    (pyramid_lib.Canvas.of(128, (16, 112)), 1, 8192),
+    (pyramid_lib.Canvas.of(8), _pyramid(8, 3), 8192),
+    (pyramid_lib.Canvas.of(16, (3, 12)), _pyramid(16, 2), 1),
+    (pyramid_lib.Canvas.of(32, (4, 28)), _pyramid(32), 256),
+    (pyramid_lib.Canvas((32, 32), (5, 30)), _pyramid(64), 100),
+    (pyramid_lib.Canvas.of(128, (16, 112)), _pyramid(128), 8192),
+    (pyramid_lib.Canvas((12, 20), (1, 11)), _pyramid(0, 2, [(7, 9)] * 2), 40),
   ],
-  ids=str,
+  ids=lambda value: '' if hasattr(value, 'levels') else str(value),
 )
 def test_native_resolution_gives_the_labels_of_stacked_features(
-  canvas, batch, tile_pixels
+  canvas, pyramid, tile_pixels
 ):
-  pyramid = _pyramid(canvas.resolution, batch)
   interpreter = small.interpreter(pyramid.channels, members=3)
   fast = _label(interpreter, pyramid, canvas, tile_pixels)
   slow, margin = _slow(interpreter, pyramid, canvas)
-  assert fast.mask.shape == (batch, canvas.height, canvas.width)
+  assert fast.mask.shape[1:] == (canvas.height, canvas.width)
+  assert fast.mask.shape[0] == len(pyramid.levels[0])
   assert fast.mask.dtype == jnp.uint8
   clear = margin > 1e-3
   assert clear.mean() > 0.9
@@ -73,58 +75,6 @@ def test_native_resolution_gives_the_labels_of_stacked_features(
   np.testing.assert_allclose(fast.uncertainty, slow.uncertainty, atol=2e-5)
   np.testing.assert_allclose(fast.score, slow.score, atol=1e-5)
   assert len(np.unique(fast.mask)) > 1
-
-
-@pytest.mark.parametrize(
-  ('canvas', 'sizes', 'geometry'),
-  [
-    (pyramid_lib.Canvas.of(64, (8, 56)), [(48, 48), (64, 64)], None),
-    (pyramid_lib.Canvas.of(64), [(8, 8), (16, 16)], None),  # only coarse ones
-    (pyramid_lib.Canvas.of(16), [(1, 1)], None),
-    (pyramid_lib.Canvas.of(16, (3, 11)), [(5, 7), (16, 4), (9, 32)], None),
-    (pyramid_lib.Canvas(64, 32, (5, 30)), [(64, 64), (48, 96), (2, 2)], None),
-    (
-      # As strides 2, 4 and 8 of a network that pads an image of 30 pixels.
-      pyramid_lib.Canvas(30, 30, (2, 27)),
-      [(15, 15), (8, 8), (4, 4), (30, 30), (3, 30)],
-      tuple(
-        pyramid_lib.Geometry(
-          pyramid_lib.Axis(scale, -shift), pyramid_lib.Axis(scale, shift)
-        )
-        for scale, shift in ((2, 0.5), (4, 1), (8, 2), (1, 3), (9, -1))
-      ),
-    ),
-    (
-      # On the corners, but not from edge to edge.
-      pyramid_lib.Canvas.of(16),
-      [(2, 3), (16, 16)],
-      (
-        pyramid_lib.Geometry(pyramid_lib.Axis(4, 4), pyramid_lib.Axis(6, -1)),
-        pyramid_lib.Geometry(),
-      ),
-    ),
-  ],
-  ids=str,
-)
-def test_levels_of_any_size_and_place_are_read(canvas, sizes, geometry):
-  random = np.random.default_rng(0)
-  pyramid = pyramid_lib.FeaturePyramid(
-    tuple(
-      random.normal(size=(1, *size, 3)).astype(np.float32) for size in sizes
-    ),
-    geometry,
-  )
-  interpreter = small.interpreter(pyramid.channels, members=3)
-  fast = _label(interpreter, pyramid, canvas, 100)
-  slow, margin = _slow(interpreter, pyramid, canvas)
-  clear = margin > 1e-3
-  assert clear.mean() > 0.9
-  np.testing.assert_array_equal(fast.mask[clear], slow.mask[clear])
-  np.testing.assert_allclose(fast.uncertainty, slow.uncertainty, atol=2e-5)
-  index = np.indices(fast.mask.shape).reshape(3, -1)
-  columns = _columns(pyramid, canvas)
-  found = _pixels(pyramid, canvas, *index)
-  np.testing.assert_allclose(found, columns.reshape(found.shape), atol=1e-5)
 
 
 def test_soft_voting_takes_the_largest_mean_softmax():

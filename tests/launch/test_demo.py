@@ -70,6 +70,7 @@ def test_the_report_is_complete(finished):
   page = (workdir / 'report' / 'data_card.html').read_text()
   assert 'rendered' in page
   assert 'simulated' in page
+  assert 'float32 in blocks of 4, on cpu' in page
   assert 'python -m launch.demo --config=configs/tiny.py' in page
 
 
