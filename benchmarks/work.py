@@ -63,7 +63,7 @@ def labels(
   hidden, last = spec.hidden
   share = canvas.height / canvas.size
   sizes = (r for r in architecture.resolutions for _ in range(2))
-  total = canvas.size**2 * share * (hidden * last + last * spec.num_classes)
+  total = canvas.size**2 * share * (hidden * last + last * spec.num_outputs)
   for size, channels in zip(sizes, spec.feature_channels, strict=True):
     size = canvas.size if stacked else min(size, canvas.size)
     total += size**2 * share * channels * hidden

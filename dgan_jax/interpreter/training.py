@@ -5,6 +5,7 @@ features from native resolution.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import chex
@@ -13,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, progress
-from dgan_jax.annotations import drawn
-from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.annotations import drawn, keypoint_file
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import (
   annotated,
@@ -23,6 +23,8 @@ from dgan_jax.interpreter import (
   optimization,
   release,
 )
+from dgan_jax.tasks import kinds, part_segmentation
+from dgan_jax.tasks import task as task_lib
 
 MODES = ('default', 'release')
 
@@ -40,7 +42,8 @@ class TrainingOptions:
       number of classes.
     soft_voting: label by the mean softmax instead of a majority vote.
     dropout: share of hidden units dropped in training.
-    class_weights: one weight per class in the loss; () weighs all alike.
+    class_weights: one weight per class, or keypoint, in the loss; () weighs
+      all alike.
     steps: batches that every member is trained on, at most.
     batch_size: pixels in a batch of one member.
     learning_rate: at the start; falls to zero as a cosine over `steps`.
@@ -83,9 +86,18 @@ class TrainingOptions:
       raise ValueError(f'Held-out share {self.held_out} is not in [0, 1).')
 
 
+def task_of(
+  annotations: keypoint_file.Annotated, options: TrainingOptions
+) -> task_lib.Task:
+  """What annotations teach."""
+  return kinds.create(
+    annotations.task, annotations.schema, soft_voting=options.soft_voting
+  )
+
+
 def train(
   generator: generators.Generator,
-  annotations: annotations_lib.Annotations,
+  annotations: keypoint_file.Annotated,
   sampling: generators.Sampling,
   options: TrainingOptions,
   *,
@@ -98,7 +110,7 @@ def train(
 
   Args:
     generator: that made the annotated images.
-    annotations: masks and latents.
+    annotations: masks or keypoints, and latents; they decide the task.
     sampling: as the images were made.
     options: the procedure.
     key: of initial weights, batches and dropout.
@@ -109,14 +121,15 @@ def train(
     checkpoint: makes training go on where it was killed.
 
   Raises:
-    errors.UserError: masks of another size than the generator's images, or of
+    errors.UserError: labels of another size than the generator's images, or of
       other images (see `drawn.check`); not one class weight per class.
     FloatingPointError: the loss is not finite; says between which steps.
   """
-  num_classes = annotations.schema.num_classes
-  if options.class_weights and len(options.class_weights) != num_classes:
+  task = task_of(annotations, options)
+  count = len(task.names)
+  if options.class_weights and len(options.class_weights) != count:
     raise errors.UserError(
-      f'{len(options.class_weights)} class weights for {num_classes} classes; '
+      f'{len(options.class_weights)} class weights for {count} {task.noun}; '
       'expected one for each, or none.'
     )
   is_release = options.mode == 'release'
@@ -125,34 +138,35 @@ def train(
   if on_images:
     on_images(images)
   drawn.check(images, annotations)
+  truth = task.truth(annotations)
+  if is_release and isinstance(task, part_segmentation.PartSegmentation):
+    truth = part_segmentation.without_small_regions(
+      truth, release.MINIMUM_REGION, into=0
+    )
   canvas = sampling.canvas(generator.architecture)
-  pixels = annotated.annotated_pixels(annotations, pyramid, canvas)
+  pixels = annotated.annotated_pixels(truth, task, pyramid, canvas)
   hidden = options.hidden if any(options.hidden) else None
   spec = ensemble.InterpreterSpec(
     feature_channels=generator.architecture.feature_channels,
-    num_classes=num_classes,
-    hidden=hidden or ensemble.hidden_sizes(num_classes),
+    task=task,
+    hidden=hidden or ensemble.hidden_sizes(count),
     members=options.members,
-    schema_name=annotations.schema.name,
-    classes=tuple(annotations.schema.classes),
     generator_checksum=generators.checksum(generator),
     resolution=generator.architecture.resolution,
     rows=sampling.rows,
-    soft_voting=options.soft_voting,
   )
-  classifier = ensemble.PixelClassifier(
-    spec.hidden, num_classes, options.dropout
-  )
-  weights = None
+  classifier = ensemble.PixelClassifier(spec.hidden, count, options.dropout)
+  loss: optimization.Loss = task.loss
   if options.class_weights:
     weights = jnp.asarray(options.class_weights)
+    loss = functools.partial(task.loss, weights=weights)
   if is_release:
     params = release.train(
       classifier,
       pixels,
       members=options.members,
       max_epochs=options.max_epochs,
-      class_weights=weights,
+      loss=loss,
       key=key,
       on_progress=on_progress,
       checkpoint=checkpoint,
@@ -167,7 +181,7 @@ def train(
           for field in dataclasses.fields(default.Options)
         }
       ),
-      class_weights=weights,
+      loss=loss,
       key=key,
       on_progress=on_progress,
       checkpoint=checkpoint,

@@ -75,7 +75,10 @@ def test_what_has_no_picture_of_its_size_is_not_compared(images, annotations):
 
 
 def test_the_sheet_shows_every_mask_and_the_names(images, annotations):
-  with_legend = drawn.sheet(images, annotations)
+  with_legend = drawn.sheet(images, annotations, synthetic.TASK)
   assert with_legend.width > 5 * 2 * 128 / 2
   blank = dataclasses.replace(annotations, masks=0 * annotations.masks)
-  assert drawn.sheet(images, blank).tobytes() != with_legend.tobytes()
+  assert (
+    drawn.sheet(images, blank, synthetic.TASK).tobytes()
+    != with_legend.tobytes()
+  )
