@@ -162,7 +162,7 @@ class Encoder:
     }
     for name, feature in self._features.items():
       if isinstance(feature, tfds.features.Image):
-        example[name] = _png(example[name])
+        example[name] = _png(example[name], feature.shape)
     proto = self._serializer.get_tf_example(
       self._features.encode_example(example)
     )
@@ -257,8 +257,13 @@ def file_names(
   ]
 
 
-def _png(array: np.ndarray) -> bytes:
-  """uint8 [h, w] as grey, [h, w, 3] as RGB."""
+def _png(array: np.ndarray, shape: tuple[int | None, ...]) -> bytes:
+  """uint8 [h, w] as grey, [h, w, 3] as RGB, for a feature of this shape.
+
+  TFDS looks at arrays, but not at the sizes of encoded images.
+  """
+  if np.atleast_3d(array).shape != shape:
+    raise ValueError(f'{array.shape} does not match the shape {shape}.')
   buffer = io.BytesIO()
   PIL.Image.fromarray(array).save(buffer, 'PNG', compress_level=_PNG_LEVEL)
   return buffer.getvalue()

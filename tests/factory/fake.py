@@ -42,7 +42,7 @@ def sample(index: int) -> sample_lib.LabelledSample:
     latent=random.standard_normal(4, np.float32),
     image=random.integers(0, 256, (8, 16, 3), np.uint8),
     labels={'mask': random.integers(0, 3, (8, 16), np.uint8)},
-    uncertainty=random.integers(0, 256, (8, 16), np.uint8),
+    uncertainty=(256 * random.random((8, 16), np.float32)).astype(np.uint8),
     score=random.random(dtype=np.float32),
   )
 

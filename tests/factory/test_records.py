@@ -37,7 +37,7 @@ def test_a_sample_of_another_shape_is_refused():
 
 
 def test_masks_are_plain_grey_images():
-  png = records._png(fake.sample(0).labels['mask'])
+  png = records._png(fake.sample(0).labels['mask'], (8, 16, 1))
   assert PIL.Image.open(io.BytesIO(png)).mode == 'L'
 
 

@@ -108,9 +108,11 @@ def test_parts_are_not_generated_with_an_interpreter_of_keypoints(
     generate.main(parts, made[1])
 
 
-def test_a_schema_without_keypoints_is_refused(config, monkeypatch, tmp_path):
+def test_a_schema_of_other_keypoints_is_refused(config, monkeypatch, tmp_path):
   monkeypatch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
   other = config.copy_and_resolve_references()
   other.schema = 'car_20'
-  with pytest.raises(errors.UserError, match='names no keypoints'):
+  with pytest.raises(
+    errors.UserError, match="other keypoints: label 0 is 'red'"
+  ):
     train_interpreter.main(other, tmp_path)

@@ -9,7 +9,9 @@ from tests.tasks import blobs
 
 _TASK = keypoints.Keypoints(blobs.SCHEMA)
 _CANVAS = pyramid.Canvas.of(32, (8, 32))
-_TRUTH = np.float32([[[10.3, 5.9, 1], [20, 20, 0]], [[4, 4, 1], [27.5, 9, 1]]])
+_TRUTH = np.array(
+  [[[10.3, 5.9, 1], [20, 20, 0]], [[4, 4, 1], [27.5, 9, 1]]], np.float32
+)
 
 
 def _heat_maps(truth):
