@@ -16,6 +16,7 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from dgan_jax.interpreter import ensemble
 from dgan_jax.segmentation import annotator
+from dgan_jax.tasks import part_segmentation
 
 _ASSETS = pathlib.Path(dgan_jax.__path__[0]) / 'assets'
 _MEASURED = 256  # samples of the bundled cars
@@ -66,7 +67,7 @@ def interpreter_spec(
   """Members of the release's widths."""
   return ensemble.InterpreterSpec(
     architecture.feature_channels,
-    num_classes,
+    part_segmentation.unnamed(num_classes),
     ensemble.hidden_sizes(num_classes),
     members,
   )

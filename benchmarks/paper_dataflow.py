@@ -18,7 +18,9 @@ from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import rng
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, labelling, optimization, release
+from dgan_jax.interpreter import ensemble, optimization, release
+from dgan_jax.tasks import part_segmentation
+from dgan_jax.tasks import task as task_lib
 
 
 @functools.partial(jax.jit, static_argnames='sampling')
@@ -56,24 +58,23 @@ def _stack(
 @functools.partial(jax.jit, static_argnames='classifier')
 def _member(
   classifier: ensemble.PixelClassifier, params: Any, stacked: chex.Array
-) -> tuple[chex.Array, labelling.Statistics]:
+) -> tuple[chex.Array, part_segmentation.Statistics]:
   """One member's logits [pixels, classes] and what follows from them."""
   trained, averages = ensemble.split_averages(params)
   logits = classifier.apply({'params': trained, 'averages': averages}, stacked)
-  return logits, labelling.member_statistics(logits)
+  return logits, part_segmentation.member_statistics(logits)
 
 
-@functools.partial(jax.jit, static_argnames=('soft_voting', 'shape'))
+@functools.partial(jax.jit, static_argnames=('task', 'shape'))
 def _combine(
-  statistics: list[labelling.Statistics],
-  soft_voting: bool,
+  statistics: list[part_segmentation.Statistics],
+  task: task_lib.Task,
   shape: tuple[int, int],
-) -> labelling.Labels:
+) -> part_segmentation.Labels:
   total = jax.tree.map(lambda *members: sum(members), *statistics)
-  doubt = labelling.uncertainty(total, len(statistics))
-  mask = labelling.votes_to_mask(total, soft_voting)
-  return labelling.Labels(
-    mask.reshape(shape), doubt.reshape(shape), labelling.score(doubt)
+  labels = task.decode(total, len(statistics))
+  return part_segmentation.Labels(
+    labels.mask.reshape(shape), labels.uncertainty.reshape(shape), labels.score
   )
 
 
@@ -82,7 +83,7 @@ def label(
   interpreter: ensemble.Interpreter,
   sampling: generators.Sampling,
   keys: chex.PRNGKey,
-) -> tuple[chex.Array, labelling.Labels]:
+) -> tuple[chex.Array, part_segmentation.Labels]:
   """One sample, image uint8 [1, height, width, 3] and its labels.
 
   Args:
@@ -92,7 +93,7 @@ def label(
     keys: [1].
   """
   spec = interpreter.spec
-  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_classes)
+  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
   image, stacked = _sample(generator, keys, sampling)
   logits, statistics = [], []
   for i in range(spec.members):
@@ -100,7 +101,7 @@ def label(
     member_logits, member_statistics = _member(classifier, params, stacked)
     logits.append(member_logits)  # kept for all members, as the release does
     statistics.append(member_statistics)
-  return image, _combine(statistics, spec.soft_voting, image.shape[1:3])
+  return image, _combine(statistics, spec.task, image.shape[1:3])
 
 
 def stack(
@@ -133,10 +134,11 @@ def train(
   """
   stacked = stack(generator, annotations, sampling)
   labels = jnp.asarray(annotations.masks.reshape(-1).astype(np.int32))
-  num_classes = annotations.schema.num_classes
+  task = part_segmentation.PartSegmentation(annotations.schema)
+  num_classes = len(task.names)
   spec = ensemble.InterpreterSpec(
     generator.architecture.feature_channels,
-    num_classes,
+    task,
     ensemble.hidden_sizes(num_classes),
     members,
   )
@@ -161,7 +163,7 @@ def train(
       )
       counts = epoch >= release.FULL_EPOCHS
       state = run_epoch(state, stacked, labels, order, counts)
-      if state[2] >= release.PATIENCE:
+      if state[2] > release.PATIENCE:
         break
     trained.append(state[0].merged())
   params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
@@ -178,13 +180,15 @@ def _run_epoch(
 ) -> tuple[optimization.MemberState, chex.Array, chex.Array]:
   """Trains one member (state, lowest loss, batches since) on all pixels in
   an order [pixels], until its stopping rule says so if it `counts`."""
-  step = optimization.make_step(classifier, release.adam())
+  step = optimization.make_step(
+    classifier, release.adam(), part_segmentation.cross_entropy
+  )
   batches = len(order) // release.BATCH_SIZE
   unused_key = rng.root_key(0)  # of dropout
 
   def goes_on(carry: Any) -> chex.Array:
     batch, (_, _, misses) = carry
-    return (batch < batches) & (misses < release.PATIENCE)
+    return (batch < batches) & (misses <= release.PATIENCE)
 
   def body(carry: Any) -> Any:
     batch, (member, best, misses) = carry

@@ -63,7 +63,7 @@ def labels(
   hidden, last = spec.hidden
   across, share = canvas.width, canvas.height / canvas.size[0]
   sizes = (r for r in architecture.resolutions for _ in range(2))
-  total = across**2 * share * (hidden * last + last * spec.num_classes)
+  total = across**2 * share * (hidden * last + last * spec.num_outputs)
   for size, channels in zip(sizes, spec.feature_channels, strict=True):
     size = across if stacked else min(size, across)
     total += size**2 * share * channels * hidden

@@ -20,6 +20,9 @@ def get_config() -> ConfigDict:
   # What the labels mean: a built-in part schema (car_20, face_34, ...) or the
   # path of a .json file; '': as schema.json in the annotations says.
   config.schema = ''
+  # What the labels are: 'part_segmentation', or 'keypoints', which are read
+  # from keypoints.json in the annotations.
+  config.task = 'part_segmentation'
   # The dataset is a function of this seed, the generator, the interpreter and
   # the fields below.
   config.seed = 0
@@ -54,7 +57,7 @@ def get_config() -> ConfigDict:
   # Labels by the mean softmax instead of a majority vote.
   interpreter.soft_voting = False
   interpreter.dropout = 0.0  # share of hidden units dropped in training
-  interpreter.class_weights = ()  # one per class, or (): all alike
+  interpreter.class_weights = ()  # one per class or keypoint; (): all alike
   interpreter.steps = 600  # batches for each member, at most
   interpreter.batch_size = 512  # pixels in a batch of one member
   interpreter.learning_rate = 0.01  # at the start; falls to 0 as a cosine

@@ -142,6 +142,22 @@ def pck(
   return float(100 * correct[visible].mean())
 
 
+def keypoint_sizes(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+  """The longer side of the box around each image's visible keypoints.
+
+  Args:
+    keypoints: pixels [images, keypoints, 2].
+    visible: bool [images, keypoints].
+
+  Returns:
+    float64 [images]; 0 where fewer than two are visible.
+  """
+  seen = visible[..., None]
+  low = np.where(seen, keypoints, np.inf).min(1)
+  high = np.where(seen, keypoints, -np.inf).max(1)
+  return np.where(visible.any(1), (high - low).max(1), 0.0)
+
+
 def frechet_distance(
   mean: np.ndarray,
   covariance: np.ndarray,

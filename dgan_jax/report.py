@@ -5,29 +5,46 @@ import dataclasses
 import html
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from PIL import Image
 
-from dgan_jax import metrics, storage
-from dgan_jax import schema as schema_lib
+from dgan_jax import storage
 from dgan_jax.visualize import sheets
 
 
-class Sample(Protocol):
-  """What a report shows of a sample; `LabelledSample` has it all."""
+class Drawing(Protocol):
+  """How labels look; every `tasks.task.Task` says so."""
 
-  @property
-  def index(self) -> int: ...
-  @property
-  def image(self) -> np.ndarray: ...
-  @property
-  def mask(self) -> np.ndarray: ...
-  @property
-  def uncertainty(self) -> np.ndarray: ...
-  @property
-  def score(self) -> float: ...
+  uncertainty_text: ClassVar[str]
+  score_text: ClassVar[str]
+
+  def draw(
+    self, image: np.ndarray, labels: Mapping[str, np.ndarray]
+  ) -> np.ndarray: ...
+  def legend(
+    self, labels: Sequence[Mapping[str, np.ndarray]]
+  ) -> list[sheets.LegendEntry]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """What a report shows of a sample.
+
+  Attributes:
+    index: its global number.
+    image: uint8 [height, width, 3].
+    labels: arrays that the task draws.
+    uncertainty: float [height, width].
+    score: of the whole sample.
+  """
+
+  index: int
+  image: np.ndarray
+  labels: Mapping[str, np.ndarray]
+  uncertainty: np.ndarray
+  score: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +66,8 @@ class Figure:
 
 def figures(
   samples: Sequence[Sample],
-  counts: metrics.ClassCounts,
-  schema: schema_lib.Schema,
+  drawing: Drawing,
+  frequencies: sheets.Frequencies,
   *,
   shown: int = 12,
 ) -> list[Figure]:
@@ -59,13 +76,13 @@ def figures(
   Args:
     samples: at least those to be shown: the first ones, the least and the most
       uncertain. More do no harm.
-    counts: of the whole dataset.
-    schema: of the masks.
+    drawing: of their labels.
+    frequencies: of the whole dataset.
     shown: samples per sheet; the uncertain sheets have half as many.
 
   Returns:
-    contact_sheet, least_uncertain, most_uncertain, class_frequencies. All
-    sheets have one scale of uncertainty.
+    contact_sheet, least_uncertain, most_uncertain, and class_frequencies or
+    what else is counted. All sheets have one scale of uncertainty.
   """
   samples = sorted(samples, key=lambda sample: sample.index)
   least, most = sheets.extremes(
@@ -76,13 +93,20 @@ def figures(
   )
 
   def sheet(chosen: Sequence[Sample]) -> Image.Image:
-    return sheets.contact_sheet(
-      np.stack([sample.image for sample in chosen]),
-      np.stack([sample.mask for sample in chosen]),
-      np.stack([sample.uncertainty for sample in chosen]),
-      schema,
+    return sheets.strip_sheet(
+      [
+        [
+          sample.image,
+          drawing.draw(sample.image, sample.labels),
+          sheets.uncertainty_image(sample.uncertainty, maximum),
+        ]
+        for sample in chosen
+      ],
+      ['image', 'labels', 'uncertainty'],
       [f'{sample.index}    score {sample.score:.4f}' for sample in chosen],
+      legend=drawing.legend([sample.labels for sample in chosen]),
       maximum=maximum,
+      uncertainty_text=drawing.uncertainty_text,
     )
 
   return [
@@ -96,8 +120,7 @@ def figures(
     Figure(
       'least_uncertain',
       'Least uncertain',
-      'The lowest scores. A score is the mean of the most uncertain tenth of '
-      "an image's pixels.",
+      f'The lowest scores. {drawing.score_text}',
       sheet([samples[place] for place in least]),
     ),
     Figure(
@@ -107,10 +130,10 @@ def figures(
       sheet([samples[place] for place in most]),
     ),
     Figure(
-      'class_frequencies',
-      'Class frequencies',
-      'Share of all pixels, logarithmic, and share of images with the class.',
-      sheets.frequency_chart(counts, schema),
+      f'{frequencies.what}_frequencies',
+      f'{frequencies.what.capitalize()} frequencies',
+      frequencies.caption,
+      sheets.frequency_chart(frequencies),
     ),
   ]
 
@@ -145,8 +168,7 @@ def data_card(
   highlights: Mapping[str, str],
   facts: Mapping[str, Mapping[str, str]],
   commands: Sequence[str] = (),
-  counts: metrics.ClassCounts,
-  schema: schema_lib.Schema,
+  frequencies: sheets.Frequencies,
   pictures: Sequence[Figure] = (),
 ) -> str:
   """The page; all texts are escaped, all pictures are inside.
@@ -159,8 +181,7 @@ def data_card(
     facts: sections by title, each of names and values: where it comes from
       (checksums), how to make it again (seed, indices, versions), licence.
     commands: that made it, in order.
-    counts: of the classes in the whole dataset.
-    schema: of the masks.
+    frequencies: of the whole dataset.
     pictures: see `figures`.
   """
   body = [
@@ -169,7 +190,7 @@ def data_card(
     _highlights(highlights),
     '</header>',
     *(_figure(figure) for figure in pictures[:1]),
-    _class_table(counts, schema),
+    _frequency_table(frequencies),
     *(_figure(figure) for figure in pictures[1:]),
     *(_facts(section, values) for section, values in facts.items()),
     _commands(commands) if commands else '',
@@ -201,23 +222,23 @@ def _figure(figure: Figure) -> str:
   )
 
 
-def _class_table(counts: metrics.ClassCounts, schema: schema_lib.Schema) -> str:
+def _frequency_table(frequencies: sheets.Frequencies) -> str:
   rows = []
-  for label, name in enumerate(schema.classes):
-    red, green, blue = schema.palette[label]
-    pixels, images = counts.pixel_shares[label], counts.image_shares[label]
+  for number, (name, color, shares) in enumerate(frequencies.rows()):
+    red, green, blue = color
+    values = (f'<td class="number">{sheets.percent(x)}</td>' for x in shares)
     rows.append(
-      f'<tr{"" if pixels else " class=absent"}><td class="number">{label}</td>'
+      f'<tr{"" if any(shares) else " class=absent"}>'
+      f'<td class="number">{number}</td>'
       f'<td><i style="background:rgb({red},{green},{blue})"></i>'
-      f'{_text(name)}</td>'
-      f'<td class="number">{sheets.percent(pixels)}</td>'
-      f'<td class="number">{sheets.percent(images)}</td></tr>'
+      f'{_text(name)}</td>{"".join(values)}</tr>'
     )
+  heads = (f'<th class="number">{_text(x)}</th>' for x in frequencies.columns)
+  what = _text(frequencies.what.capitalize())
   return (
-    '<section><h2>Classes</h2><table><thead><tr><th class="number">Label</th>'
-    '<th>Class</th><th class="number">Share of pixels</th>'
-    '<th class="number">Images with it</th></tr></thead>'
-    f'<tbody>{"".join(rows)}</tbody></table></section>'
+    f'<section><h2>{what} frequencies</h2><table><thead><tr>'
+    f'<th class="number">Number</th><th>{what}</th>{"".join(heads)}</tr>'
+    f'</thead><tbody>{"".join(rows)}</tbody></table></section>'
   )
 
 

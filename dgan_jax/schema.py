@@ -185,9 +185,13 @@ def _is_ints(values: Any) -> bool:
 
 
 def check_same_classes(
-  source: str, classes: Sequence[str], other_source: str, other: Sequence[str]
+  source: str,
+  classes: Sequence[str],
+  other_source: str,
+  other: Sequence[str],
+  noun: str = 'classes',
 ) -> None:
-  """Whether two lists of classes mean the same by every label.
+  """Whether two lists of classes (or of keypoints) mean the same.
 
   Raises:
     errors.UserError: they don't; says where they first differ.
@@ -199,7 +203,7 @@ def check_same_classes(
     (label, pair) for label, pair in enumerate(pairs) if pair[0] != pair[1]
   )
   raise errors.UserError(
-    f'{source} and {other_source} have other classes: label {label} is '
+    f'{source} and {other_source} have other {noun}: label {label} is '
     f'{ours!r} in the one and {theirs!r} in the other; use one of the two.'
   )
 

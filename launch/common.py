@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,15 +14,22 @@ from ml_collections.config_dict import ConfigDict as Config
 from dgan_jax import errors, rng, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder as folder_lib
+from dgan_jax.annotations import keypoint_file
 from dgan_jax.checkpoints import store
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, training
+from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
+from dgan_jax.tasks import keypoints, kinds, part_segmentation
+from dgan_jax.tasks import task as task_lib
 
 _ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
 _ASSET = _ASSETS / 'rendered_cars_64'
 _COMMANDS = 'commands.txt'
+_LOADERS: Mapping[str, Any] = {
+  part_segmentation.PartSegmentation.kind: folder_lib.load,
+  keypoints.Keypoints.kind: keypoint_file.load,
+}
 
 
 def load_generator(config: Config) -> generators.Generator:
@@ -44,39 +51,30 @@ def given_schema(config: Config) -> schema_lib.Schema | None:
   return schema_lib.get_schema(config.schema) if config.schema else None
 
 
-def trained_schema(
-  config: Config, workdir: pathlib.Path, spec: ensemble.InterpreterSpec
-) -> schema_lib.Schema:
-  """What the interpreter in a folder labels: as the config says, else as the
-  masks did that it learnt from, else as its own spec does.
+def check_task(config: Config, source: str, task: task_lib.Task) -> None:
+  """Refuses an interpreter whose labels are not those of the config.
 
   Raises:
-    errors.UserError: nobody says, or the interpreter has other classes.
+    errors.UserError: it has another task, or other names than the schema.
   """
-  path = workdir / 'schema.json'
-  schema = given_schema(config)
-  if schema is None and path.exists():
-    schema = schema_lib.get_schema(str(path))
-  elif schema is None:
-    schema = schema_lib.BUILT_IN.get(spec.schema_name)
-  if schema is None:
+  if config.task != task.kind:
     raise errors.UserError(
-      f'What the interpreter in {workdir} labels is unknown; name its schema: '
-      '--config.schema=car_20, or the path of a .json file.'
+      f'{source} was trained for the task {task.kind!r}, and config.task is '
+      f'{config.task!r}; train one for it in another --workdir.'
     )
-  if spec.classes:
+  if schema := given_schema(config):
     schema_lib.check_same_classes(
-      f'{workdir / "interpreter"}',
-      spec.classes,
+      source,
+      task.names,
       f'the schema {schema.name!r}',
-      schema.classes,
+      kinds.create(task.kind, schema).names,
+      task.noun,
     )
-  return schema
 
 
 def load_annotations(
   config: Config, generator: generators.Generator
-) -> folder_lib.Annotations:
+) -> keypoint_file.Annotated:
   """The annotations that the config names: 'bundled', or a folder.
 
   Where they don't say with which noise their images were made, they get some.
@@ -86,7 +84,11 @@ def load_annotations(
   """
   bundled = config.annotations == 'bundled'
   canvas = sampling(config, generator).canvas(generator.architecture)
-  annotated = folder_lib.load(
+  if config.task not in _LOADERS:
+    raise errors.UserError(
+      f'config.task is {config.task!r}; expected one of {", ".join(_LOADERS)}.'
+    )
+  annotated: keypoint_file.Annotated = _LOADERS[config.task](
     _ASSET / 'annotated' if bundled else config.annotations,
     schema=given_schema(config),
     size=(canvas.height, canvas.width),
@@ -134,7 +136,7 @@ def sampling(
 
 def annotated_sampling(
   config: Config,
-  annotated: folder_lib.Annotations,
+  annotated: keypoint_file.Annotated,
   generator: generators.Generator,
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
@@ -156,13 +158,13 @@ def _drawable(
 
 
 def interpreter_options(
-  config: Config, schema: schema_lib.Schema
+  config: Config, names: Sequence[str]
 ) -> training.TrainingOptions:
-  """How the interpreter is to be trained, for masks of that schema."""
+  """How the interpreter is to be trained, to tell apart what has the names."""
 
   def options(**fields: Any) -> training.TrainingOptions:
     made = training.TrainingOptions(**fields)
-    made.check_schema(schema)
+    made.check_weights(names)
     return made
 
   return validation.build('config.interpreter', options, config.interpreter)

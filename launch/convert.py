@@ -140,7 +140,8 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
   store.save_interpreter(output, interpreter)
   print(
     f'Interpreter: {spec.members} members, {spec.num_features} features, '
-    f'hidden {spec.hidden}, {spec.num_classes} classes of {spec.schema_name}, '
+    f'hidden {spec.hidden}, {spec.num_outputs} classes of '
+    f'{spec.task.schema.name}, '
     f'{count:,} parameters.\nWritten to {output}.'
   )
 

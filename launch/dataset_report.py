@@ -6,10 +6,11 @@ import jax
 import numpy as np
 
 import dgan_jax
-from dgan_jax import metrics, parallel, report
-from dgan_jax.factory import export, run, sample
+from dgan_jax import parallel, report
+from dgan_jax.factory import export, run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
 from launch import command, common
 
@@ -30,11 +31,10 @@ def present(
   """Writes WORKDIR/report and prints the table and how to load the data."""
   if parallel.process_index():
     return
-  schema = common.trained_schema(config, workdir, job.interpreter.spec)
-  pixels = dataset.summary.pixels
-  counts = metrics.ClassCounts(pixels.sum(0), (pixels > 0).sum(0), len(pixels))
+  task = dataset.layout.task
+  frequencies = task.frequencies(dataset.summary.counts)
   pictures = report.figures(
-    _shown_samples(dataset), counts, schema, shown=_SHOWN
+    _shown_samples(dataset), task, frequencies, shown=_SHOWN
   )
   sizes = {split: len(where) for split, where in dataset.splits.items()}
   card = report.data_card(
@@ -45,16 +45,15 @@ def present(
       **{f'samples in {split}': f'{n:,}' for split, n in sizes.items()},
       'pixels, height x width': f'{dataset.layout.height} x '
       f'{dataset.layout.width}',
-      'classes': str(schema.num_classes),
+      task.noun: str(len(task.names)),
     },
     facts=_facts(job, dataset, config, workdir),
     commands=common.read_commands(workdir),
-    counts=counts,
-    schema=schema,
+    frequencies=frequencies,
     pictures=pictures,
   )
   paths = report.write(workdir / 'report', pictures, card)
-  print(f'\n{sheets.class_table(counts, schema)}\n')
+  print(f'\n{sheets.frequency_table(frequencies)}\n')
   for split, size in sizes.items():
     print(f'{size:6} samples in {split!r}')
   print(f'\nLook at {paths[-1]} or {paths[0]}.\nLoad it in Python:\n')
@@ -69,7 +68,7 @@ def loading_line(dataset: export.Dataset) -> str:
   return f'data = tfds.load({name!r}, data_dir={data_dir!r})'
 
 
-def _shown_samples(dataset: export.Dataset) -> list[sample.LabelledSample]:
+def _shown_samples(dataset: export.Dataset) -> list[report.Sample]:
   """The first samples, the most and the least uncertain."""
   scores = dataset.summary.scores
   least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
@@ -78,13 +77,13 @@ def _shown_samples(dataset: export.Dataset) -> list[sample.LabelledSample]:
   for position in np.unique(np.concatenate([first, least, most])).tolist():
     features = dataset.read(position)
     samples.append(
-      sample.LabelledSample(
+      report.Sample(
         index=int(features['index']),
-        key=features['key'],
-        latent=features['latent'],
         image=features['image'],
-        mask=features['segmentation_mask'][..., 0],
-        uncertainty=features['uncertainty'],
+        labels=dataset.layout.task.read(features),
+        uncertainty=task_lib.from_uint8(
+          features['uncertainty'][..., 0], dataset.layout.uncertainty_maximum
+        ),
         score=float(features['score']),
       )
     )
@@ -108,7 +107,8 @@ def _facts(
       'Annotations': config.annotations,
       'Interpreter': f'{workdir / "interpreter"}, {spec.members} members',
       'Interpreter, sha256': ensemble.checksum(job.interpreter),
-      'Schema': spec.schema_name,
+      'Task': spec.task.kind,
+      'Schema': spec.task.schema.name,
     },
     'To make it again': {
       'Seed': str(options.seed),

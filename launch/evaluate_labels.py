@@ -85,7 +85,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
 def _plan(config: command.Config, schema: schema_lib.Schema) -> plan_lib.Plan:
   validation.expect('config.num_samples', config.num_samples, validation.Count)
-  options = common.interpreter_options(config, schema)
+  options = common.interpreter_options(config, schema.classes)
   names = ('annotated', 'ceiling', 'reference', 'candidates', 'modes')
   fields = {name: config[name] for name in (*names, 'dropouts', 'seeds')}
   return validation.build(

@@ -33,7 +33,9 @@ def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
     common.sampling(config, generator),
     common.factory_options(config),
   )
-  common.trained_schema(config, workdir, job.interpreter.spec)  # or refuses
+  common.check_task(
+    config, str(workdir / 'interpreter'), job.interpreter.spec.task
+  )
   common.note_command(workdir)
   with (
     progress.MetricWriter(workdir / 'generation') as writer,

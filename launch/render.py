@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from dgan_jax import errors, renderers, schema, storage
 from dgan_jax.renderers.cars import rendered_car
@@ -39,7 +39,6 @@ _OUTPUT = flags.DEFINE_string('output', None, 'Folder to write to.')
 _FILES = flags.DEFINE_bool('files', False, 'Also write images/ and masks/.')
 
 _SHOWN = 48  # pictures on the sheet, at most
-_TILE = 256  # pixels, width of a picture on the sheet
 _POINT = (255, 40, 200)
 
 
@@ -89,31 +88,25 @@ def sheet(
   shown: Sequence[renderer.Rendered], classes: schema.Schema
 ) -> Image.Image:
   """Pictures with their keypoints, each beside its labels."""
-  factor = max(1, _TILE // shown[0].image.shape[1])
+  factor = with_keypoints(shown[0]).shape[1] // shown[0].image.shape[1]
   masks = [one.mask.repeat(factor, 0).repeat(factor, 1) for one in shown]
   return sheets.contact_sheet(
-    np.stack([with_keypoints(one, factor) for one in shown]),
+    np.stack([with_keypoints(one) for one in shown]),
     np.stack(masks),
     schema=classes,
     columns=3,
   )
 
 
-def with_keypoints(rendered: renderer.Rendered, factor: int) -> np.ndarray:
+def with_keypoints(rendered: renderer.Rendered) -> np.ndarray:
   """The enlarged image with its keypoints, filled where they are visible."""
-  image = rendered.image.repeat(factor, 0).repeat(factor, 1)
-  picture = Image.fromarray(image)
-  draw = ImageDraw.Draw(picture)
-  points = zip(rendered.keypoints, rendered.visible, strict=True)
-  for (x, y), visible in points:
-    if x or y:
-      draw.circle(
-        (float(x) * factor, float(y) * factor),
-        3,
-        fill=_POINT if visible else None,
-        outline=_POINT,
-      )
-  return np.asarray(picture)
+  there = rendered.keypoints.any(1)
+  return sheets.keypoint_overlay(
+    rendered.image,
+    rendered.keypoints[there],
+    [_POINT] * int(there.sum()),
+    rendered.visible[there],
+  )
 
 
 if __name__ == '__main__':

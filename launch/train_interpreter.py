@@ -22,6 +22,7 @@ from dgan_jax.checkpoints import store
 from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
+from dgan_jax.tasks import kinds
 from dgan_jax.visualize import sheets
 from launch import checkpoint, command, common
 
@@ -30,17 +31,19 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
   generator = common.load_generator(config)
   annotated = common.load_annotations(config, generator)
-  options = common.interpreter_options(config, annotated.schema)
+  names = kinds.create(annotated.task, annotated.schema).names
+  options = common.interpreter_options(config, names)
   sampling = common.annotated_sampling(config, annotated, generator)
+  task = training.task_of(annotated, options)
   identity = {
     'generator': generators.checksum(generator),
     'annotations': storage.sha256(
-      annotated.masks,
+      task.truth(annotated),
       annotated.latents,
       annotated.space,
       np.asarray(annotated.noise_keys),
     ),
-    'schema': annotated.schema.to_json(),
+    'task': task.to_json(),
     'sampling': dataclasses.asdict(sampling),
     'interpreter': dataclasses.asdict(options),
     'seed': config.seed,
@@ -48,13 +51,12 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
   def show(images: np.ndarray) -> None:
     path = workdir / 'annotations.png'
-    storage.write_bytes(path, sheets.png(drawn.sheet(images, annotated)))
-    print(f'Look at {path}: the masks over the images they teach.')
+    storage.write_bytes(path, sheets.png(drawn.sheet(images, annotated, task)))
+    print(f'Look at {path}: the labels over the images they are of.')
 
   folder = workdir / 'training'
   shards.open_run(folder, identity)
   common.note_command(workdir)
-  storage.write_json(workdir / 'schema.json', annotated.schema.to_json())
   result = workdir / 'interpreter'
   if common.is_saved(result):
     store.load_interpreter(result)  # refuses a damaged one

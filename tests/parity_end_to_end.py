@@ -12,6 +12,7 @@ from dgan_jax.checkpoints.formats import npy, torch_format
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
 from tests import parity_generator, parity_interpreter
 
@@ -201,7 +202,7 @@ def _check_pixels(
 
 
 def _check_labels(
-  vectors: checks.Vectors, labels: labelling.Labels, prefix: str
+  vectors: checks.Vectors, labels: part_segmentation.Labels, prefix: str
 ) -> list[checks.Check]:
   results = []
   for name, ours in (('js', labels.uncertainty), ('score', labels.score)):

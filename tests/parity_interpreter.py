@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax.checkpoints.origins import release_files
-from dgan_jax.interpreter import ensemble, labelling, optimization
+from dgan_jax.interpreter import ensemble, optimization
 from dgan_jax.interpreter import release as procedure
+from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
 
 _Members = list[dict[str, np.ndarray]]
@@ -76,17 +77,17 @@ def exact_statistics(logits: np.ndarray) -> dict[str, np.ndarray]:
 
 def our_statistics(logits: jax.Array) -> dict[str, Any]:
   """The same, and the labels, as the library computes them."""
-  each = jax.vmap(labelling.member_statistics)(logits)
+  each = jax.vmap(part_segmentation.member_statistics)(logits)
   total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
-  js = labelling.uncertainty(total, len(logits))
+  js = part_segmentation.uncertainty(total, len(logits))
   return {
     'mean_softmax': total.softmax / len(logits),
     'member_entropy': each.entropy,
     'full_entropy': js + total.entropy / len(logits),
     'js': js,
-    'score': labelling.score(js),
+    'score': part_segmentation.score(js),
     'votes': logits.argmax(-1).T,
-    'label': labelling.votes_to_mask(total, soft_voting=False),
+    'label': part_segmentation.votes_to_mask(total, soft_voting=False),
   }
 
 
@@ -125,9 +126,13 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
   meta = vectors.meta
   initial = load([vectors.group('init/')], (vectors['in/features'].shape[1],))
   spec = initial.spec
-  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_classes)
+  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
   optimizer = procedure.adam()
-  step = jax.jit(optimization.make_step(classifier, optimizer))
+  step = jax.jit(
+    optimization.make_step(
+      classifier, optimizer, part_segmentation.cross_entropy
+    )
+  )
   params, averages = ensemble.split_averages(
     jax.tree.map(lambda leaf: leaf[0], initial.params)
   )

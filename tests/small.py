@@ -1,5 +1,6 @@
 """Networks small enough for tests, with random weights."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -11,6 +12,7 @@ from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 
 
 @functools.cache
@@ -43,7 +45,12 @@ def interpreter(
 ) -> ensemble.Interpreter:
   """An interpreter of random members that rarely agree."""
   spec = ensemble.InterpreterSpec(
-    feature_channels, classes, hidden, members, soft_voting=soft_voting
+    feature_channels,
+    dataclasses.replace(
+      part_segmentation.unnamed(classes), soft_voting=soft_voting
+    ),
+    hidden,
+    members,
   )
   entries = state_dict.member_entries(spec.num_features, (*hidden, classes))
   rng = np.random.default_rng(classes)

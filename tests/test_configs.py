@@ -92,14 +92,16 @@ def test_a_config_gives_the_library_its_factory_options(config):
 
 
 def test_a_config_gives_the_library_its_training_options(config):
-  options = common.interpreter_options(config, schema.get_schema('car_20'))
+  options = common.interpreter_options(
+    config, schema.get_schema('car_20').classes
+  )
   assert dataclasses.asdict(options) == dict(config.interpreter)
 
 
 def test_the_default_config_trains_as_the_library_does_by_default():
   config = fields.get_config()
   assert (
-    common.interpreter_options(config, schema.get_schema('car_20'))
+    common.interpreter_options(config, schema.get_schema('car_20').classes)
     == training.TrainingOptions()
   )
 

@@ -15,9 +15,9 @@ _PACKAGE = _ROOT / 'dgan_jax'
 # Ground floor first: a room imports from rooms before it, or its own.
 _ROOMS = (
   *('errors', 'validation', 'storage', 'locks', 'progress', 'rng', 'parallel'),
-  *('schema', 'pyramid', 'metrics', 'visualize', 'report', 'renderers'),
-  *('generators', 'annotations', 'interpreter', 'checkpoints', 'factory'),
-  *('segmentation', 'evaluation', 'gan', 'datasets'),
+  *('schema', 'pyramid', 'metrics', 'visualize', 'report', 'tasks'),
+  *('renderers', 'generators', 'annotations', 'interpreter', 'checkpoints'),
+  *('factory', 'segmentation', 'evaluation', 'gan', 'datasets'),
 )
 _MODULES = sorted(_PACKAGE.rglob('*.py'))
 

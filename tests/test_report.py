@@ -1,4 +1,3 @@
-import dataclasses
 import html.parser
 import re
 
@@ -6,29 +5,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import metrics, report, schema
+from dgan_jax import report, schema
+from dgan_jax.tasks import part_segmentation
 
 CAR = schema.get_schema('car_20')
 
 
-@dataclasses.dataclass(frozen=True)
-class Sample:
-  index: int
-  image: np.ndarray
-  mask: np.ndarray
-  uncertainty: np.ndarray
-  score: float
+TASK = part_segmentation.PartSegmentation(CAR)
 
 
 @pytest.fixture(scope='module')
 def samples():
   random = np.random.default_rng(0)
   return [
-    Sample(
+    report.Sample(
       index,
       np.full((16, 16, 3), 10 + index, np.uint8),
-      random.integers(0, 19, (16, 16), np.uint8),
-      random.uniform(0, 0.5, (16, 16)).astype(np.float16),
+      {'mask': random.integers(0, 19, (16, 16), np.uint8)},
+      random.uniform(0, 0.5, (16, 16)),
       score,
     )
     for index, score in zip(range(8), np.linspace(1, 0, 8), strict=True)
@@ -37,13 +31,14 @@ def samples():
 
 @pytest.fixture(scope='module')
 def counts(samples):
-  masks = np.stack([sample.mask for sample in samples])
-  return metrics.ClassCounts.of(masks, CAR.num_classes)
+  return TASK.frequencies(
+    np.stack([TASK.counts(sample.labels) for sample in samples])
+  )
 
 
 @pytest.fixture(scope='module')
 def pictures(samples, counts):
-  return report.figures(samples[::-1], counts, CAR, shown=4)
+  return report.figures(samples[::-1], TASK, counts, shown=4)
 
 
 def card(counts, pictures=(), **changes):
@@ -56,9 +51,7 @@ def card(counts, pictures=(), **changes):
     'commands': ['python -m launch.generate'],
     **changes,
   }
-  return report.data_card(
-    counts=counts, schema=CAR, pictures=pictures, **values
-  )
+  return report.data_card(frequencies=counts, pictures=pictures, **values)
 
 
 def greys(picture):

@@ -290,8 +290,8 @@ def test_what_a_generator_cannot_draw_is_refused(fields, words):
 
 def test_weights_of_other_classes_are_refused():
   options = training.TrainingOptions(class_weights=(1.0, 2.0))
-  with pytest.raises(errors.UserError, match='one for each of the 20 classes'):
-    options.check_schema(schema.get_schema('car_20'))
+  with pytest.raises(errors.UserError, match='one for each of the 20 names'):
+    options.check_weights(schema.get_schema('car_20').classes)
 
 
 def test_groups_that_do_not_fill_a_batch_are_refused():

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from dgan_jax import errors
-from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.annotations import masks
+from dgan_jax.annotations import keypoint_file, masks
+from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
 
 # Other noise and JPEG leave a picture nearer to its image than this share of
@@ -24,7 +24,7 @@ _SIZE = 32
 
 
 def mismatched(
-  images: np.ndarray, annotations: folder_lib.Annotations
+  images: np.ndarray, annotations: keypoint_file.Annotated
 ) -> list[int]:
   """The entries whose picture is not the image of their latent.
 
@@ -55,7 +55,7 @@ def _reduced(picture: np.ndarray | None) -> np.ndarray:
   return np.asarray(image.reduce(max(max(image.size) // _SIZE, 1)), np.float32)
 
 
-def check(images: np.ndarray, annotations: folder_lib.Annotations) -> None:
+def check(images: np.ndarray, annotations: keypoint_file.Annotated) -> None:
   """Refuses masks of other images; see `mismatched`.
 
   Raises:
@@ -72,28 +72,35 @@ def check(images: np.ndarray, annotations: folder_lib.Annotations) -> None:
 
 
 def sheet(
-  images: np.ndarray, annotations: folder_lib.Annotations
+  images: np.ndarray,
+  annotations: keypoint_file.Annotated,
+  task: task_lib.Task,
 ) -> Image.Image:
   """What an interpreter learns from, to look at before it does.
 
   Args:
     images: uint8 [n, height, width, 3], drawn from the latents.
     annotations: of n entries.
+    task: of them.
 
   Returns:
-    Every image, its mask over it, and the names of the classes.
+    Every image, its labels over it, and their names.
   """
-  return sheets.contact_sheet(
-    images,
-    annotations.masks,
-    schema=annotations.schema,
-    captions=annotations.names,
+  labels = [task.annotated(one) for one in task.truth(annotations)]
+  return sheets.strip_sheet(
+    [
+      [image, task.draw(image, one)]
+      for image, one in zip(images, labels, strict=True)
+    ],
+    ['image', 'labels'],
+    annotations.names,
     title=f'{len(annotations)} annotated images',
+    legend=task.legend(labels),
   )
 
 
 def _pictures(
-  annotations: folder_lib.Annotations, size: tuple[int, ...]
+  annotations: keypoint_file.Annotated, size: tuple[int, ...]
 ) -> Sequence[np.ndarray | None]:
   """uint8 [height, width, 3] of every entry; None where there is none of that
   size."""

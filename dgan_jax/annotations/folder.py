@@ -18,7 +18,7 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from absl import logging
@@ -61,8 +61,15 @@ class Annotations:
   generator_checksum: str = ''
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+  task: ClassVar[str] = 'part_segmentation'
+
   def __len__(self) -> int:
     return len(self.names)
+
+  @property
+  def size(self) -> tuple[int, int]:
+    """(height, width) of the masks."""
+    return self.masks.shape[1], self.masks.shape[2]
 
   def subset(self, indices: Sequence[int]) -> 'Annotations':
     """Some of the entries, in the order given."""
@@ -173,7 +180,43 @@ def _load_own(
   expected: tuple[int | None, int | None],
 ) -> Annotations:
   listed = manifest.read(folder)
-  painted = _read_masks(folder, listed.names, schema, size)
+  return Annotations(
+    masks=_read_masks(folder, listed.names, schema, size),
+    latents=latents_of(folder, listed, expected),
+    space=listed.space,
+    noise_keys=listed.keys,
+    names=listed.names,
+    schema=schema,
+    images=images_of(folder, listed),
+    generator_checksum=listed.generator,
+    sampling=listed.sampling,
+  )
+
+
+def images_of(
+  folder: pathlib.Path, listed: manifest.Manifest
+) -> tuple[pathlib.Path | None, ...]:
+  """The pictures of a manifest's entries, None where there are none."""
+  return tuple(
+    _existing(folder / 'images' / f'{name}.png') for name in listed.names
+  )
+
+
+def latents_of(
+  folder: pathlib.Path,
+  listed: manifest.Manifest,
+  expected: tuple[int | None, int | None],
+) -> np.ndarray:
+  """The latents of a manifest's entries: latents.npy, or what the keys say.
+
+  Args:
+    folder: of the manifest.
+    listed: its entries.
+    expected: rows of w and latent size of the generator, as far as known.
+
+  Raises:
+    errors.UserError: there are none, or they don't fit.
+  """
   path = folder / 'latents.npy'
   if path.exists():
     latents, _ = _read_latents(path, listed.space, expected)
@@ -182,27 +225,14 @@ def _load_own(
         f'{path} has {len(latents)} rows; {folder / manifest.FILENAME} has '
         f'{len(listed.names)} entries: row k belongs to entry k.'
       )
-  elif listed.keys is not None and listed.space == 'z':
-    latents = resolve_latents(
+    return latents
+  if listed.keys is not None and listed.space == 'z':
+    return resolve_latents(
       listed.keys, _latent_size(folder, listed, expected[1])
     )
-  else:
-    raise errors.UserError(
-      f'{folder / manifest.FILENAME} has entries without a "key" and there is '
-      f'no {path}; one of them has to say which image is which.'
-    )
-  return Annotations(
-    masks=painted,
-    latents=latents,
-    space=listed.space,
-    noise_keys=listed.keys,
-    names=listed.names,
-    schema=schema,
-    images=tuple(
-      _existing(folder / 'images' / f'{name}.png') for name in listed.names
-    ),
-    generator_checksum=listed.generator,
-    sampling=listed.sampling,
+  raise errors.UserError(
+    f'{folder / manifest.FILENAME} has entries without a "key" and there is '
+    f'no {path}; one of them has to say which image is which.'
   )
 
 

@@ -184,7 +184,7 @@ def _open_folder(path: pathlib.Path) -> Opened:
       path=str(path),
       format='Our folder of an interpreter',
       interpreter=MemberSizes(
-        spec.members, spec.num_features, spec.hidden, spec.num_classes
+        spec.members, spec.num_features, spec.hidden, spec.num_outputs
       ),
     )
   raise errors.UserError(
@@ -269,6 +269,6 @@ def _open_members(
     path=source,
     format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
     interpreter=MemberSizes(
-      members, spec.num_features, spec.hidden, spec.num_classes
+      members, spec.num_features, spec.hidden, spec.num_outputs
     ),
   )

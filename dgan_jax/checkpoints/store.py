@@ -102,7 +102,7 @@ def save_interpreter(
     interpreter.params,
     {
       'kind': 'interpreter',
-      'spec': dataclasses.asdict(interpreter.spec),
+      'spec': interpreter.spec.to_json(),
       'checksum': ensemble.checksum(interpreter),
     },
   )
@@ -116,11 +116,7 @@ def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
   """
   metadata = _metadata_of(directory, 'interpreter')
   try:
-    fields: dict[str, Any] = {
-      name: tuple(value) if isinstance(value, list) else value
-      for name, value in metadata['spec'].items()
-    }
-    spec = ensemble.InterpreterSpec(**fields)
+    spec = ensemble.InterpreterSpec.from_json(metadata['spec'])
     like = _interpreter_shapes(spec)
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise _unfit(directory, error) from None
@@ -226,7 +222,7 @@ class _Header:
 
 def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
   """The shapes of an interpreter's parameters, stacked over the members."""
-  sizes = (*spec.hidden, spec.num_classes)
+  sizes = (*spec.hidden, spec.num_outputs)
   return jax.tree.map(
     lambda one: jax.ShapeDtypeStruct((spec.members, *one.shape), one.dtype),
     state_dict.param_shapes(

@@ -8,7 +8,8 @@ at the folder around it):
 
     BUILDER_CONFIGS = (
       base.GanConfig(
-        name='128', layout=base.Layout(128, 128, 512, ('goat', 'horn', ...))
+        name='128',
+        layout=base.Layout(128, 128, 512, base.parts('goats/schema.json')),
       ),
     )
 
@@ -38,14 +39,22 @@ from tensorflow_datasets.core import dataset_builder, dataset_info
 from tensorflow_datasets.core.utils import tqdm_utils
 
 from dgan_jax import errors, progress
+from dgan_jax import schema as schema_lib
 from dgan_jax.factory import export, records, run
 from dgan_jax.generators import generator
+from dgan_jax.tasks import part_segmentation
 
 # What a dataset's module needs, in one place.
 Layout = records.Layout
 Job = run.Job
 FactoryOptions = run.FactoryOptions
 Sampling = generator.Sampling
+
+
+def parts(schema: str) -> part_segmentation.PartSegmentation:
+  """The task of labelling the parts of a schema: its name, or a .json file."""
+  return part_segmentation.PartSegmentation(schema_lib.get_schema(schema))
+
 
 PAPER = """@inproceedings{zhang2021datasetgan,
   title={{DatasetGAN}: Efficient Labeled Data Factory with Minimal Human
@@ -63,7 +72,7 @@ class GanConfig(tfds.core.BuilderConfig):
   """One size and generator of a dataset.
 
   Attributes:
-    layout: shapes and classes, for as long as nothing is prepared; what is on
+    layout: shapes and labels, for as long as nothing is prepared; what is on
       disk speaks for itself.
     license: of the generated data, if not the builder's.
     recipe: what to do where the dataset is missing and `job` has nothing.
@@ -171,9 +180,7 @@ class LabelledGanBuilder(
       return dataset_info.DatasetInfo.from_proto(
         self, dataset_info.read_proto_from_builder_dir(self.data_dir)
       )
-    return records.info(
-      self, self.card(), self.builder_config.layout.features()
-    )
+    return records.info(self, self.card(), self.builder_config.layout)
 
   def _download_and_prepare(self, **kwargs: Any) -> None:
     raise NotImplementedError('See download_and_prepare.')

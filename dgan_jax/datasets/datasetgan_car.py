@@ -2,7 +2,6 @@
 
 import pathlib
 
-from dgan_jax import schema
 from dgan_jax.datasets import base, bundled, official
 
 
@@ -17,9 +16,7 @@ class DatasetganCar(base.LabelledGanBuilder):
         'trained on rendered cars; the annotator of its 16 masks is simulated.'
       ),
       license='Apache-2.0',
-      layout=base.Layout(
-        64, 64, latent_size=128, classes=schema.get_schema('car_20').classes
-      ),
+      layout=base.Layout(64, 64, latent_size=128, task=base.parts('car_20')),
     ),
     official.config(
       'car_20',

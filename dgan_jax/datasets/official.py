@@ -4,7 +4,6 @@ Their weights are for non-commercial use and not ours to hand out, so there is
 a config to follow but nothing that could be generated on first use.
 """
 
-from dgan_jax import schema
 from dgan_jax.datasets import base
 
 _LICENSE = (
@@ -33,7 +32,5 @@ def config(
       f'python -m launch.generate --config=configs/{name}.py '
       f'--workdir=out/{name} --config.data_dir=DATA_DIR'
     ),
-    layout=base.Layout(
-      height, width, latent_size=512, classes=schema.get_schema(name).classes
-    ),
+    layout=base.Layout(height, width, latent_size=512, task=base.parts(name)),
   )

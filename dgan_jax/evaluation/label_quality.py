@@ -17,8 +17,9 @@ from dgan_jax.factory import splits
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.segmentation import quality_report
+from dgan_jax.tasks import part_segmentation
 
-# How members agree on a label: by `InterpreterSpec.soft_voting`.
+# How members agree on a label: by `PartSegmentation.soft_voting`.
 VOTINGS = ('majority', 'soft')
 
 # Shares of the samples left out, the most uncertain first.
@@ -61,12 +62,14 @@ def label(
       statistics = labelling.image_statistics(
         interpreter, pyramid, canvas, tile_pixels
       )
-      doubt = labelling.uncertainty(statistics, interpreter.spec.members)
+      doubt = part_segmentation.uncertainty(
+        statistics, interpreter.spec.members
+      )
       return {
-        'majority': labelling.votes_to_mask(statistics, False),
-        'soft': labelling.votes_to_mask(statistics, True),
+        'majority': part_segmentation.votes_to_mask(statistics, False),
+        'soft': part_segmentation.votes_to_mask(statistics, True),
         'uncertainty': doubt.astype(jnp.float16),
-        'score': labelling.score(doubt),
+        'score': part_segmentation.score(doubt),
       }
 
     return {'image': image, **jax.lax.map(one, pyramid)}

@@ -99,8 +99,9 @@ def sheet(
     ['image', 'annotator', 'interpreter', 'different', 'uncertainty'],
     captions,
     columns=2,
-    schema=schema,
-    labels=np.unique(np.concatenate([masks, drawn[voting]])),
+    legend=sheets.class_legend(
+      schema, np.unique(np.concatenate([masks, drawn[voting]]))
+    ),
     maximum=maximum,
   )
 

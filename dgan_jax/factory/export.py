@@ -41,7 +41,7 @@ class Dataset:
     kept: positions of the samples in the split 'train', ascending; position
       p has the global index `first_index + p`.
     uncertain: positions of those in the split 'uncertain', ascending.
-    summary: scores and class pixels by position.
+    summary: scores and counts by position.
   """
 
   directory: pathlib.Path
@@ -199,10 +199,11 @@ def _write(
   dataset: Dataset,
   provenance: Mapping[str, Any],
 ) -> None:
-  splits, pixels = {}, {}
+  task = dataset.layout.task
+  splits, counted = {}, {}
   for split, positions in dataset.splits.items():
-    counts = dataset.summary.pixels[positions].sum(0).tolist()
-    pixels[split] = dict(zip(dataset.layout.classes, counts, strict=True))
+    counts = dataset.summary.counts[positions].sum(0).tolist()
+    counted[split] = dict(zip(task.names, counts, strict=True))
     splits[split] = _file_lengths(dataset.summary.sizes[positions])
     try:
       _write_split(
@@ -217,7 +218,7 @@ def _write(
     dataset.card,
     dataset.layout,
     splits,
-    {_PROVENANCE: provenance, 'class_pixels': pixels},
+    {_PROVENANCE: provenance, task.counted: counted},
   )
 
 

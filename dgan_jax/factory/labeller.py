@@ -7,13 +7,13 @@ from typing import Any
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import parallel, rng
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.generators import generator as generator_lib
 from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.tasks import task as task_lib
 
 Labeller = Callable[
   [chex.PRNGKey, Iterable[int]], Iterator[sample_lib.LabelledSample]
@@ -26,7 +26,7 @@ def labelled_block(
   sampling: generator_lib.Sampling,
   keys: chex.PRNGKey,
   tile_pixels: int = labelling.TILE_PIXELS,
-) -> dict[str, chex.Array]:
+) -> dict[str, Any]:
   """Samples and their labels as one computation: latent to finished sample.
 
   Args:
@@ -42,13 +42,17 @@ def labelled_block(
   z, image, pyramid = generator_lib.sample(generator, keys, sampling)
   canvas = sampling.canvas(generator.architecture)
   labels = labelling.label(interpreter, pyramid, canvas, tile_pixels)
+  fields = dict(vars(labels))
+  uncertainty, score = fields.pop('uncertainty'), fields.pop('score')
+  spec = interpreter.spec
+  maximum = spec.task.uncertainty_maximum(spec.members)
   return {
     'key': jax.random.key_data(keys),
     'latent': z,
     'image': image,
-    'mask': labels.mask,
-    'uncertainty': labels.uncertainty.astype(jnp.float16),
-    'score': labels.score,
+    'labels': fields,
+    'uncertainty': task_lib.to_uint8(uncertainty, maximum),
+    'score': score,
   }
 
 
@@ -84,7 +88,7 @@ def labeller(
     else canvas.height * canvas.width
   )
 
-  def block(state: Any, keys: chex.Array) -> dict[str, chex.Array]:
+  def block(state: Any, keys: chex.Array) -> dict[str, Any]:
     generator, interpreter = state
     return labelled_block(
       generator, interpreter, sampling, rng.key_from_data(keys), tile_pixels
@@ -109,7 +113,7 @@ def labeller(
 
     for arrays in run(blocks()):
       for index in wanted.popleft():
-        row = {name: x[index % block_size] for name, x in arrays.items()}
+        row = jax.tree.map(lambda x, i=index % block_size: x[i], arrays)
         score = float(row.pop('score'))
         yield sample_lib.LabelledSample(index=index, score=score, **row)
 

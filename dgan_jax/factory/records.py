@@ -23,6 +23,7 @@ from tensorflow_datasets.core import (
 
 from dgan_jax import errors
 from dgan_jax.factory import sample as sample_lib
+from dgan_jax.tasks import task as task_lib
 
 # 6, the default, takes three times as long for 8 % fewer bytes.
 _PNG_LEVEL = 4
@@ -36,19 +37,34 @@ FORMATS = ('tfrecord', 'array_record')
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-  """The shapes and classes of a dataset's features.
+  """The shapes and labels of a dataset's features.
 
   Attributes:
     height: of images, masks and uncertainty maps, in pixels.
     width: likewise.
     latent_size: length of z.
-    classes: the class names, in the order of the labels.
+    task: what the labels are.
+    members: of the ensemble, which bound the uncertainty.
   """
 
   height: int
   width: int
   latent_size: int
-  classes: tuple[str, ...]
+  task: task_lib.Task
+  members: int = 10
+
+  @property
+  def uncertainty_maximum(self) -> float:
+    """The uncertainty that 255 stands for."""
+    return self.task.uncertainty_maximum(self.members)
+
+  def metadata(self) -> dict[str, Any]:
+    """What the info's metadata say about the features; JSON values."""
+    return {
+      'task': self.task.kind,
+      self.task.noun: list(self.task.names),
+      'uncertainty_maximum': self.uncertainty_maximum,
+    }
 
   def features(self) -> tfds.features.FeaturesDict:
     """The dataset's features, named as in `LabelledSample`."""
@@ -60,17 +76,13 @@ class Layout:
           encoding_format='png',
           doc='RGB, 0 to 255.',
         ),
-        'segmentation_mask': tfds.features.LabeledImage(
-          labels=list(self.classes),
+        **self.task.features(size),
+        'uncertainty': tfds.features.Image(
           shape=(*size, 1),
           encoding_format='png',
-          doc='The class of every pixel.',
-        ),
-        'uncertainty': tfds.features.Tensor(
-          shape=size,
-          dtype=np.float16,
-          encoding='zlib',
-          doc='Disagreement of the ensemble: Jensen-Shannon divergence, nats.',
+          doc=f'Disagreement of the ensemble: {self.task.uncertainty_text}, '
+          f'times 255 / {self.uncertainty_maximum:.9g} and rounded; that '
+          "divisor is the info's metadata 'uncertainty_maximum'.",
         ),
         'score': tfds.features.Scalar(
           np.float32,
@@ -132,21 +144,25 @@ class Encoder:
   """Turns samples into serialised tf.Examples; may be called by threads."""
 
   def __init__(self, layout: Layout):
+    self._task = layout.task
     self._features = layout.features()
     self._serializer = example_serializer.ExampleSerializer(
       self._features.get_serialized_info()
     )
 
   def __call__(self, sample: sample_lib.LabelledSample) -> bytes:
-    example = {
-      'image': _png(sample.image),
-      'segmentation_mask': _png(sample.mask),
+    example: dict[str, Any] = {
+      'image': sample.image,
+      **self._task.encode(sample.labels),
       'uncertainty': sample.uncertainty,
       'score': np.float32(sample.score),
       'latent': sample.latent,
       'index': sample.index,
       'key': sample.key,
     }
+    for name, feature in self._features.items():
+      if isinstance(feature, tfds.features.Image):
+        example[name] = _png(example[name], feature.shape)
     proto = self._serializer.get_tf_example(
       self._features.encode_example(example)
     )
@@ -157,7 +173,7 @@ class Encoder:
 def info(
   owner: dataset_info.DatasetIdentity | dataset_builder.DatasetBuilder,
   card: Card,
-  features: tfds.features.FeaturesDict,
+  layout: Layout,
   metadata: Mapping[str, Any] | None = None,
 ) -> tfds.core.DatasetInfo:
   """What TFDS shows and stores about a dataset.
@@ -169,12 +185,12 @@ def info(
   return tfds.core.DatasetInfo(
     builder=owner,
     description=card.description,
-    features=features,
-    supervised_keys=('image', 'segmentation_mask'),
+    features=layout.features(),
+    supervised_keys=('image', layout.task.supervised_key),
     citation=card.citation,
     license=card.license,
     homepage=card.homepage,
-    metadata=tfds.core.MetadataDict(metadata or {}),
+    metadata=tfds.core.MetadataDict({**layout.metadata(), **(metadata or {})}),
     alternative_file_formats=[FORMATS[1]],
   )
 
@@ -204,7 +220,7 @@ def write_info(
     config_name=card.config,
     config_description=card.config_description,
   )
-  result = info(identity, card, layout.features(), metadata)
+  result = info(identity, card, layout, metadata)
   result.set_file_format(FORMATS[0])
   result.set_splits(
     tfds.core.splits.SplitDict(
@@ -241,8 +257,13 @@ def file_names(
   ]
 
 
-def _png(array: np.ndarray) -> bytes:
-  """uint8 [h, w] as grey, [h, w, 3] as RGB."""
+def _png(array: np.ndarray, shape: tuple[int | None, ...]) -> bytes:
+  """uint8 [h, w] as grey, [h, w, 3] as RGB, for a feature of this shape.
+
+  TFDS looks at arrays, but not at the sizes of encoded images.
+  """
+  if np.atleast_3d(array).shape != shape:
+    raise ValueError(f'{array.shape} does not match the shape {shape}.')
   buffer = io.BytesIO()
   PIL.Image.fromarray(array).save(buffer, 'PNG', compress_level=_PNG_LEVEL)
   return buffer.getvalue()

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from dgan_jax import (
   errors,
   locks,
@@ -21,9 +19,10 @@ from dgan_jax.factory import export, labeller, records, shards, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.generators import generator as generator_lib
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import task as task_lib
 
 # Raised when the same run would give other bytes than before.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,15 +71,16 @@ class Job:
     return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
-    """The shapes and classes of the dataset."""
+    """The shapes and labels of the dataset."""
     architecture = self.generator.architecture
     canvas = self.sampling.canvas(architecture)
     spec = self.interpreter.spec
-    classes = spec.classes or tuple(
-      f'class_{i}' for i in range(spec.num_classes)
-    )
     return records.Layout(
-      canvas.height, canvas.width, architecture.latent_size, classes
+      canvas.height,
+      canvas.width,
+      architecture.latent_size,
+      spec.task,
+      spec.members,
     )
 
 
@@ -125,7 +125,7 @@ def generate(
     'generator': generator_checksum,
     'interpreter': ensemble.checksum(job.interpreter),
     'sampling': dataclasses.asdict(job.sampling),
-    'schema': job.interpreter.spec.schema_name,
+    'schema': job.interpreter.spec.task.schema.name,
   }
   label = labeller.labeller(
     job.generator, job.interpreter, job.sampling, options.block_size
@@ -216,7 +216,7 @@ def assemble(
       run,
       claimed,
       make_samples,
-      functools.partial(_encode, records.Encoder(layout), len(layout.classes)),
+      functools.partial(_encode, records.Encoder(layout), layout.task),
       process_index=process_index,
       process_count=process_count,
       on_progress=on_progress,
@@ -241,7 +241,7 @@ def _identity(
     'format': _FORMAT,
     'image_size': [layout.height, layout.width],
     'latent_size': layout.latent_size,
-    'classes': list(layout.classes),
+    **layout.metadata(),
     'num_samples': options.num_samples,
     'first_index': options.first_index,
     'seed': options.seed,
@@ -251,9 +251,9 @@ def _identity(
 
 
 def _encode(
-  encoder: records.Encoder, num_classes: int, sample: sample_lib.LabelledSample
+  encoder: records.Encoder,
+  task: task_lib.Task,
+  sample: sample_lib.LabelledSample,
 ) -> shards.Record:
-  pixels = np.bincount(sample.mask.ravel(), minlength=num_classes)
-  return shards.Record(
-    encoder(sample), float(sample.score), tuple(pixels.tolist())
-  )
+  counts = tuple(task.counts(sample.labels).tolist())
+  return shards.Record(encoder(sample), float(sample.score), counts)

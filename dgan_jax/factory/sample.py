@@ -1,6 +1,7 @@
 """What leaves the device: one finished sample."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,8 +15,8 @@ class LabelledSample:
     key: uint32 [2], its key as `jax.random.key_data` gives it.
     latent: float32 [latent_size], the z it was made from.
     image: uint8 [height, width, 3], RGB.
-    mask: uint8 [height, width], class indices.
-    uncertainty: float16 [height, width], the members' disagreement (nats).
+    labels: the arrays of the task's labels, by name.
+    uncertainty: uint8 [height, width]; see `tasks.task.to_uint8`.
     score: float32, the uncertainty of the whole sample.
   """
 
@@ -23,6 +24,6 @@ class LabelledSample:
   key: np.ndarray
   latent: np.ndarray
   image: np.ndarray
-  mask: np.ndarray
+  labels: Mapping[str, np.ndarray]
   uncertainty: np.ndarray
   score: float

@@ -64,12 +64,12 @@ class Record:
   Attributes:
     payload: serialised tf.Example.
     score: uncertainty of the sample, a float32.
-    pixels: how many pixels each class has, ints [num_classes].
+    counts: how much the sample has of each name; see `Task.counts`.
   """
 
   payload: bytes
   score: float
-  pixels: tuple[int, ...]
+  counts: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Summary:
 
   Attributes:
     scores: float32 [n].
-    pixels: int64 [n, num_classes].
+    counts: int64 [n, names]; see `Task.counts`.
     sizes: bytes of every record, int64 [n].
   """
 
   scores: np.ndarray
-  pixels: np.ndarray
+  counts: np.ndarray
   sizes: np.ndarray
 
   @classmethod
@@ -91,7 +91,7 @@ class Summary:
     parts = list(parts)
     return cls(
       np.concatenate([part.scores for part in parts]),
-      np.concatenate([part.pixels for part in parts]),
+      np.concatenate([part.counts for part in parts]),
       np.concatenate([part.sizes for part in parts]),
     )
 
@@ -125,20 +125,20 @@ class Shards:
     path = self.path(shard)
     self.folder.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{self._prefix(shard)}{os.getpid()}.tmp')
-    scores, pixels, sizes = [], [], []
+    scores, counts, sizes = [], [], []
     try:
       with open(temporary, 'wb') as file:
         for record in records:
           file.write(tfrecord.frame(record.payload))
           scores.append(float(record.score))
-          pixels.append(record.pixels)
+          counts.append(record.counts)
           sizes.append(len(record.payload))
         assert len(scores) == len(self.plan.indices(shard))
         footer = {
           'run': self._run,
           'shard': shard,
           'scores': scores,
-          'pixels': pixels,
+          'counts': counts,
         }
         file.write(tfrecord.frame(json.dumps(footer).encode()))
         file.flush()
@@ -149,7 +149,7 @@ class Shards:
       raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
       temporary.unlink(missing_ok=True)
-    return _summary(scores, pixels, sizes)
+    return _summary(scores, counts, sizes)
 
   def clean(self, shard: int) -> None:
     """Removes what killed processes of this machine left of a shard.
@@ -173,7 +173,7 @@ class Shards:
       count = len(self.plan.indices(shard))
       if not len(sizes) - 1 == len(footer['scores']) == count:
         raise tfrecord.DamagedError(f'{path} does not hold {count} samples')
-      return _summary(footer['scores'], footer['pixels'], sizes[:-1])
+      return _summary(footer['scores'], footer['counts'], sizes[:-1])
     except FileNotFoundError:
       return None
     except (tfrecord.DamagedError, ValueError, KeyError, TypeError) as error:
@@ -197,11 +197,11 @@ class Shards:
 
 
 def _summary(
-  scores: list[float], pixels: list[tuple[int, ...]], sizes: list[int]
+  scores: list[float], counts: list[tuple[int, ...]], sizes: list[int]
 ) -> Summary:
   return Summary(
     np.array(scores, np.float32),
-    np.array(pixels, np.int64),
+    np.array(counts, np.int64),
     np.array(sizes, np.int64),
   )
 

@@ -16,55 +16,55 @@ import numpy as np
 
 from dgan_jax import errors, rng
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.annotations import keypoint_file
 from dgan_jax.generators import generator as generators
+from dgan_jax.tasks import task as task_lib
 
 
 @flax.struct.dataclass
 class AnnotatedPixels:
-  """Features and labels of all labelled pixels, sorted by region.
+  """Features and targets of all labelled pixels, sorted by region.
 
-  A region is what one class covers of one image.
+  A region is what one class covers of one image; see `Task.regions`.
 
   Attributes:
+    task: what is learned.
     pyramid: of the annotated images.
     canvas: the frame of rows and columns.
-    image, row, column, label: int32 [pixels].
+    truth: what the annotations say, a row per image; see `Task.truth`.
+    image, row, column: int32 [pixels].
     region_start: int32 [regions + 1]; region k is pixels
       region_start[k] to region_start[k + 1].
   """
 
+  task: task_lib.Task = flax.struct.field(pytree_node=False)
   pyramid: pyramid_lib.FeaturePyramid
   canvas: pyramid_lib.Canvas = flax.struct.field(pytree_node=False)
+  truth: chex.Array
   image: chex.Array
   row: chex.Array
   column: chex.Array
-  label: chex.Array
   region_start: chex.Array
 
   @property
   def num_pixels(self) -> int:
-    return self.label.shape[0]
+    return self.image.shape[0]
 
   @property
   def num_regions(self) -> int:
     return self.region_start.shape[0] - 1
 
   def gather(self, index: chex.Array) -> tuple[chex.Array, chex.Array]:
-    """Feature vectors float32 [n, features] and labels [n] of pixels [n]."""
-    x = pyramid_lib.pixels(
-      self.pyramid,
-      self.canvas,
-      self.image[index],
-      self.row[index],
-      self.column[index],
-    )
-    return x, self.label[index]
+    """Feature vectors float32 [n, features] and targets [n, ...] of pixels
+    [n]."""
+    pixels = self.image[index], self.row[index], self.column[index]
+    x = pyramid_lib.pixels(self.pyramid, self.canvas, *pixels)
+    return x, self.task.targets(self.truth, self.canvas, *pixels)
 
 
 def draw(
   generator: generators.Generator,
-  annotations: annotations_lib.Annotations,
+  annotations: keypoint_file.Annotated,
   sampling: generators.Sampling,
   dtype: str = 'float32',
 ) -> tuple[np.ndarray, pyramid_lib.FeaturePyramid]:
@@ -72,7 +72,7 @@ def draw(
 
   Args:
     generator: that made the annotated images.
-    annotations: masks and latents.
+    annotations: what is known about its images, and their latents.
     sampling: as the images were made.
     dtype: of the features; 'float16' halves their memory (132 MB in float32
       for one 512 px image with the official channels).
@@ -81,13 +81,13 @@ def draw(
     Images uint8 [n, height, width, 3], and their pyramid.
 
   Raises:
-    errors.UserError: masks of another size than the generator's images.
+    errors.UserError: labels of another size than the generator's images.
   """
   canvas = sampling.canvas(generator.architecture)
-  if annotations.masks.shape[1:] != (canvas.height, canvas.width):
-    height, width = annotations.masks.shape[1:]
+  if annotations.size != (canvas.height, canvas.width):
+    height, width = annotations.size
     raise errors.UserError(
-      f'The masks are {width}x{height}; the images of this generator are '
+      f'The labels are {width}x{height}; the images of this generator are '
       f'{canvas.width}x{canvas.height}.'
     )
 
@@ -120,35 +120,31 @@ def draw(
 
 
 def annotated_pixels(
-  annotations: annotations_lib.Annotations,
+  truth: np.ndarray,
+  task: task_lib.Task,
   pyramid: pyramid_lib.FeaturePyramid,
   canvas: pyramid_lib.Canvas,
 ) -> AnnotatedPixels:
   """Lists the labelled pixels.
 
   Args:
-    annotations: masks.
+    truth: what the annotations say; see `Task.truth`.
+    task: what is to be learned of them.
     pyramid: of their images; see `draw`.
-    canvas: the frame of the masks.
+    canvas: the frame of the labels.
   """
-  labels = annotations.masks.astype(np.int32)
-  labelled = labels != _ignored(annotations)
-  image, row, column = np.nonzero(labelled)
-  label = labels[labelled]
-  region = image * annotations.schema.num_classes + label
+  number = task.regions(truth, canvas)
+  image, row, column = np.nonzero(number >= 0)
+  region = image * (number.max() + 1) + number[number >= 0]
   order = np.argsort(region, kind='stable')
   counts = np.unique(region, return_counts=True)[1]
   return AnnotatedPixels(
+    task=task,
     pyramid=pyramid,
     canvas=canvas,
+    truth=jnp.asarray(truth),
     image=jnp.asarray(image[order], jnp.int32),
     row=jnp.asarray(row[order], jnp.int32),
     column=jnp.asarray(column[order], jnp.int32),
-    label=jnp.asarray(label[order]),
     region_start=jnp.asarray(np.r_[0, np.cumsum(counts)], jnp.int32),
   )
-
-
-def _ignored(annotations: annotations_lib.Annotations) -> int:
-  ignored = annotations.schema.ignore_label
-  return -1 if ignored is None else ignored

@@ -68,7 +68,7 @@ def train(
   pixels: annotated.AnnotatedPixels,
   options: Options,
   *,
-  class_weights: chex.Array | None,
+  loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
   checkpoint: optimization.Checkpoint | None = None,
@@ -83,7 +83,7 @@ def train(
   """
   schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
   optimizer = optax.adamw(schedule, b2=0.99, weight_decay=options.weight_decay)
-  step = optimization.make_step(classifier, optimizer, class_weights)
+  step = optimization.make_step(classifier, optimizer, loss)
   num_features = sum(pixels.pyramid.channels)
   state = jax.jit(
     lambda: _initial(classifier, optimizer, num_features, options.members, key)
@@ -107,15 +107,16 @@ def train(
       numbers,
     )
     if tested.size:
-      loss = _evaluate(classifier, member, pixels, tested)
+      tested_loss = _evaluate(classifier, member, pixels, tested)
     else:
-      loss = jnp.full(options.members, -numbers[-1], jnp.float32)
-    return _keep_best(state, numbers[-1] + 1, member, loss), losses.mean()
+      tested_loss = jnp.full(options.members, -numbers[-1], jnp.float32)
+    state = _keep_best(state, numbers[-1] + 1, member, tested_loss)
+    return state, losses.mean()
 
   while int(state.step) < options.steps:
     first = int(state.step)
-    state, loss = advance(state, pixels)
-    if not np.isfinite(loss):
+    state, mean_loss = advance(state, pixels)
+    if not np.isfinite(mean_loss):
       raise FloatingPointError(
         f'The loss is not finite between steps {first} and {int(state.step)}; '
         'lower interpreter.learning_rate.'
@@ -123,7 +124,7 @@ def train(
     if checkpoint:
       checkpoint.save(state)
     if on_progress:
-      metrics = {'loss': float(loss)}
+      metrics = {'loss': float(mean_loss)}
       if tested.size:
         metrics['held_out_loss'] = float(state.best_loss.mean())
       done = min(int(state.step), options.steps)
@@ -163,12 +164,12 @@ def _train_step(
 ) -> tuple[optimization.MemberState, chex.Array]:
   """One batch for every member, each its own."""
   index = draw(number)
-  x, labels = pixels.gather(index.ravel())
+  x, targets = pixels.gather(index.ravel())
   dropout = jax.random.fold_in(rng.stream(key, 'dropout'), number)
   return jax.vmap(step)(
     member,
     x.reshape(*index.shape, -1),
-    labels.reshape(index.shape),
+    targets.reshape(*index.shape, *targets.shape[1:]),
     jax.random.split(dropout, index.shape[0]),
   )
 
@@ -179,12 +180,12 @@ def _evaluate(
   pixels: annotated.AnnotatedPixels,
   index: chex.Array,
 ) -> chex.Array:
-  """Mean cross entropy of every member on some pixels, [members]."""
-  x, labels = pixels.gather(index)
+  """Mean loss of every member on some pixels, unweighted, [members]."""
+  x, targets = pixels.gather(index)
 
   def one(params: Any, averages: Any) -> chex.Array:
-    logits = classifier.apply({'params': params, 'averages': averages}, x)
-    return optimization.cross_entropy(logits, labels)
+    outputs = classifier.apply({'params': params, 'averages': averages}, x)
+    return pixels.task.loss(outputs, targets)
 
   return jax.vmap(one)(member.params, member.averages)
 

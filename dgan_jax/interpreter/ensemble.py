@@ -1,4 +1,4 @@
-"""The ensemble of pixel classifiers, one parameter tree for all members.
+"""The ensemble of pixel networks, one parameter tree for all members.
 
 Each member is the perceptron of DatasetGAN's release, dense -> ReLU ->
 batch norm twice and a last dense layer, on the feature vector of one pixel.
@@ -6,6 +6,7 @@ batch norm twice and a last dense layer, on the feature vector of one pixel.
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import chex
@@ -17,14 +18,16 @@ import numpy as np
 
 from dgan_jax import storage
 from dgan_jax.generators import layers
+from dgan_jax.tasks import kinds
+from dgan_jax.tasks import task as task_lib
 
 BATCH_NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
 
 
-def hidden_sizes(num_classes: int) -> tuple[int, int]:
-  """The release's widths: (128, 32) below 32 classes, else (256, 128)."""
-  return (128, 32) if num_classes < 32 else (256, 128)
+def hidden_sizes(num_outputs: int) -> tuple[int, int]:
+  """The release's widths: (128, 32) below 32 outputs, else (256, 128)."""
+  return (128, 32) if num_outputs < 32 else (256, 128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,32 +36,45 @@ class InterpreterSpec:
 
   Attributes:
     feature_channels: of every level of the generator's pyramid.
-    num_classes: width of the last layer.
+    task: what its labels are.
     hidden: widths of the two hidden layers.
     members: size of the ensemble.
-    schema_name: the part schema its labels belong to.
-    classes: the names of the labels; () if unknown.
     generator_checksum: the generator it was trained on; '' if unknown.
     resolution: of that generator's image.
     rows: the crop its labels live in, None for whole images.
-    soft_voting: labels are the mean softmax's argmax, not a majority vote.
   """
 
   feature_channels: tuple[int, ...]
-  num_classes: int
+  task: task_lib.Task
   hidden: tuple[int, int]
   members: int
-  schema_name: str = ''
-  classes: tuple[str, ...] = ()
   generator_checksum: str = ''
   resolution: int = 0
   rows: tuple[int, int] | None = None
-  soft_voting: bool = False
+
+  @property
+  def num_outputs(self) -> int:
+    """Width of the last layer."""
+    return len(self.task.names)
 
   @property
   def num_features(self) -> int:
     """Length of a pixel's feature vector."""
     return sum(self.feature_channels)
+
+  def to_json(self) -> dict[str, Any]:
+    """What `from_json` makes it of; JSON values."""
+    fields = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
+    return {**fields, 'task': self.task.to_json()}
+
+  @classmethod
+  def from_json(cls, value: Mapping[str, Any]) -> 'InterpreterSpec':
+    """Raises KeyError, TypeError or ValueError for anything else."""
+    fields: dict[str, Any] = {
+      name: tuple(item) if isinstance(item, list) else item
+      for name, item in value.items()
+    }
+    return cls(**{**fields, 'task': kinds.from_json(value['task'])})
 
 
 @flax.struct.dataclass
@@ -78,7 +94,7 @@ class Interpreter:
 
 def checksum(interpreter: Interpreter) -> str:
   """sha256 of the spec and every array."""
-  header = json.dumps(dataclasses.asdict(interpreter.spec), sort_keys=True)
+  header = json.dumps(interpreter.spec.to_json(), sort_keys=True)
   parts: list[str | np.ndarray] = [header]
   for path, leaf in jax.tree_util.tree_leaves_with_path(interpreter.params):
     parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
@@ -122,16 +138,16 @@ def normalize(
 
 
 class PixelClassifier(nn.Module):
-  """One member: feature vectors [n, features] to logits [n, classes].
+  """One member: feature vectors [n, features] to outputs [n, names].
 
   Attributes:
     hidden: widths of the two hidden layers.
-    num_classes: width of the last.
+    num_outputs: width of the last.
     dropout: share of hidden units dropped in training.
   """
 
   hidden: tuple[int, int]
-  num_classes: int
+  num_outputs: int
   dropout: float = 0
 
   @nn.compact
@@ -147,7 +163,7 @@ class PixelClassifier(nn.Module):
       x = BatchNorm(name=f'norm_{i}')(nn.relu(dense(x)), train)
       x = nn.Dropout(self.dropout, deterministic=not train)(x)
     return nn.Dense(
-      self.num_classes,
+      self.num_outputs,
       kernel_init=normal,
       precision=layers.precision(x.dtype),
       name='dense_2',
@@ -175,13 +191,13 @@ def split_averages(params: Any) -> tuple[Any, Any]:
 
 
 def logits(interpreter: Interpreter, x: chex.Array) -> chex.Array:
-  """Logits [members, n, classes] of feature vectors [n, features].
+  """Outputs [members, n, names] of feature vectors [n, features].
 
   The slow reference of labelling, and what small sets of pixels use.
   """
   spec = interpreter.spec
   chex.assert_shape(x, (None, spec.num_features))
-  classifier = PixelClassifier(spec.hidden, spec.num_classes)
+  classifier = PixelClassifier(spec.hidden, spec.num_outputs)
   params, averages = split_averages(interpreter.params)
   return jax.vmap(
     lambda p, a: classifier.apply({'params': p, 'averages': a}, x)

@@ -35,6 +35,8 @@ class Checkpoint(Protocol):
     """Keeps a state, whole or not at all."""
 
 
+# (outputs [n, names], targets [n, ...]) -> mean loss.
+Loss = Callable[[chex.Array, chex.Array], chex.Array]
 Step = Callable[
   [MemberState, chex.Array, chex.Array, chex.PRNGKey],
   tuple[MemberState, chex.Array],
@@ -56,35 +58,34 @@ def init(
 def make_step(
   classifier: ensemble.PixelClassifier,
   optimizer: optax.GradientTransformation,
-  class_weights: chex.Array | None = None,
+  loss: Loss,
 ) -> Step:
   """The pure function that trains one member on one batch.
 
   Args:
     classifier: the member's network.
     optimizer: of its parameters.
-    class_weights: [classes], of every class in the loss; None: 1.
+    loss: what it lowers; see `tasks.task.Task.loss`.
 
   Returns:
-    (state, x [n, features], labels int [n], key for dropout) ->
-    (state, loss); the loss is the weighted mean cross entropy in nats.
+    (state, x [n, features], targets [n, ...], key for dropout) ->
+    (state, loss).
   """
 
   def step(
-    state: MemberState, x: chex.Array, labels: chex.Array, key: chex.PRNGKey
+    state: MemberState, x: chex.Array, targets: chex.Array, key: chex.PRNGKey
   ) -> tuple[MemberState, chex.Array]:
-    def loss(params: Any) -> tuple[chex.Array, Any]:
-      logits, updated = classifier.apply(
+    def batch_loss(params: Any) -> tuple[chex.Array, Any]:
+      outputs, updated = classifier.apply(
         {'params': params, 'averages': state.averages},
         x,
         train=True,
         mutable=['averages'],
         rngs={'dropout': key},
       )
-      value = cross_entropy(logits, labels, class_weights)
-      return value, updated['averages']
+      return loss(outputs, targets), updated['averages']
 
-    gradient = jax.value_and_grad(loss, has_aux=True)
+    gradient = jax.value_and_grad(batch_loss, has_aux=True)
     (value, averages), grads = gradient(state.params)
     updates, optimizer_state = optimizer.update(
       grads, state.optimizer, state.params
@@ -103,17 +104,3 @@ def select(chosen: chex.Array, new: Any, old: Any) -> Any:
     return jnp.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
   return jax.tree.map(leaf, new, old)
-
-
-def cross_entropy(
-  logits: chex.Array,
-  labels: chex.Array,
-  class_weights: chex.Array | None = None,
-) -> chex.Array:
-  """Mean cross entropy of logits [n, classes] against labels [n], in nats;
-  with class weights their weighted mean, as PyTorch counts."""
-  losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-  if class_weights is None:
-    return losses.mean()
-  weights = class_weights[labels]
-  return (losses * weights).sum() / weights.sum()

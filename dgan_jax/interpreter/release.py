@@ -1,8 +1,8 @@
 """The procedure of DatasetGAN's release, step by step.
 
 All labelled pixels, each member in its own order, batches of 64, Adam 1e-3.
-From the fifth epoch on, a member stops once 50 batches in a row have not
-beaten its lowest loss; members train side by side, and one that has stopped
+From the fifth epoch on, a member stops once more than 50 batches in a row have
+not beaten its lowest loss; members train side by side, and one that has stopped
 stays as it is while the others go on.
 """
 
@@ -22,7 +22,10 @@ from dgan_jax.interpreter import annotated, ensemble, optimization
 
 BATCH_SIZE = 64
 FULL_EPOCHS = 4
+# A member stops at the next miss (release: `if break_count > 50`).
 PATIENCE = 50
+# Parts of fewer pixels in an image count as background, at any size of it.
+MINIMUM_REGION = 30
 
 # Between two reports; a compiled loop of this many batches.
 _BATCHES_PER_CHUNK = 128
@@ -80,7 +83,7 @@ def train(
   *,
   members: int,
   max_epochs: int,
-  class_weights: chex.Array | None,
+  loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
   checkpoint: optimization.Checkpoint | None = None,
@@ -91,7 +94,7 @@ def train(
     Parameters as `ensemble.Interpreter` holds them.
   """
   optimizer = adam()
-  step = optimization.make_step(classifier, optimizer, class_weights)
+  step = optimization.make_step(classifier, optimizer, loss)
   num_features = sum(pixels.pyramid.channels)
   keys = jax.random.split(rng.stream(key, 'init'), members)
   state = State(
@@ -113,22 +116,22 @@ def train(
 
   total = max_epochs * -(-pixels.num_pixels // BATCH_SIZE)
   done = 0
-  while int(state.epoch) < max_epochs and not (state.misses >= PATIENCE).all():
+  while int(state.epoch) < max_epochs and not (state.misses > PATIENCE).all():
     chunks = _epoch(pixels.num_pixels, members, int(state.epoch), key)
     for batches in chunks[int(state.chunk) :]:
-      state, loss = run(state, pixels, batches)
+      state, mean_loss = run(state, pixels, batches)
       state = dataclasses.replace(state, chunk=state.chunk + 1)
       epoch, chunk = int(state.epoch), int(state.chunk)
       done = epoch * (total // max_epochs) + min(
         chunk * _BATCHES_PER_CHUNK, total // max_epochs
       )
-      if not np.isfinite(loss):
+      if not np.isfinite(mean_loss):
         raise FloatingPointError(
           f'The loss is not finite within the {len(batches)} batches before '
           f'batch {done}.'
         )
       if on_progress:
-        on_progress(done, total, {'loss': float(loss)})
+        on_progress(done, total, {'loss': float(mean_loss)})
       if checkpoint:
         checkpoint.save(state)
     state = dataclasses.replace(
@@ -181,15 +184,15 @@ def _run(
     state: State, batch: tuple[chex.Array, chex.Array]
   ) -> tuple[State, chex.Array]:
     index, number = batch
-    x, labels = pixels.gather(index.ravel())
+    x, targets = pixels.gather(index.ravel())
     keys = jax.random.split(jax.random.fold_in(stream, number), members)
     updated, loss = jax.vmap(step)(
       state.member,
       x.reshape(*index.shape, -1),
-      labels.reshape(index.shape),
+      targets.reshape(*index.shape, *targets.shape[1:]),
       keys,
     )
-    running = state.misses < PATIENCE
+    running = state.misses <= PATIENCE
     member = optimization.select(running, updated, state.member)
     better = loss < state.best_loss
     misses = jnp.where(better, 0, state.misses + 1)

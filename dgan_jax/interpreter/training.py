@@ -5,7 +5,8 @@ features from native resolution.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import chex
@@ -14,9 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import progress, validation
-from dgan_jax import schema as schema_lib
-from dgan_jax.annotations import drawn
-from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.annotations import drawn, keypoint_file
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import (
   annotated,
@@ -25,6 +24,8 @@ from dgan_jax.interpreter import (
   optimization,
   release,
 )
+from dgan_jax.tasks import kinds, part_segmentation
+from dgan_jax.tasks import task as task_lib
 
 MODES = ('default', 'release')
 FEATURE_DTYPES = ('float16', 'float32')
@@ -43,7 +44,8 @@ class TrainingOptions:
       number of classes.
     soft_voting: label by the mean softmax instead of a majority vote.
     dropout: share of hidden units dropped in training.
-    class_weights: one weight per class in the loss; () weighs all alike.
+    class_weights: one weight per class, or keypoint, in the loss; () weighs
+      all alike.
     steps: batches that every member is trained on, at most.
     batch_size: pixels in a batch of one member; two or more, for their
       statistics.
@@ -87,19 +89,29 @@ class TrainingOptions:
         'hidden', self.hidden, "two widths above 0, or (0, 0): the release's"
       )
 
-  def check_schema(self, schema: schema_lib.Schema) -> None:
-    """Raises errors.UserError unless every class has a weight, or none."""
-    if self.class_weights and len(self.class_weights) != schema.num_classes:
+  def check_weights(self, names: Sequence[str]) -> None:
+    """Raises errors.UserError unless all that is told apart has a weight, or
+    none has."""
+    if self.class_weights and len(self.class_weights) != len(names):
       validation.refuse(
         'class_weights',
         self.class_weights,
-        f'one for each of the {schema.num_classes} classes, or none',
+        f'one for each of the {len(names)} names, or none',
       )
+
+
+def task_of(
+  annotations: keypoint_file.Annotated, options: TrainingOptions
+) -> task_lib.Task:
+  """What annotations teach."""
+  return kinds.create(
+    annotations.task, annotations.schema, soft_voting=options.soft_voting
+  )
 
 
 def train(
   generator: generators.Generator,
-  annotations: annotations_lib.Annotations,
+  annotations: keypoint_file.Annotated,
   sampling: generators.Sampling,
   options: TrainingOptions,
   *,
@@ -112,7 +124,7 @@ def train(
 
   Args:
     generator: that made the annotated images.
-    annotations: masks and latents.
+    annotations: masks or keypoints, and latents; they decide the task.
     sampling: as the images were made.
     options: the procedure.
     key: of initial weights, batches and dropout.
@@ -123,46 +135,48 @@ def train(
     checkpoint: makes training go on where it was killed.
 
   Raises:
-    errors.UserError: masks of another size than the generator's images, or of
+    errors.UserError: labels of another size than the generator's images, or of
       other images (see `drawn.check`); not one class weight per class.
     FloatingPointError: the loss is not finite; says between which steps.
   """
-  num_classes = annotations.schema.num_classes
-  options.check_schema(annotations.schema)
+  task = task_of(annotations, options)
+  count = len(task.names)
+  options.check_weights(task.names)
   is_release = options.mode == 'release'
   dtype = 'float32' if is_release else options.feature_dtype
   images, pyramid = annotated.draw(generator, annotations, sampling, dtype)
   if on_images:
     on_images(images)
   drawn.check(images, annotations)
+  truth = task.truth(annotations)
+  if is_release and isinstance(task, part_segmentation.PartSegmentation):
+    truth = part_segmentation.without_small_regions(
+      truth, release.MINIMUM_REGION, into=0
+    )
   canvas = sampling.canvas(generator.architecture)
-  pixels = annotated.annotated_pixels(annotations, pyramid, canvas)
+  pixels = annotated.annotated_pixels(truth, task, pyramid, canvas)
   hidden = options.hidden if any(options.hidden) else None
   spec = ensemble.InterpreterSpec(
     feature_channels=generator.architecture.feature_channels,
-    num_classes=num_classes,
-    hidden=hidden or ensemble.hidden_sizes(num_classes),
+    task=task,
+    hidden=hidden or ensemble.hidden_sizes(count),
     members=options.members,
-    schema_name=annotations.schema.name,
-    classes=tuple(annotations.schema.classes),
     generator_checksum=generators.checksum(generator),
     resolution=generator.architecture.resolution,
     rows=sampling.rows,
-    soft_voting=options.soft_voting,
   )
-  classifier = ensemble.PixelClassifier(
-    spec.hidden, num_classes, options.dropout
-  )
-  weights = None
+  classifier = ensemble.PixelClassifier(spec.hidden, count, options.dropout)
+  loss: optimization.Loss = task.loss
   if options.class_weights:
     weights = jnp.asarray(options.class_weights)
+    loss = functools.partial(task.loss, weights=weights)
   if is_release:
     params = release.train(
       classifier,
       pixels,
       members=options.members,
       max_epochs=options.max_epochs,
-      class_weights=weights,
+      loss=loss,
       key=key,
       on_progress=on_progress,
       checkpoint=checkpoint,
@@ -177,7 +191,7 @@ def train(
           for field in dataclasses.fields(default.Options)
         }
       ),
-      class_weights=weights,
+      loss=loss,
       key=key,
       on_progress=on_progress,
       checkpoint=checkpoint,

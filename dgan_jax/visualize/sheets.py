@@ -1,16 +1,19 @@
 """Pictures of labelled samples: overlays, heat maps, contact sheets, charts."""
 
+import dataclasses
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from dgan_jax import metrics
 from dgan_jax import schema as schema_lib
 
 Color = schema_lib.Color
+
+# A name, its colour, and whether it occurs.
+LegendEntry = tuple[str, Color, bool]
 
 # A tile of a contact sheet is this wide, in pixels, as near as whole factors
 # of the image's size come.
@@ -67,6 +70,35 @@ def overlay(
   return np.where((mask == 0)[..., None], image, blended)
 
 
+def keypoint_overlay(
+  image: np.ndarray,
+  keypoints: np.ndarray,
+  colors: Sequence[Color],
+  filled: Sequence[bool] | np.ndarray | None = None,
+) -> np.ndarray:
+  """The image with a dot on every keypoint, as large as on a contact sheet.
+
+  Args:
+    image: uint8 [height, width, 3].
+    keypoints: x and y in pixels from the top left corner, [n, 2].
+    colors: of the dots.
+    filled: bool [n]; the others are rings. None: all are filled.
+
+  Returns:
+    uint8 [height, width, 3], enlarged by the factor of `_enlargement`.
+  """
+  factor = _enlargement(image.shape[1])
+  picture = Image.fromarray(image.repeat(factor, 0).repeat(factor, 1))
+  draw = ImageDraw.Draw(picture)
+  radius = max(3, picture.width / 60)
+  for place, (x, y) in enumerate(np.asarray(keypoints, float) * factor):
+    color = colors[place]
+    inner = color if filled is None or filled[place] else None
+    draw.circle((x, y), radius + 1, outline=PAPER if inner else None)
+    draw.circle((x, y), radius, fill=inner, outline=color)
+  return np.asarray(picture)
+
+
 def difference_image(
   image: np.ndarray, mask: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
@@ -90,7 +122,7 @@ def uncertainty_image(uncertainty: np.ndarray, maximum: float) -> np.ndarray:
   """A heat map: 0 is black, `maximum` and above the lightest.
 
   Args:
-    uncertainty: [height, width], >= 0, in nats.
+    uncertainty: [height, width], >= 0.
     maximum: > 0.
 
   Returns:
@@ -141,28 +173,24 @@ def png(image: Image.Image | np.ndarray) -> bytes:
 def contact_sheet(
   images: np.ndarray,
   masks: np.ndarray | None = None,
-  uncertainty: np.ndarray | None = None,
   schema: schema_lib.Schema | None = None,
   captions: Sequence[str] | None = None,
   columns: int | None = None,
   *,
   title: str = '',
-  maximum: float | None = None,
 ) -> Image.Image:
-  """Samples side by side, each as image, labels and uncertainty.
+  """Samples side by side, each as image and labels.
 
   Args:
     images: uint8 [n, height, width, 3].
     masks: uint8 [n, height, width], or None.
-    uncertainty: [n, height, width] in nats, or None.
     schema: of the masks; needed with them.
     captions: a line under each sample.
     columns: samples in a row; None: what gives a sheet of about 1,200 px.
     title: a line at the top.
-    maximum: of the uncertainty scale; None: `uncertainty_maximum`.
 
   Returns:
-    RGB, with a legend of the classes and a scale of the uncertainty.
+    RGB, with a legend of the classes.
 
   Raises:
     ValueError: no samples, or masks without a schema.
@@ -172,25 +200,14 @@ def contact_sheet(
   if masks is not None and schema is None:
     raise ValueError('Masks on a contact sheet need their schema.')
   strips = [[image] for image in images]
-  heads = ['image']
+  heads, legend = ['image'], []
   if masks is not None and schema is not None:
     for strip, mask in zip(strips, masks, strict=True):
       strip.append(overlay(strip[0], mask, schema))
     heads.append('labels')
-  if uncertainty is not None:
-    maximum = maximum or uncertainty_maximum(uncertainty)
-    for strip, values in zip(strips, uncertainty, strict=True):
-      strip.append(uncertainty_image(values, maximum))
-    heads.append('uncertainty')
+    legend = class_legend(schema, np.unique(masks))
   return strip_sheet(
-    strips,
-    heads,
-    captions,
-    columns,
-    title=title,
-    schema=None if masks is None else schema,
-    labels=() if masks is None else np.unique(masks),
-    maximum=maximum if uncertainty is not None else None,
+    strips, heads, captions, columns, title=title, legend=legend
   )
 
 
@@ -201,9 +218,9 @@ def strip_sheet(
   columns: int | None = None,
   *,
   title: str = '',
-  schema: schema_lib.Schema | None = None,
-  labels: Sequence[int] | np.ndarray = (),
+  legend: Sequence[LegendEntry] = (),
   maximum: float | None = None,
+  uncertainty_text: str = 'Jensen-Shannon divergence in nats',
 ) -> Image.Image:
   """Samples side by side, each as the same kinds of pictures.
 
@@ -213,35 +230,40 @@ def strip_sheet(
     captions: a line under each sample.
     columns: samples in a row; None: what gives a sheet of about 1,200 px.
     title: a line at the top.
-    schema: of which there is a legend, if given.
-    labels: of its classes, those that occur.
+    legend: what colours mean, if they do.
     maximum: of the uncertainty, of which there is a scale, if given.
+    uncertainty_text: what is written beside the scale.
   """
   cells = [_cell(strip) for strip in strips]
   step = cells[0].width + 3 * _GAP
   columns = min(columns or max(1, round(1150 / step)), len(cells))
   footer = []
-  if schema is not None:
-    footer.append(_legend(schema, np.asarray(labels), columns * step))
+  if legend:
+    footer.append(_legend(legend, columns * step))
   if maximum is not None:
-    footer.append(_scale(maximum))
+    footer.append(_scale(maximum, f'uncertainty, {uncertainty_text}'))
   return _arrange(cells, captions, columns, heads, title, footer)
 
 
 def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
   """The pictures of one sample in a row, enlarged or reduced alike."""
-  smallest, largest = _TILE_WIDTHS
+  largest = _TILE_WIDTHS[1]
   tiles = []
   for picture in strip:
     tile = Image.fromarray(picture)
-    if tile.width < smallest:
-      factor = math.ceil(smallest / tile.width)
+    factor = _enlargement(tile.width)
+    if factor > 1:
       size = (tile.width * factor, tile.height * factor)
       tile = tile.resize(size, Image.Resampling.NEAREST)
     elif tile.width > largest:
       tile = tile.reduce(math.ceil(tile.width / largest))
     tiles.append(tile)
   return _beside(tiles, _GAP)
+
+
+def _enlargement(width: int) -> int:
+  """The factor by which a contact sheet enlarges pictures of a width."""
+  return max(1, math.ceil(_TILE_WIDTHS[0] / width))
 
 
 def _beside(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
@@ -297,13 +319,11 @@ def _arrange(
   return sheet
 
 
-def _legend(
-  schema: schema_lib.Schema, present: np.ndarray, width: int
-) -> Image.Image:
-  """A patch and a name per class, as near to `width` as they come; classes
-  that don't occur are pale."""
-  font = _font(13)
-  names: list[tuple[str, Color, bool]] = [
+def class_legend(
+  schema: schema_lib.Schema, present: Sequence[int] | np.ndarray
+) -> list[LegendEntry]:
+  """The classes, and ignored pixels if `present` has their label too."""
+  names: list[LegendEntry] = [
     (name, color, label in present)
     for label, (name, color) in enumerate(
       zip(schema.classes, schema.palette, strict=True)
@@ -311,6 +331,13 @@ def _legend(
   ]
   if schema.ignore_label in present:
     names.append(('ignored', schema_lib.IGNORE_COLOR, True))
+  return names
+
+
+def _legend(names: Sequence[LegendEntry], width: int) -> Image.Image:
+  """A patch and a name per entry, as near to `width` as they come; those that
+  don't occur are pale."""
+  font = _font(13)
   step = math.ceil(max(font.getlength(name) for name, *_ in names)) + 44
   columns = max(1, min(len(names), width // step))
   rows = math.ceil(len(names) / columns)
@@ -325,9 +352,8 @@ def _legend(
   return legend
 
 
-def _scale(maximum: float, width: int = 240) -> Image.Image:
+def _scale(maximum: float, text: str, width: int = 240) -> Image.Image:
   """The heat map's colours with numbers under them."""
-  text = 'uncertainty, Jensen-Shannon divergence in nats'
   font = _font(12)
   label_left = width + 24
   total = label_left + math.ceil(font.getlength(text)) + 4
@@ -342,26 +368,41 @@ def _scale(maximum: float, width: int = 240) -> Image.Image:
   return scale
 
 
-def frequency_chart(
-  counts: metrics.ClassCounts, schema: schema_lib.Schema, *, title: str = ''
-) -> Image.Image:
-  """Bars of every class's share of all pixels, on a logarithmic axis.
+@dataclasses.dataclass(frozen=True)
+class Frequencies:
+  """How often what a task names occurs in a dataset.
 
-  Args:
-    counts: of the masks.
-    schema: of the masks.
-    title: a line at the top.
+  Attributes:
+    what: is counted, one of it.
+    names: of all.
+    colors: of all.
+    columns: shares [names] by what they are shares of; the first is drawn.
+    caption: what the chart shows.
   """
+
+  what: str
+  names: tuple[str, ...]
+  colors: tuple[Color, ...]
+  columns: Mapping[str, np.ndarray]
+  caption: str
+
+  def rows(self) -> list[tuple[str, Color, list[float]]]:
+    """Name, colour and shares of each."""
+    shares = np.stack(list(self.columns.values()), 1).tolist()
+    return list(zip(self.names, self.colors, shares, strict=True))
+
+
+def frequency_chart(
+  frequencies: Frequencies, *, title: str = ''
+) -> Image.Image:
+  """Bars of the first column's shares, on a logarithmic axis."""
   font, small = _font(13), _font(12)
-  left = (
-    _MARGIN
-    + 30
-    + max(math.ceil(font.getlength(name)) for name in schema.classes)
-  )
-  plot, step = 480, 24
+  widest = max(math.ceil(font.getlength(name)) for name in frequencies.names)
+  left, plot, step = _MARGIN + 30 + widest, 480, 24
   top = _MARGIN + (44 if title else 0) + 22
-  bottom = top + step * schema.num_classes
-  chart = Image.new('RGB', (left + plot + 250, bottom + _MARGIN), PAPER)
+  bottom = top + step * len(frequencies.names)
+  width = left + plot + 70 + 90 * len(frequencies.columns)
+  chart = Image.new('RGB', (width, bottom + _MARGIN), PAPER)
   draw = ImageDraw.Draw(chart)
   if title:
     draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
@@ -378,31 +419,29 @@ def frequency_chart(
       (x, top - 6), f'{100 * 10.0**decade:g} %', MUTED, small, anchor='ms'
     )
   right = left + plot + 40
-  draw.text((right, top - 6), 'of pixels', MUTED, small, anchor='ls')
-  draw.text((right + 90, top - 6), 'of images', MUTED, small, anchor='ls')
-  for label, name in enumerate(schema.classes):
-    y = top + step * label + step // 2
-    share = float(counts.pixel_shares[label])
-    ink = INK if share else FAINT
-    box = (_MARGIN, y - 7, _MARGIN + 14, y + 7)
-    draw.rectangle(box, schema.palette[label], FAINT)
+  for place, head in enumerate(frequencies.columns):
+    draw.text((right + 90 * place, top - 6), head, MUTED, small, anchor='ls')
+  for row, (name, color, shares) in enumerate(frequencies.rows()):
+    y = top + step * row + step // 2
+    ink = INK if shares[0] else FAINT
+    draw.rectangle((_MARGIN, y - 7, _MARGIN + 14, y + 7), color, FAINT)
     draw.text((_MARGIN + 22, y), name, ink, font, anchor='lm')
-    if share:
-      draw.rectangle((left, y - 6, max(x_of(share), left + 1), y + 6), BAR)
-    for place, part in enumerate((share, counts.image_shares[label])):
+    if shares[0]:
+      draw.rectangle((left, y - 6, max(x_of(shares[0]), left + 1), y + 6), BAR)
+    for place, share in enumerate(shares):
       at = (right + 90 * place, y)
-      draw.text(at, percent(part), ink, small, anchor='lm')
+      draw.text(at, percent(share), ink, small, anchor='lm')
   return chart
 
 
-def class_table(counts: metrics.ClassCounts, schema: schema_lib.Schema) -> str:
+def frequency_table(frequencies: Frequencies) -> str:
   """The same as lines of text, for a terminal."""
-  width = max(len(name) for name in (*schema.classes, 'class'))
-  lines = [f'{"class":{width}}  {"of pixels":>10}  {"of images":>10}']
-  for label, name in enumerate(schema.classes):
-    pixels = percent(counts.pixel_shares[label])
-    images = percent(counts.image_shares[label])
-    lines.append(f'{name:{width}}  {pixels:>10}  {images:>10}')
+  width = max(len(name) for name in (*frequencies.names, frequencies.what))
+  heads = ''.join(f'  {head:>10}' for head in frequencies.columns)
+  lines = [f'{frequencies.what:{width}}{heads}']
+  for name, _, shares in frequencies.rows():
+    values = ''.join(f'  {percent(share):>10}' for share in shares)
+    lines.append(f'{name:{width}}{values}')
   return '\n'.join(lines)
 
 

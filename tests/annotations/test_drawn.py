@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import errors, schema
+from dgan_jax import errors
 from dgan_jax.annotations import drawn
 from dgan_jax.annotations import folder as folder_lib
+from dgan_jax.tasks import part_segmentation
+
+_TASK = part_segmentation.unnamed(2)
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +38,7 @@ def annotations(images, tmp_path):
     space='z',
     noise_keys=None,
     names=tuple('abcde'),
-    schema=schema.Schema('two', ('low', 'high'), ((0, 0, 0), (9, 9, 9))),
+    schema=_TASK.schema,
     images=paths,
   )
 
@@ -75,7 +78,7 @@ def test_what_has_no_picture_of_its_size_is_not_compared(images, annotations):
 
 
 def test_the_sheet_shows_every_mask_and_the_names(images, annotations):
-  with_legend = drawn.sheet(images, annotations)
+  with_legend = drawn.sheet(images, annotations, _TASK)
   assert with_legend.width > 5 * 2 * 128 / 2
   blank = dataclasses.replace(annotations, masks=0 * annotations.masks)
-  assert drawn.sheet(images, blank).tobytes() != with_legend.tobytes()
+  assert drawn.sheet(images, blank, _TASK).tobytes() != with_legend.tobytes()

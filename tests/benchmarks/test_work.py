@@ -6,6 +6,7 @@ from benchmarks import models, work
 from dgan_jax import pyramid
 from dgan_jax.generators import stylegan1, stylegan2
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,9 @@ def test_official_networks_have_the_features_of_the_papers():
 
 def test_the_labels_of_a_small_interpreter_are_counted_by_hand():
   architecture = stylegan1.StyleGAN1(8, (3, 2), 4)
-  spec = ensemble.InterpreterSpec((3, 3, 2, 2), 6, (5, 4), members=7)
+  spec = ensemble.InterpreterSpec(
+    (3, 3, 2, 2), part_segmentation.unnamed(6), (5, 4), members=7
+  )
   canvas = pyramid.Canvas.of(8, (2, 6))
   heads = 4 * 8 * (5 * 4 + 4 * 6)
   native = 2 * 4 * 6 * 5 + 4 * 8 * 4 * 5  # half of the rows

@@ -19,6 +19,7 @@ from dgan_jax.checkpoints.formats import orbax_arrays
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -46,11 +47,9 @@ def generator():
 def interpreter():
   spec = ensemble.InterpreterSpec(
     feature_channels=(4, 4, 3, 3),
-    num_classes=3,
+    task=part_segmentation.unnamed(3),
     hidden=(6, 5),
     members=2,
-    schema_name='made',
-    classes=('a', 'b', 'c'),
     generator_checksum='abc',
     resolution=8,
     rows=(1, 7),

@@ -59,7 +59,7 @@ def check_data_source(data_dir: str, name: str) -> None:
   assert len(part) == 3
   assert part[0]['image'].shape == (8, 16, 3)
   assert part[0]['segmentation_mask'].shape == (8, 16, 1)
-  assert part[0]['uncertainty'].dtype == np.float16
+  assert part[0]['uncertainty'].dtype == np.uint8
   copy = pickle.loads(pickle.dumps(part))  # As data loaders with workers do.
   np.testing.assert_array_equal(copy[1]['image'], part[1]['image'])
 
@@ -81,7 +81,7 @@ def check_load(data_dir: str, name: str) -> None:
     np.testing.assert_array_equal(image, example['image'])
     np.testing.assert_array_equal(mask, example['segmentation_mask'])
   whole = tfds.load(name, data_dir=data_dir, split='train', batch_size=-1)
-  assert whole['uncertainty'].shape == (27, 8, 16)
+  assert whole['uncertainty'].shape == (27, 8, 16, 1)
   assert whole['key'].dtype.name == 'uint32'
 
 

@@ -7,11 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax import progress
+from dgan_jax import progress, schema
 from dgan_jax.factory import export, records, run, workers
 from dgan_jax.factory import sample as sample_lib
+from dgan_jax.tasks import part_segmentation
 
-LAYOUT = records.Layout(8, 16, 4, ('background', 'body', 'wheel'))
+LAYOUT = records.Layout(
+  8,
+  16,
+  4,
+  part_segmentation.PartSegmentation(
+    schema.Schema.from_json(
+      {'name': 'fake', 'classes': ['background', 'body', 'wheel']}
+    )
+  ),
+)
 CARD = records.Card(
   'datasetgan_car',
   'fake',
@@ -31,8 +41,8 @@ def sample(index: int) -> sample_lib.LabelledSample:
     key=random.integers(0, 2**32, 2, np.uint32),
     latent=random.standard_normal(4, np.float32),
     image=random.integers(0, 256, (8, 16, 3), np.uint8),
-    mask=random.integers(0, 3, (8, 16), np.uint8),
-    uncertainty=random.random((8, 16), np.float32).astype(np.float16),
+    labels={'mask': random.integers(0, 3, (8, 16), np.uint8)},
+    uncertainty=(256 * random.random((8, 16), np.float32)).astype(np.uint8),
     score=random.random(dtype=np.float32),
   )
 

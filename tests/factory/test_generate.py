@@ -13,6 +13,7 @@ from dgan_jax.factory import records, run
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 from tests.factory import drive
 
 _CARD = records.Card('tiny_things', 'test')
@@ -35,11 +36,9 @@ def job():
   )
   spec = ensemble.InterpreterSpec(
     feature_channels=architecture.feature_channels,
-    num_classes=4,
+    task=part_segmentation.unnamed(4),
     hidden=(8, 4),
     members=_MEMBERS,
-    schema_name='four_things',
-    classes=('a', 'b', 'c', 'd'),
     generator_checksum=generators.checksum(generator),
     resolution=8,
     rows=(2, 6),
@@ -127,10 +126,3 @@ def test_an_interpreter_for_something_else_is_refused(
   with pytest.raises(errors.UserError, match=message):
     _generate(dataclasses.replace(job, interpreter=interpreter), tmp_path)
   assert not list(tmp_path.iterdir())
-
-
-def test_an_interpreter_without_names_gets_numbered_classes(job):
-  spec = dataclasses.replace(job.interpreter.spec, classes=())
-  interpreter = job.interpreter.replace(spec=spec)
-  layout = dataclasses.replace(job, interpreter=interpreter).layout()
-  assert layout.classes == ('class_0', 'class_1', 'class_2', 'class_3')

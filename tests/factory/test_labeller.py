@@ -1,5 +1,3 @@
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
@@ -35,7 +33,7 @@ def _samples(label, batch):
 
 
 def _bytes(sample):
-  return [np.asarray(value).tobytes() for value in dataclasses.astuple(sample)]
+  return [np.asarray(x).tobytes() for x in jax.tree.leaves(vars(sample))]
 
 
 @pytest.fixture(scope='module')
@@ -67,16 +65,16 @@ def test_a_sample_says_where_it_came_from(samples):
 
 def test_a_sample_has_the_types_and_shapes_of_the_dataset(samples):
   found = {
-    field.name: (value.dtype.name, value.shape)
-    for field in dataclasses.fields(samples[0])
-    if isinstance(value := getattr(samples[0], field.name), np.ndarray)
+    name: (value.dtype.name, value.shape)
+    for name, value in {**vars(samples[0]), **samples[0].labels}.items()
+    if isinstance(value, np.ndarray)
   }
   assert found == {
     'key': ('uint32', (2,)),
     'latent': ('float32', (8,)),
     'image': ('uint8', (6, 8, 3)),
     'mask': ('uint8', (6, 8)),
-    'uncertainty': ('float16', (6, 8)),
+    'uncertainty': ('uint8', (6, 8)),
   }
 
 

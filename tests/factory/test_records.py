@@ -17,27 +17,28 @@ def test_a_sample_comes_back_as_it_was():
   )
   np.testing.assert_array_equal(example['image'], sample.image)
   np.testing.assert_array_equal(
-    example['segmentation_mask'][..., 0], sample.mask
+    example['segmentation_mask'][..., 0], sample.labels['mask']
   )
-  np.testing.assert_array_equal(example['uncertainty'], sample.uncertainty)
+  np.testing.assert_array_equal(
+    example['uncertainty'][..., 0], sample.uncertainty
+  )
   np.testing.assert_array_equal(example['latent'], sample.latent)
   np.testing.assert_array_equal(example['key'], sample.key)
-  assert example['uncertainty'].dtype == np.float16
+  assert example['uncertainty'].dtype == np.uint8
   assert example['key'].dtype == np.uint32
   assert np.float32(example['score']) == sample.score
   assert example['index'] == 7
 
 
 def test_a_sample_of_another_shape_is_refused():
-  layout = records.Layout(8, 15, 4, fake.LAYOUT.classes)
+  layout = records.Layout(8, 15, 4, fake.LAYOUT.task)
   with pytest.raises(ValueError, match='does not match'):
     records.Encoder(layout)(fake.sample(0))
 
 
 def test_masks_are_plain_grey_images():
-  assert PIL.Image.open(io.BytesIO(records._png(fake.sample(0).mask))).mode == (
-    'L'
-  )
+  png = records._png(fake.sample(0).labels['mask'], (8, 16, 1))
+  assert PIL.Image.open(io.BytesIO(png)).mode == 'L'
 
 
 @pytest.mark.parametrize(

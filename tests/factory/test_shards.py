@@ -44,7 +44,7 @@ def test_a_plan_that_cannot_be_is_refused(numbers, message):
 def test_a_written_shard_checks_out_with_the_same_summary(run):
   written = run.write(0, _records(4))
   checked = run.check(0)
-  for field in ('scores', 'pixels', 'sizes'):
+  for field in ('scores', 'counts', 'sizes'):
     np.testing.assert_array_equal(
       getattr(written, field), getattr(checked, field)
     )

@@ -8,6 +8,7 @@ from dgan_jax import schema
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import annotated
+from dgan_jax.tasks import part_segmentation
 from tests import small
 
 GENERATOR = small.generator(8, (6, 5))
@@ -19,6 +20,7 @@ SCHEMA = schema.Schema(
   palette=((0, 0, 0), (255, 0, 0), (0, 255, 0)),
   ignore_label=IGNORED,
 )
+TASK = part_segmentation.PartSegmentation(SCHEMA)
 
 
 def annotations(count: int = 6) -> annotations_lib.Annotations:
@@ -47,7 +49,7 @@ def pixels(
   """What an interpreter learns from them."""
   _, pyramid = annotated.draw(GENERATOR, annotations, SAMPLING)
   canvas = SAMPLING.canvas(GENERATOR.architecture)
-  return annotated.annotated_pixels(annotations, pyramid, canvas)
+  return annotated.annotated_pixels(annotations.masks, TASK, pyramid, canvas)
 
 
 class Interrupted:

@@ -89,7 +89,8 @@ def test_averages_split_off_and_merge_back():
 
 
 def test_the_checksum_changes_with_anything():
-  spec = dataclasses.replace(_INTERPRETER.spec, soft_voting=True)
+  task = dataclasses.replace(_INTERPRETER.spec.task, soft_voting=True)
+  spec = dataclasses.replace(_INTERPRETER.spec, task=task)
   params = jax.tree.map(lambda leaf: leaf[::-1], _INTERPRETER.params)
   variants = [
     _INTERPRETER,

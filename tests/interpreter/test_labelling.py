@@ -7,6 +7,7 @@ import pytest
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.tasks import part_segmentation
 from tests import small
 
 _label = jax.jit(labelling.label, static_argnums=(2, 3))
@@ -33,15 +34,17 @@ def _slow(interpreter, pyramid, canvas):
 
   def one(x):
     logits = ensemble.logits(interpreter, x.reshape(-1, x.shape[-1]))
-    each = jax.vmap(labelling.member_statistics)(logits)
+    each = jax.vmap(part_segmentation.member_statistics)(logits)
     total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
     shape = x.shape[:2]
-    doubt = labelling.uncertainty(total, len(logits)).reshape(shape)
-    mask = labelling.votes_to_mask(total, interpreter.spec.soft_voting)
+    doubt = part_segmentation.uncertainty(total, len(logits)).reshape(shape)
+    mask = part_segmentation.votes_to_mask(
+      total, interpreter.spec.task.soft_voting
+    )
     top = jnp.sort(logits, -1)
     margin = (top[..., -1] - top[..., -2]).min(0)
-    labels = labelling.Labels(
-      mask.reshape(shape), doubt, labelling.score(doubt)
+    labels = part_segmentation.Labels(
+      mask.reshape(shape), doubt, part_segmentation.score(doubt)
     )
     return labels, margin.reshape(shape)
 
@@ -107,55 +110,3 @@ def test_features_of_another_generator_are_refused():
   interpreter = small.interpreter((2, 2))
   with pytest.raises(ValueError, match=r'features of \(2, 2\) channels'):
     labelling.label(interpreter, pyramid, pyramid_lib.Canvas.of(16))
-
-
-def _statistics(logits):
-  each = jax.vmap(labelling.member_statistics)(jnp.asarray(logits, jnp.float32))
-  return jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
-
-
-def test_ties_go_to_the_smallest_class():
-  votes = [2, 1, 0, 2, 1]  # of five members: 1 and 2 tie
-  logits = np.eye(3)[votes][:, None] * 5
-  statistics = _statistics(logits)
-  assert labelling.votes_to_mask(statistics, soft_voting=False)[0] == 1
-  np.testing.assert_array_equal(statistics.votes, [[1, 2, 2]])
-
-
-def test_the_majority_wins_over_one_sure_member_unless_votes_are_soft():
-  logits = [[[1.0, 0.9]], [[1.0, 0.9]], [[0.0, 9.0]]]
-  statistics = _statistics(logits)
-  assert labelling.votes_to_mask(statistics, soft_voting=False)[0] == 0
-  assert labelling.votes_to_mask(statistics, soft_voting=True)[0] == 1
-
-
-def test_members_that_agree_are_certain():
-  logits = np.tile(np.float32([[1, 2, 3], [50, 0, 0]]), (4, 1, 1))
-  doubt = labelling.uncertainty(_statistics(logits), 4)
-  np.testing.assert_allclose(doubt, 0, atol=1e-6)
-
-
-def test_members_that_all_disagree_are_as_uncertain_as_there_are_classes():
-  logits = np.eye(4)[:, None] * 100
-  doubt = labelling.uncertainty(_statistics(logits), 4)
-  np.testing.assert_allclose(doubt, np.log(4), rtol=1e-5)
-
-
-def test_the_divergence_follows_its_definition():
-  p = np.float64([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-  entropy = lambda q: -(q * np.log(q)).sum(-1)  # noqa: E731
-  expected = entropy(p.mean(0)) - entropy(p).mean()
-  doubt = labelling.uncertainty(_statistics(np.log(p)[:, None]), 2)
-  np.testing.assert_allclose(doubt, expected, rtol=1e-5)
-
-
-def test_large_logits_stay_finite():
-  logits = np.float32([[[400, -400]], [[-400, 400]]])
-  doubt = labelling.uncertainty(_statistics(logits), 2)
-  np.testing.assert_allclose(doubt, np.log(2), rtol=1e-5)
-
-
-def test_the_score_is_the_mean_of_the_most_uncertain_tenth():
-  values = np.random.default_rng(0).permutation(39).reshape(3, 13)
-  # The tenth of 39 pixels is 3.
-  assert labelling.score(jnp.asarray(values, jnp.float32)) == 37

@@ -5,6 +5,7 @@ import pytest
 
 from dgan_jax import pyramid
 from dgan_jax.interpreter import annotated, ensemble, optimization, release
+from dgan_jax.tasks import part_segmentation
 from tests.interpreter import synthetic
 
 _BATCHES = 10  # of every epoch
@@ -19,12 +20,13 @@ def _pixels(count):
     for r in (4, 8)
   ]
   return annotated.AnnotatedPixels(
+    task=part_segmentation.unnamed(2),
+    truth=jnp.arange(images * 64).reshape(images, 8, 8) * 2 // count,
     pyramid=pyramid.FeaturePyramid(tuple(map(jnp.asarray, levels))),
     canvas=pyramid.Canvas.of(8),
     image=jnp.asarray(index // 64),
     row=jnp.asarray(index % 64 // 8),
     column=jnp.asarray(index % 8),
-    label=jnp.asarray(index * 2 // count),
     region_start=jnp.asarray([0, count // 2, count]),
   )
 
@@ -50,19 +52,19 @@ def _batches_seen(monkeypatch, losses, max_epochs):
     _pixels(64 * _BATCHES),
     members=2,
     max_epochs=max_epochs,
-    class_weights=None,
+    loss=part_segmentation.cross_entropy,
     key=jax.random.key(0),
   )
   return np.asarray(params['layer']['batches']).tolist()
 
 
-def test_a_member_stops_after_50_batches_without_a_new_best(monkeypatch):
+def test_a_member_stops_after_51_batches_without_a_new_best(monkeypatch):
   first = 4 * _BATCHES  # batches count from the fifth epoch on
   losses = np.full(8 * _BATCHES + 60, 5.0)
   losses[:first] = 1.0
-  assert _batches_seen(monkeypatch, losses, 20) == [first + 51] * 2
+  assert _batches_seen(monkeypatch, losses, 20) == [first + 52] * 2
   losses[first + 30] = 4.0
-  assert _batches_seen(monkeypatch, losses, 20) == [first + 81] * 2
+  assert _batches_seen(monkeypatch, losses, 20) == [first + 82] * 2
 
 
 def test_training_ends_with_the_last_epoch(monkeypatch):
@@ -77,7 +79,8 @@ def classifier():
 
 def _train(classifier, count, checkpoint=None, **options):
   reports = []
-  settings = {'members': 2, 'max_epochs': 2, 'class_weights': None, **options}
+  settings = {'members': 2, 'max_epochs': 2, **options}
+  settings.setdefault('loss', part_segmentation.cross_entropy)
   params = release.train(
     classifier,
     _pixels(count),
@@ -115,6 +118,8 @@ def test_a_last_batch_of_a_single_pixel_is_left_out(classifier):
 
 
 def test_a_loss_that_is_not_finite_ends_training(classifier):
-  weights = jnp.asarray([np.nan, 1])
+  def loss(outputs, targets):
+    return part_segmentation.cross_entropy(outputs, targets) * jnp.nan
+
   with pytest.raises(FloatingPointError, match='not finite'):
-    _train(classifier, 64, class_weights=weights)
+    _train(classifier, 64, loss=loss)

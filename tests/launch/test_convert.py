@@ -62,7 +62,11 @@ def test_a_generator_and_its_interpreter_are_converted(convert, tmp_path):
   assert done.returncode == 0, done.stderr
   assert '3 members, 128 features' in done.stdout
   spec = store.load_interpreter(tmp_path / 'interpreter').spec
-  assert (spec.members, spec.rows, spec.schema_name) == (3, (4, 28), 'car_20')
+  assert (spec.members, spec.rows, spec.task.schema.name) == (
+    3,
+    (4, 28),
+    'car_20',
+  )
 
   done = convert(
     f'--interpreter={tmp_path / "interpreter"}',

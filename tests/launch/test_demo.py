@@ -111,7 +111,7 @@ def test_other_samples_in_the_same_folder_are_refused(finished, config):
 def test_an_interpreter_for_another_schema_is_refused(finished, config):
   _, workdir = finished
   config.schema = 'cat_16'
-  with pytest.raises(errors.UserError, match="the schema 'car_20'"):
+  with pytest.raises(errors.UserError, match="the schema 'cat_16' have other"):
     generate.main(config, workdir)
 
 

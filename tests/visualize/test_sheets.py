@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dgan_jax import metrics, schema
+from dgan_jax import schema
+from dgan_jax.tasks import part_segmentation
 from dgan_jax.visualize import sheets
 
 CAR = schema.get_schema('car_20')
@@ -84,17 +85,17 @@ def test_extremes_are_sorted_and_ties_keep_their_order():
 
 
 def test_a_sheet_shows_every_image_enlarged_without_smoothing():
-  images, masks, uncertainty = samples(3)
+  images, masks, _ = samples(3)
   images[1] = (1, 2, 3)
   sheet = sheets.contact_sheet(
-    images, masks, uncertainty, CAR, ['a', 'b', 'c'], title='Samples'
+    images, masks, CAR, ['a', 'b', 'c'], title='Samples'
   )
   assert colors(sheet)[1, 2, 3] >= 128 * 128
   legend = {color for color in CAR.palette if color in colors(sheet)}
   assert len(legend) == 20
 
 
-def test_a_sheet_needs_neither_masks_nor_uncertainty_nor_captions():
+def test_a_sheet_needs_neither_masks_nor_captions():
   images, masks, _ = samples(5)
   bare = sheets.contact_sheet(images, columns=2)
   labelled = sheets.contact_sheet(images, masks, schema=CAR, columns=2)
@@ -104,11 +105,9 @@ def test_a_sheet_needs_neither_masks_nor_uncertainty_nor_captions():
 
 
 def test_large_images_are_reduced_and_may_be_oblong():
-  images, masks, uncertainty = samples(2, height=384, width=512)
+  images, masks, _ = samples(2, height=384, width=512)
   images[:] = (1, 2, 3)
-  sheet = sheets.contact_sheet(
-    images, masks, uncertainty, CAR, columns=1, maximum=0.7
-  )
+  sheet = sheets.contact_sheet(images, masks, CAR, columns=1)
   area = 192 * 256
   assert 2 * area <= colors(sheet)[1, 2, 3] < 2.01 * area
   assert sheet.width < 900
@@ -123,34 +122,33 @@ def test_a_sheet_of_nothing_or_masks_without_a_schema_are_refused():
 
 
 def test_equal_input_gives_equal_bytes():
-  images, masks, uncertainty = samples(2)
+  images, masks, _ = samples(2)
   first, second = (
-    sheets.png(sheets.contact_sheet(images, masks, uncertainty, CAR))
-    for _ in range(2)
+    sheets.png(sheets.contact_sheet(images, masks, CAR)) for _ in range(2)
   )
   assert first == second
   assert Image.open(io.BytesIO(first)).mode == 'RGB'
 
 
-def test_a_longer_bar_stands_for_a_more_frequent_class():
-  toy = schema.Schema.from_json({'name': 'a', 'classes': ['a', 'b', 'c']})
+def toy_frequencies(*pixels):
+  toy = schema.Schema.from_json({'name': 'a', 'classes': ['rest', 'b', 'c']})
+  return part_segmentation.PartSegmentation(toy).frequencies(np.array(pixels))
 
+
+def test_a_longer_bar_stands_for_a_more_frequent_class():
   def bar_pixels(*pixels):
-    counts = metrics.ClassCounts(
-      np.array(pixels), (np.array(pixels) > 0).astype(int), 1
-    )
-    return colors(sheets.frequency_chart(counts, toy))[sheets.BAR]
+    chart = sheets.frequency_chart(toy_frequencies(pixels))
+    return colors(chart)[sheets.BAR]
 
   assert bar_pixels(100, 0, 0) < bar_pixels(90, 10, 0)
   assert bar_pixels(99, 1, 0) < bar_pixels(90, 10, 0)
 
 
 def test_the_class_table_has_a_line_per_class():
-  counts = metrics.ClassCounts(np.array([9990, 10, 0]), np.array([4, 1, 0]), 4)
-  toy = schema.Schema.from_json({'name': 'a', 'classes': ['rest', 'b', 'c']})
-  assert sheets.class_table(counts, toy).splitlines() == [
+  counts = [9990, 10, 0], [9, 0, 0], [1, 0, 0], [0, 0, 0]
+  assert sheets.frequency_table(toy_frequencies(*counts)).splitlines() == [
     'class   of pixels   of images',
-    'rest       99.9 %     100.0 %',
+    'rest       99.9 %      75.0 %',
     'b           0.1 %      25.0 %',
     'c               -           -',
   ]

@@ -4,6 +4,7 @@ What the architecture is (resolution, channels, latent size) is read off the
 arrays, then every array is checked against it.
 """
 
+import dataclasses
 import glob
 import pathlib
 import re
@@ -19,6 +20,7 @@ from dgan_jax.checkpoints.origins import arrays_to_generator, stylegan1_names
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 
 _ORIGIN = stylegan1_names.RELEASE_TITLE
 
@@ -72,7 +74,7 @@ def interpreter_from_release(
     state_dicts: one per member.
     feature_channels: of every level of the generator's pyramid.
     sources: what to call the members in errors, file names.
-    **spec: more fields of `ensemble.InterpreterSpec`: schema, generator.
+    **spec: more fields of `ensemble.InterpreterSpec`, of the generator.
 
   Raises:
     errors.UserError: a member is no such classifier, differs from the first
@@ -102,7 +104,7 @@ def interpreter_from_release(
   return ensemble.Interpreter(
     spec=ensemble.InterpreterSpec(
       feature_channels=tuple(feature_channels),
-      num_classes=sizes[2],
+      task=part_segmentation.unnamed(sizes[2]),
       hidden=(sizes[0], sizes[1]),
       members=len(members),
       **spec,
@@ -144,18 +146,18 @@ def interpreter_for(
     [torch_format.read(path) for path in paths],
     feature_channels=architecture.feature_channels,
     sources=paths,
-    schema_name=labels.name,
-    classes=labels.classes,
     generator_checksum=generators.checksum(generator),
     resolution=architecture.resolution,
     rows=rows,
   )
-  if interpreter.spec.num_classes != labels.num_classes:
+  if interpreter.spec.num_outputs != labels.num_classes:
     raise errors.UserError(
-      f'{paths[0]} labels {interpreter.spec.num_classes} classes; the schema '
+      f'{paths[0]} labels {interpreter.spec.num_outputs} classes; the schema '
       f'{labels.name!r} has {labels.num_classes}.'
     )
-  return interpreter
+  task = part_segmentation.PartSegmentation(labels)
+  spec = dataclasses.replace(interpreter.spec, task=task)
+  return ensemble.Interpreter(spec, interpreter.params)
 
 
 def member_files(pattern: str) -> list[str]:
@@ -192,7 +194,7 @@ def interpreter_to_release(
   spec = interpreter.spec
   entries = list(
     state_dict_lib.member_entries(
-      spec.num_features, (*spec.hidden, spec.num_classes)
+      spec.num_features, (*spec.hidden, spec.num_outputs)
     )
   )
   return [

@@ -16,6 +16,7 @@ from dgan_jax.checkpoints.origins import (
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import part_segmentation
 
 _MINI = pathlib.Path(__file__).parents[2] / 'goldens' / 'mini_ckpt'
 
@@ -293,11 +294,9 @@ def test_an_interpreter_knows_its_generator_and_schema(generator):
   made = release_files.interpreter_for(generator, labels, paths, rows=(4, 28))
   assert made.spec == ensemble.InterpreterSpec(
     feature_channels=(16,) * 8,
-    num_classes=20,
+    task=part_segmentation.PartSegmentation(labels),
     hidden=(128, 32),
     members=3,
-    schema_name='car_20',
-    classes=labels.classes,
     generator_checksum=generators.checksum(generator),
     resolution=32,
     rows=(4, 28),

@@ -1,0 +1,1 @@
+"""What a label is: parts of an object, or keypoints."""
