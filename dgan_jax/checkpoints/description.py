@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.generators import generator as generators
 
 
@@ -60,9 +61,11 @@ def describe(opened: Opened) -> str:
   """What was opened, in lines for people."""
   lines = {'File': opened.path, 'Format': opened.format}
   if opened.network:
-    lines['Network'] = opened.network
+    lines['Network'] = untrusted.shown(opened.network)
   if opened.others:
-    lines['Also in the file'] = ', '.join(opened.others)
+    others = ', '.join(map(untrusted.shown, opened.others[:20]))
+    more = ', ...' if len(opened.others) > 20 else ''
+    lines['Also in the file'] = f'{others}{more}'
   if opened.architecture is not None:
     lines |= _generator_lines(opened, opened.architecture)
   if opened.interpreter is not None:
