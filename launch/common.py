@@ -14,7 +14,7 @@ from ml_collections.config_dict import ConfigDict as Config
 from dgan_jax import errors, rng, storage
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import opening
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
@@ -27,9 +27,9 @@ _T = TypeVar('_T')
 
 
 def load_generator(config: Config) -> generators.Generator:
-  """The generator that the config names: 'bundled', or a saved one's path."""
+  """The generator that the config names: 'bundled', or a file or folder."""
   bundled = config.generator == 'bundled'
-  return store.load_generator(
+  return opening.load_generator(
     _ASSET / 'generator' if bundled else config.generator
   )
 

@@ -52,7 +52,6 @@ _WITHOUT_CLAMP = (
 _GREY = 'Its images are grey; here they have three equal channels.'
 
 Opened = description.Opened
-MemberSizes = description.MemberSizes
 describe = description.describe
 
 
@@ -208,13 +207,10 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
   if kind == 'generator':
     return _own(path, 'Our folder of a generator', store.load_generator(path))
   if kind == 'interpreter':
-    spec = store.load_interpreter(path).spec
     return Opened(
       path=str(path),
       format='Our folder of an interpreter',
-      interpreter=MemberSizes(
-        spec.members, spec.num_features, spec.hidden, spec.num_classes
-      ),
+      interpreter=store.load_interpreter(path).spec,
     )
   raise untrusted.FormatError(
     f'holds a checkpoint of kind {untrusted.shown(kind)!r}; '
@@ -304,7 +300,5 @@ def _open_members(
   return Opened(
     path=source,
     format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
-    interpreter=MemberSizes(
-      members, spec.num_features, spec.hidden, spec.num_classes
-    ),
+    interpreter=dataclasses.replace(spec, members=members),
   )

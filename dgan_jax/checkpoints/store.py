@@ -276,12 +276,11 @@ def _read_header(directory: pathlib.Path) -> _Header:
         f'{untrusted.shown(found[1])}; expected {_FORMAT!r}, version '
         f'{_VERSION}.'
       )
-    folder, *parts = (
-      content.get(name) for name in ('folder', 'metadata', 'arrays', 'files')
-    )
-    metadata, arrays, digests = parts
+    fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
+    parts: list[Any] = [content.get(name) for name in fields]
+    folder, metadata, arrays, digests, sha256 = parts
     if folder not in _ARRAY_FOLDERS or not all(
-      isinstance(part, dict) for part in parts
+      isinstance(part, dict) for part in parts[1:4]
     ):
       raise untrusted.FormatError('does not describe a checkpoint.')
     return _Header(
@@ -289,7 +288,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
       metadata=metadata,
       shapes={key: orbax_arrays.parse(text) for key, text in arrays.items()},
       digests=digests,
-      sha256=content.get('sha256'),
+      sha256=sha256,
     )
 
 

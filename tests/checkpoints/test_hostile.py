@@ -203,6 +203,11 @@ _BOMBS = {
     + b'q\x010',
     _CALL,
   ),
+  'keys of one hash': pickles.program(
+    b'}(', *(pickles.integer(i * (2**61 - 1)) + b'N' for i in range(9000)), b'u'
+  ),
+  'memo of one hash': b'N' + b''.join(
+    b'p%d\n' % (i * (2**61 - 1)) for i in range(9000)) + b'.',
   'digits': b'I' + b'9' * 10**6 + b'\n.',
   'one long line': b'c' + b'x' * 10**6,
   'lines without an end': b'c' * 10**6,
@@ -234,6 +239,8 @@ def test_small_files_cannot_ask_for_much(tmp_path, monkeypatch, kind, place):
     assert 'its own bytes again and again' in message
   if place == 'official pickle' and 'one list' in kind:
     assert 'steps' in message
+  if place == 'official pickle' and 'one hash' in kind:
+    assert 'over 64 bits' in message
 
 
 def test_a_process_that_may_do_nothing_reads_every_hostile_pickle(tmp_path):

@@ -10,6 +10,7 @@ import pathlib
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # More than any name has and less than arrays have that are worth sharing.
 _SHORT = 1024
@@ -46,14 +47,14 @@ def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
   """Checks that a file lies where its name says, in a folder of a checkpoint.
 
   Raises:
-    untrusted.FormatError: it is a link, or reached through one.
+    FormatError: it is a link, or reached through one.
   """
   for part in (path, *path.parents):
     if part == folder:
       return
     if part.is_symlink():
-      name = untrusted.shown(part.relative_to(folder).as_posix())
-      raise untrusted.FormatError(
+      name = shown(part.relative_to(folder).as_posix())
+      raise FormatError(
         f'holds a link, {name}: refused; copy what it links to in its place.'
       )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import byte_stream, untrusted, zip_entries
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # The header in each version of the format, behind magic and version.
 _LENGTH_BYTES = {b'\x01\x00': 2, b'\x02\x00': 4, b'\x03\x00': 4}
@@ -47,10 +48,8 @@ def read_npz(path: storage.PathLike) -> dict[str, np.ndarray]:
       try:
         array = _array(zip_entries.content(entry, data, budget))
         budget.array(array.shape)
-      except untrusted.FormatError as error:
-        raise untrusted.FormatError(
-          f'has an entry {untrusted.shown(key)} that {error}'
-        ) from None
+      except FormatError as error:
+        raise FormatError(f'has an entry {shown(key)} that {error}') from None
       arrays[key] = array
   return arrays
 
@@ -59,21 +58,21 @@ def _array(data: bytes | memoryview) -> np.ndarray:
   """The array in the bytes of an `.npy` file."""
   width = _LENGTH_BYTES.get(bytes(data[6:8]))
   if bytes(data[:6]) != b'\x93NUMPY' or width is None:
-    raise untrusted.FormatError('is no array.')
+    raise FormatError('is no array.')
   start = 8 + width
   end = start + int.from_bytes(data[8:start], 'little')
   # The header of numbers is short; what is longer is something else.
   header = bytes(data[start : min(end, start + 1024)])
   match = _HEADER.fullmatch(header)
   if match is None:
-    text = untrusted.shown(header.decode('latin-1').strip())
-    raise untrusted.FormatError(f'does not hold numbers (header {text}).')
+    text = shown(header.decode('latin-1').strip())
+    raise FormatError(f'does not hold numbers (header {text}).')
   dtype = np.dtype(match[1].decode())
   shape = tuple(int(n) for n in re.findall(rb'[0-9]+', match[3]))
   values = data[end:]
   expected = math.prod(untrusted.checked_shape(shape)) * dtype.itemsize
   if len(values) != expected:
-    raise untrusted.FormatError(
+    raise FormatError(
       f'has {len(values):,} bytes of values; expected {expected:,} for shape '
       f'{shape}.'
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dgan_jax.checkpoints.formats import pickle_values, untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _CODES = frozenset(
   (
@@ -26,8 +27,8 @@ class DType(pickle_values.StandIn):
 
   def __init__(self, code: Any, *_: Any) -> None:
     if not isinstance(code, str) or code not in _CODES:
-      raise untrusted.FormatError(
-        f'has an array of type {untrusted.shown(code)}; expected numbers.'
+      raise FormatError(
+        f'has an array of type {shown(code)}; expected numbers.'
       )
     self.dtype = np.dtype(code)
 
@@ -37,7 +38,7 @@ class DType(pickle_values.StandIn):
       case (int(), '<' | '>' | '|' | '=' as order, None, None, None, *_):
         self.dtype = self.dtype.newbyteorder(order)
       case _:
-        raise untrusted.FormatError('has an array of an unknown type.')
+        raise FormatError('has an array of an unknown type.')
 
 
 class Array(pickle_values.StandIn):
@@ -62,14 +63,14 @@ class Array(pickle_values.StandIn):
       ):
         self.value = _values(shape, dtype, 'F' if fortran else 'C', data)
       case _:
-        raise untrusted.FormatError('has an array that cannot be.')
+        raise FormatError('has an array that cannot be.')
 
 
 def _values(shape: Any, dtype: Any, order: str, data: Any) -> np.ndarray:
   """The array [*shape]: a view of its bytes where it can be one.
 
   Raises:
-    untrusted.FormatError: it has more or fewer, or the rest makes no sense.
+    FormatError: it has more or fewer, or the rest makes no sense.
   """
   if isinstance(data, str):  # Python 2's bytes
     data = data.encode('latin-1')
@@ -78,10 +79,10 @@ def _values(shape: Any, dtype: Any, order: str, data: Any) -> np.ndarray:
     and isinstance(data, bytes | memoryview)
     and isinstance(shape, tuple)
   ):
-    raise untrusted.FormatError('has an array that cannot be.')
+    raise FormatError('has an array that cannot be.')
   expected = math.prod(untrusted.checked_shape(shape)) * dtype.dtype.itemsize
   if len(data) != expected:
-    raise untrusted.FormatError(
+    raise FormatError(
       f'is damaged: an array of shape {shape} has {len(data)} bytes; expected '
       f'{expected}.'
     )
@@ -106,7 +107,7 @@ def _reconstruct(kind: Any, *_: Any) -> Array:
   if not (
     isinstance(kind, pickle_values.Global) and kind.name == 'numpy.ndarray'
   ):
-    raise untrusted.FormatError('has an array that cannot be.')
+    raise FormatError('has an array that cannot be.')
   return Array()
 
 
@@ -119,14 +120,14 @@ def _frombuffer(
 ) -> Array:
   """Stands in for numpy's function of protocol 5."""
   if not (isinstance(order, str) and order in ('C', 'F', 'K')):
-    raise untrusted.FormatError('has an array that cannot be.')
+    raise FormatError('has an array that cannot be.')
   array = _made(shape, dtype, order, data)
   assert array.value is not None
   if axes is not None:
     if not isinstance(axes, tuple) or sorted(
       n for n in axes if isinstance(n, int)
     ) != list(range(array.value.ndim)):
-      raise untrusted.FormatError('has an array that cannot be.')
+      raise FormatError('has an array that cannot be.')
     array.value = array.value.transpose(axes)
   return array
 
@@ -134,7 +135,7 @@ def _frombuffer(
 def _encode(text: Any, encoding: Any = 'utf-8') -> bytes:
   """Stands in for _codecs.encode: how Python 3 writes bytes for Python 2."""
   if not isinstance(text, str) or encoding != 'latin1':
-    raise untrusted.FormatError('encodes something else than bytes: refused.')
+    raise FormatError('encodes something else than bytes: refused.')
   return text.encode('latin-1')
 
 

@@ -28,6 +28,7 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
   zstd_frames,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
@@ -128,7 +129,7 @@ def _check_files(
   """Checks that a folder has the files that it should have and no others.
 
   Raises:
-    untrusted.FormatError: another one, a link, or one that unpacks to more
+    FormatError: another one, a link, or one that unpacks to more
       than the budget has.
     errors.UserError: one is missing or damaged.
   """
@@ -143,15 +144,15 @@ def _check_files(
       elif name in written:
         found.add(name)
       else:
-        raise untrusted.FormatError(
-          f'holds {untrusted.shown(name)}, that its checkpoint does not list.'
+        raise FormatError(
+          f'holds {shown(name)}, that its checkpoint does not list.'
         )
   for name, digest in written.items():
     data = byte_stream.map_file(folder / name, budget) if name in found else b''
     if name not in found or hashlib.sha256(data).hexdigest() != digest:
       state = 'damaged or truncated' if name in found else 'missing'
       raise errors.UserError(
-        f'{folder / untrusted.shown(name)} is {state}; restore it, or make the '
+        f'{folder / shown(name)} is {state}; restore it, or make the '
         'checkpoint anew.'
       )
     zstd_frames.spend_on(data, budget)
@@ -161,13 +162,13 @@ def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
   """One array of a folder, of this shape and type.
 
   Raises:
-    untrusted.FormatError: it is of another, or stored otherwise.
+    FormatError: it is of another, or stored otherwise.
   """
   if not math.prod(leaf.shape):  # Orbax refuses them
     return np.zeros(leaf.shape, leaf.dtype)
   text = store.read(f'{key}/zarr.json').result().value
   if not 0 < len(text) < untrusted.MAX_HEADER_BYTES:
-    raise untrusted.FormatError(f'has no array {untrusted.shown(key)}.')
+    raise FormatError(f'has no array {shown(key)}.')
   record = json.loads(text)
   chunk = record['chunk_grid']['configuration']['chunk_shape']
   stated = f'{record["data_type"]}{record["shape"]} in {chunk}'
@@ -175,9 +176,8 @@ def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
   if others := {*_names(record)} - _PARTS:
     stated += f' by {", ".join(others)}'
   if stated != expected:
-    raise untrusted.FormatError(
-      f'stores {untrusted.shown(key)} as {untrusted.shown(stated)}; '
-      f'expected {expected}.'
+    raise FormatError(
+      f'stores {shown(key)} as {shown(stated)}; expected {expected}.'
     )
   spec = {
     'driver': 'zarr3',
@@ -213,8 +213,7 @@ def check_shapes(
     ]
     if texts[0] != texts[1]:
       raise errors.UserError(
-        f'{directory}: {untrusted.shown(key)} is {texts[0]}; expected '
-        f'{texts[1]}.'
+        f'{directory}: {shown(key)} is {texts[0]}; expected {texts[1]}.'
       )
 
 
@@ -227,13 +226,11 @@ def parse(text: Any) -> jax.ShapeDtypeStruct:
   """The inverse of `describe`.
 
   Raises:
-    untrusted.FormatError: the text is something else.
+    FormatError: the text is something else.
   """
   match = re.fullmatch(r'(\w{3,20})\[([0-9, ]{0,200})\]', str(text)[:300])
   if match is None or match[1] not in _TYPES:
-    raise untrusted.FormatError(
-      f'has an array {untrusted.shown(text)}; expected a type and shape.'
-    )
+    raise FormatError(f'has an array {shown(text)}; expected a type and shape.')
   shape = tuple(int(size) for size in match[2].split(',') if size.strip())
   return jax.ShapeDtypeStruct(untrusted.checked_shape(shape), _TYPES[match[1]])
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from dgan_jax.checkpoints.formats import untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Instance(StandIn):
       self.state = state
 
 
-def refused(name: str) -> untrusted.FormatError:
+def refused(name: str) -> FormatError:
   """What to say of a global that is not in the table."""
-  return untrusted.FormatError(
-    f'asks for {untrusted.shown(name)}: refused; a checkpoint may hold only '
+  return FormatError(
+    f'asks for {shown(name)}: refused; a checkpoint may hold only '
     'arrays and plain containers.'
   )
 
@@ -69,13 +69,9 @@ def hashable(key: Any) -> Any:
       than 64 bits: any number of those have the same hash.
   """
   if not isinstance(key, str | bytes | int | float | None):
-    raise untrusted.FormatError(
-      f'uses a {type(key).__name__} as a key: refused.'
-    )
+    raise FormatError(f'uses a {type(key).__name__} as a key: refused.')
   if isinstance(key, int) and key.bit_length() > 64:
-    raise untrusted.FormatError(
-      'uses a number of over 64 bits as a key: refused.'
-    )
+    raise FormatError('uses a number of over 64 bits as a key: refused.')
   return key
 
 

@@ -11,6 +11,7 @@ from dgan_jax.checkpoints.formats import (
   torch_tensors,
   untrusted,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _MAX_DEPTH = 16
 # More than any real name has, which is 60.
@@ -42,7 +43,7 @@ class Contents:
     """Adds a dict or a module; what else is in a dict is left out.
 
     Raises:
-      untrusted.FormatError: it is deeper or has more entries (a part may be in
+      FormatError: it is deeper or has more entries (a part may be in
         many places at once) than any real one, two keys are equal, or a module
         is none of PyTorch's.
     """
@@ -63,8 +64,8 @@ class Contents:
     self, module: pickle_values.Instance, prefix: str, depth: int
   ) -> None:
     if not is_module(module):
-      raise untrusted.FormatError(
-        f'has a module {untrusted.shown(module.name)} without parameters.'
+      raise FormatError(
+        f'has a module {shown(module.name)} without parameters.'
       )
     state = module.state
     passing = state.get('_non_persistent_buffers_set')
@@ -80,9 +81,7 @@ class Contents:
         elif isinstance(value, torch_tensors.Tensor):
           self.add_array(key, value)
         else:
-          raise untrusted.FormatError(
-            f'has {untrusted.shown(key)} that is no tensor or module.'
-          )
+          raise FormatError(f'has {shown(key)} that is no tensor or module.')
     own = {
       name: value
       for name, value in self.items(state)
@@ -96,21 +95,21 @@ class Contents:
     """Counts one more part, `depth` parts inside the tree."""
     self._budget.spend(1)
     if depth > _MAX_DEPTH:
-      raise untrusted.FormatError(f'nests over {_MAX_DEPTH} deep.')
+      raise FormatError(f'nests over {_MAX_DEPTH} deep.')
 
   def items(self, mapping: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
     """The entries of a dict whose keys have to be names."""
     for name, value in mapping.items():
       self.enter(0)
       if not isinstance(name, str):
-        raise untrusted.FormatError('has a part without a name.')
+        raise FormatError('has a part without a name.')
       yield checked_name(name), value
 
   def add_array(
     self, key: str, value: torch_tensors.Tensor | np.ndarray
   ) -> None:
     if checked_name(key) in self.arrays:
-      raise untrusted.FormatError(f'has two arrays {untrusted.shown(key)}.')
+      raise FormatError(f'has two arrays {shown(key)}.')
     self._budget.spend(1)
     self.arrays[key] = value
 
@@ -136,8 +135,8 @@ def checked_name(text: str) -> str:
   """The text, if names can be as long.
 
   Raises:
-    untrusted.FormatError: it is longer.
+    FormatError: it is longer.
   """
   if len(text) > _MAX_KEY:
-    raise untrusted.FormatError(f'has a name of {len(text):,} characters.')
+    raise FormatError(f'has a name of {len(text):,} characters.')
   return text

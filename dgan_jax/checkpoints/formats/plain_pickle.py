@@ -7,7 +7,8 @@ nothing, so that the weights can be had.
 from collections.abc import Mapping
 from typing import Any
 
-from dgan_jax.checkpoints.formats import pickle_values, untrusted
+from dgan_jax.checkpoints.formats import pickle_values
+from dgan_jax.checkpoints.formats.untrusted import FormatError
 
 
 def ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
@@ -15,15 +16,13 @@ def ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
   if not isinstance(pairs, list | tuple) or not all(
     isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
   ):
-    raise untrusted.FormatError(
-      'holds an OrderedDict that is not made of pairs.'
-    )
+    raise FormatError('holds an OrderedDict that is not made of pairs.')
   return {pickle_values.hashable(key): value for key, value in pairs}
 
 
 def _set(items: Any = ()) -> set[Any]:
   if not isinstance(items, list | tuple):
-    raise untrusted.FormatError('has a set that is made of something else.')
+    raise FormatError('has a set that is made of something else.')
   return set(map(pickle_values.hashable, items))
 
 
@@ -50,7 +49,7 @@ def _reconstruct(kind: Any, base: Any, state: Any) -> Any:
     case pickle_values.Global(name=name, known=False), _:
       raise pickle_values.refused(name)
     case _:
-      raise untrusted.FormatError('has an unknown kind of instance.')
+      raise FormatError('has an unknown kind of instance.')
 
 
 class _Options(pickle_values.StandIn):

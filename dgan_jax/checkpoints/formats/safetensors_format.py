@@ -14,6 +14,7 @@ import safetensors.numpy
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import byte_stream, untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 from dgan_jax.checkpoints.origins import architecture_hints, state_dict
 from dgan_jax.generators import generator as generators
 
@@ -68,7 +69,7 @@ def read(
   with untrusted.refusing(path, 'is no .safetensors file, or a damaged one: '):
     size = int.from_bytes(data[:8], 'little')
     if size > untrusted.MAX_HEADER_BYTES:
-      raise untrusted.FormatError(f'has a header of {size:,} bytes.')
+      raise FormatError(f'has a header of {size:,} bytes.')
     key, kind = '', 'its header'
     try:
       with safetensors.safe_open(path, 'np') as file:
@@ -78,28 +79,16 @@ def read(
           budget.array(untrusted.checked_shape(tuple(part.get_shape())))
           kind = f'of type {part.get_dtype()}'
           arrays[key] = file.get_tensor(key)
-    except untrusted.FormatError:
+    except FormatError:
       raise
     except Exception as error:  # of a library that doesn't say which
-      raise untrusted.FormatError(
-        f'{untrusted.shown(key)} {kind}: {untrusted.shown(error, 120)}.'
-      ) from None
+      raise FormatError(f'{shown(key)} {kind}: {shown(error, 120)}.') from None
   return arrays, metadata
 
 
 def is_ours(metadata: Mapping[str, str]) -> bool:
   """Whether `write_generator` wrote this, in this version or another."""
   return metadata.get('format') == _FORMAT
-
-
-def read_generator(path: storage.PathLike) -> generators.Generator:
-  """Reads what `write_generator` wrote.
-
-  Raises:
-    errors.UserError: it is damaged, or something else.
-  """
-  arrays, metadata = read(path)
-  return generator_of(arrays, metadata, str(path))
 
 
 def generator_of(
@@ -118,8 +107,8 @@ def generator_of(
   found = metadata.get('format'), metadata.get('version')
   if found != (_FORMAT, _VERSION):
     raise errors.UserError(
-      f'{source} is of format {untrusted.shown(found[0])}, version '
-      f'{untrusted.shown(found[1])}; expected {_FORMAT}, version {_VERSION}.'
+      f'{source} is of format {shown(found[0])}, version '
+      f'{shown(found[1])}; expected {_FORMAT}, version {_VERSION}.'
     )
   with untrusted.refusing(source):
     fields = json.loads(metadata.get('architecture', 'null'))

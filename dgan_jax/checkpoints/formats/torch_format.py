@@ -26,6 +26,7 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
   zip_entries,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -89,7 +90,7 @@ def read_checkpoint(
     else:
       data = byte_stream.map_file(path, budget)
       if not data:
-        raise untrusted.FormatError('is empty.')
+        raise FormatError('is empty.')
       if data[:2] == b'PK':
         tree, fetch = _read_archive(_packed(path, data, budget), budget)
       else:
@@ -155,17 +156,15 @@ def _packed(
   names = [entry.filename for entry in entries]
   pickles = [name for name in names if name.endswith('/data.pkl')]
   if not pickles and 'data.pkl' not in names:
-    raise untrusted.FormatError(zip_entries.hint(names))
+    raise FormatError(zip_entries.hint(names))
   # Stored entries that don't overlap: so no entry is larger than it looks,
   # and reading all of them takes no more than the file has.
   if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-    raise untrusted.FormatError(
-      'is compressed; PyTorch stores its entries plain.'
-    )
+    raise FormatError('is compressed; PyTorch stores its entries plain.')
   if sum(entry.file_size for entry in entries) > len(data):
-    raise untrusted.FormatError('is damaged: its entries exceed its size.')
+    raise FormatError('is damaged: its entries exceed its size.')
   if len(pickles) > 1:
-    raise untrusted.FormatError(
+    raise FormatError(
       f'has {len(pickles)} entries data.pkl; a PyTorch checkpoint has one.'
     )
   root = pickles[0].removesuffix('data.pkl') if pickles else ''
@@ -209,8 +208,8 @@ def _read_archive(
     try:
       raw = content(f'data/{storage.key}')
     except KeyError:
-      raise untrusted.FormatError(
-        f'is damaged: it has no data/{untrusted.shown(storage.key)}.'
+      raise FormatError(
+        f'is damaged: it has no data/{shown(storage.key)}.'
       ) from None
     return torch_tensors.values(storage, raw, order)
 
@@ -231,42 +230,40 @@ def read_legacy(
     a storage.
 
   Raises:
-    untrusted.FormatError: it is something else, or damaged.
+    FormatError: it is something else, or damaged.
   """
 
   def load() -> Any:
     return unpickle.load(stream, {}, budget=budget)
 
   if not _equals(load(), _LEGACY_MAGIC):
-    raise untrusted.FormatError('is not a PyTorch checkpoint.')
+    raise FormatError('is not a PyTorch checkpoint.')
   protocol = load()
   if not _equals(protocol, _LEGACY_PROTOCOL):
-    raise untrusted.FormatError(
-      f'has protocol {untrusted.shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
+    raise FormatError(
+      f'has protocol {shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
     )
   load()  # type sizes of the machine that wrote it
   descriptions = torch_tensors.Descriptions()
   tree = descriptions.load(stream, budget)
   keys = load()
   if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
-    raise untrusted.FormatError('is damaged: it has no list of storages.')
+    raise FormatError('is damaged: it has no list of storages.')
   if set(keys) != set(descriptions.storages) or len(set(keys)) != len(keys):
-    raise untrusted.FormatError(
-      'is damaged: it lists other storages than it uses.'
-    )
+    raise FormatError('is damaged: it lists other storages than it uses.')
   raw: dict[str, bytes | memoryview] = {}
   for key in keys:
     storage = descriptions.storages[key]
     count = int.from_bytes(stream.read(8), 'little')
     if count != storage.size:
-      raise untrusted.FormatError(
-        f'is damaged or truncated: storage {untrusted.shown(key)} has {count} '
+      raise FormatError(
+        f'is damaged or truncated: storage {shown(key)} has {count} '
         f'values; expected {storage.size}.'
       )
     raw[key] = stream.read(storage.num_bytes)
     if len(raw[key]) != storage.num_bytes:
-      raise untrusted.FormatError(
-        f'is damaged or truncated: storage {untrusted.shown(key)} has '
+      raise FormatError(
+        f'is damaged or truncated: storage {shown(key)} has '
         f'{len(raw[key])} bytes; expected {storage.num_bytes}.'
       )
   return tree, lambda storage: torch_tensors.values(
@@ -285,8 +282,8 @@ def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
   if not isinstance(tree, dict):
     found = 'something else'
     if isinstance(tree, pickle_values.Instance):
-      found = f'an object of {untrusted.shown(tree.name)}'
-    raise untrusted.FormatError(
+      found = f'an object of {shown(tree.name)}'
+    raise FormatError(
       f'holds {found}; expected a network or its state dict ({{key: tensor}}).'
     )
   for name in _WRAPPERS:

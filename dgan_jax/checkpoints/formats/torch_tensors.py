@@ -21,6 +21,7 @@ from dgan_jax.checkpoints.formats import (
   unpickle,
   untrusted,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _DTYPES: Mapping[str, np.dtype] = {
   name: np.dtype(dtype)
@@ -114,18 +115,16 @@ class Descriptions:
       case ('storage', pickle_values.Global(name=name, value=value), *_) if (
         not isinstance(value, np.dtype)
       ):
-        raise untrusted.FormatError(
-          f'has tensors of type {untrusted.shown(name)}; expected a usual '
+        raise FormatError(
+          f'has tensors of type {shown(name)}; expected a usual '
           'type, such as torch.FloatStorage.'
         )
       case _:
-        raise untrusted.FormatError('refers to data that is no tensor storage.')
+        raise FormatError('refers to data that is no tensor storage.')
     if not 0 <= storage.size <= untrusted.MAX_FILE_BYTES:
-      raise untrusted.FormatError('describes a storage of impossible size.')
+      raise FormatError('describes a storage of impossible size.')
     if self.storages.setdefault(storage.key, storage) != storage:
-      raise untrusted.FormatError(
-        f'describes storage {untrusted.shown(storage.key)} in two ways.'
-      )
+      raise FormatError(f'describes storage {shown(storage.key)} in two ways.')
     return storage
 
 
@@ -133,11 +132,11 @@ def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
   """The values [size] of a storage: a view of its bytes where it can be one.
 
   Raises:
-    untrusted.FormatError: they are more or fewer.
+    FormatError: they are more or fewer.
   """
   if len(raw) != storage.num_bytes:
-    raise untrusted.FormatError(
-      f'is damaged or truncated: storage {untrusted.shown(storage.key)} has '
+    raise FormatError(
+      f'is damaged or truncated: storage {shown(storage.key)} has '
       f'{len(raw)} bytes; expected {storage.num_bytes}.'
     )
   # Through integers of the same width: byte order is not for bfloat16.
@@ -173,7 +172,7 @@ def _rebuild_tensor(
       for n in (offset, *shape, *strides)
     )
   ):
-    raise untrusted.FormatError('describes a tensor that cannot be.')
+    raise FormatError('describes a tensor that cannot be.')
   end = offset
   if math.prod(untrusted.checked_shape(shape)):
     end += 1 + sum(
@@ -182,7 +181,7 @@ def _rebuild_tensor(
   # An expanded tensor (stride 0) may be larger than its storage: not in any
   # real checkpoint, and a cheap way to ask for petabytes.
   if math.prod(shape) > storage.size or end > storage.size:
-    raise untrusted.FormatError(
+    raise FormatError(
       f'describes a tensor of shape {shape}, strides {strides} and offset '
       f'{offset} in a storage of {storage.size} values.'
     )
@@ -192,13 +191,13 @@ def _rebuild_tensor(
 def _rebuild_parameter(tensor: Any, *_: Any) -> Tensor:
   """Stands in for torch._utils._rebuild_parameter(_with_state)."""
   if not isinstance(tensor, Tensor):
-    raise untrusted.FormatError('describes a parameter that is no tensor.')
+    raise FormatError('describes a parameter that is no tensor.')
   return tensor
 
 
 def _size(dimensions: Any = ()) -> tuple[int, ...]:
   if not isinstance(dimensions, tuple | list):
-    raise untrusted.FormatError('describes a torch.Size that cannot be.')
+    raise FormatError('describes a torch.Size that cannot be.')
   return tuple(dimensions)
 
 
@@ -213,7 +212,7 @@ def _reconstruct_persistent(meta: Any) -> pickle_values.Instance:
     case {'type': 'class', 'class_name': str(name), 'state': dict(state)}:
       return pickle_values.Instance(name, state)
     case _:
-      raise untrusted.FormatError('has an unknown kind of module.')
+      raise FormatError('has an unknown kind of module.')
 
 
 TABLE: Mapping[str, Any] = {

@@ -21,6 +21,7 @@ from dgan_jax.checkpoints.formats import (
   pickle_values,
   untrusted,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 def load(
@@ -58,15 +59,15 @@ def load(
       if opcode == 'STOP':
         return pickle_values.known(machine.stack.pop())
       machine.step(opcode, argument)
-  except untrusted.FormatError:
+  except FormatError:
     if machine.unknown:  # says more than what was wrong with its use
       raise pickle_values.refused(next(iter(machine.unknown))) from None
     raise
   except (ValueError, IndexError, KeyError) as error:
-    raise untrusted.FormatError(
-      f'is no pickle, or a damaged one ({untrusted.shown(error)}).'
+    raise FormatError(
+      f'is no pickle, or a damaged one ({shown(error)}).'
     ) from None
-  raise untrusted.FormatError('holds a pickle that breaks off.')
+  raise FormatError('holds a pickle that breaks off.')
 
 
 class _Machine:
@@ -105,8 +106,8 @@ class _Machine:
     elif method := getattr(self, f'on_{opcode.lower()}', None):
       method(argument)
     elif opcode not in _NOTHING:
-      raise untrusted.FormatError(
-        f'uses the pickle opcode {opcode} ({untrusted.shown(argument)}): '
+      raise FormatError(
+        f'uses the pickle opcode {opcode} ({shown(argument)}): '
         'refused; a checkpoint may hold only arrays and plain containers.'
       )
 
@@ -181,16 +182,14 @@ class _Machine:
   def on_stack_global(self, _: Any) -> None:
     name, module = self.stack.pop(), self.stack.pop()
     if not (isinstance(name, str) and isinstance(module, str)):
-      raise untrusted.FormatError(
-        'holds a damaged pickle (a global without a name).'
-      )
+      raise FormatError('holds a damaged pickle (a global without a name).')
     self._find(module, name)
 
   def on_inst(self, argument: tuple[str, str]) -> None:
     # Old-style instances: never needed, but the refusal should say of what.
     self._find(*argument)
-    raise untrusted.FormatError(
-      f'makes an instance of {untrusted.shown(".".join(argument))}: refused.'
+    raise FormatError(
+      f'makes an instance of {shown(".".join(argument))}: refused.'
     )
 
   def on_reduce(self, _: Any) -> None:
@@ -210,19 +209,17 @@ class _Machine:
     if not (
       isinstance(function, pickle_values.Global) and callable(function.value)
     ):
-      raise untrusted.FormatError(
+      raise FormatError(
         f'{what} something that is no function: pickle_values.refused.'
       )
     if not isinstance(arguments, tuple):
-      raise untrusted.FormatError(
-        f'{what} {untrusted.shown(function.name)} without arguments.'
-      )
+      raise FormatError(f'{what} {shown(function.name)} without arguments.')
     self._budget.spend_on(arguments)
     try:
       self.stack.append(function.value(*arguments))
     except TypeError:  # their number, or a type that the function never meets
-      raise untrusted.FormatError(
-        f'{what} {untrusted.shown(function.name)} with unfit arguments.'
+      raise FormatError(
+        f'{what} {shown(function.name)} with unfit arguments.'
       ) from None
 
   def on_build(self, _: Any) -> None:
@@ -232,8 +229,8 @@ class _Machine:
       self._budget.spend_on(state)
       target.build(state)
     elif not isinstance(target, dict):
-      raise untrusted.FormatError(
-        f'gives a state to {untrusted.shown(target)}: pickle_values.refused.'
+      raise FormatError(
+        f'gives a state to {shown(target)}: pickle_values.refused.'
       )
     elif isinstance(state, dict):
       # PyTorch hangs version numbers on its dicts; nobody needs them.
@@ -249,7 +246,7 @@ class _Machine:
 
   def _load_persistent(self, identifier: Any) -> None:
     if self._persistent_load is None:
-      raise untrusted.FormatError(
+      raise FormatError(
         'refers to data outside its pickle: pickle_values.refused.'
       )
     self.stack.append(self._persistent_load(identifier))
@@ -271,16 +268,12 @@ class _Machine:
     if isinstance(self.stack[-1], pickle_values.Instance):
       return kind()  # the items of a container of its own kind, left out
     if not isinstance(self.stack[-1], kind):
-      raise untrusted.FormatError(
-        f'holds a damaged pickle (no {kind.__name__} to fill).'
-      )
+      raise FormatError(f'holds a damaged pickle (no {kind.__name__} to fill).')
     return self.stack[-1]
 
   def _fill(self, items: list[Any]) -> None:
     if len(items) % 2:
-      raise untrusted.FormatError(
-        'holds a damaged pickle (a key without a value).'
-      )
+      raise FormatError('holds a damaged pickle (a key without a value).')
     target = self._top(dict)
     for key, value in zip(items[::2], items[1::2], strict=True):
       target[pickle_values.hashable(key)] = value

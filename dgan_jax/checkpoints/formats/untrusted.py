@@ -110,18 +110,12 @@ def record(kind: type[_T], fields: Any) -> _T:
     if name not in kinds or not _is_a(values[name], kinds[name]):
       found = 'a list' if isinstance(value, list) else shown(value)
       raise FormatError(
-        f'has {shown(name)} = {found}; expected {_named(kinds.get(name))}.'
+        f'has {shown(name)} = {found}; no {kind.__name__} has that.'
       )
   try:
     return kind(**values)
   except (TypeError, ValueError) as error:
     raise FormatError(f'makes no sense ({shown(error, 200)}).') from None
-
-
-def _named(kind: Any) -> str:
-  if kind is None:
-    return 'no such field'
-  return kind.__name__ if isinstance(kind, type) else str(kind)
 
 
 def _is_a(value: Any, kind: Any) -> bool:

@@ -9,22 +9,21 @@ from collections.abc import Sequence
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
   """The entries of an archive.
 
   Raises:
-    untrusted.FormatError: it is none, or a damaged one.
+    FormatError: it is none, or a damaged one.
   """
   try:
     with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
       return archive.infolist()
   except Exception as error:  # of seven kinds, for an archive that is none
-    reason = untrusted.shown(error).rstrip('.')
-    raise untrusted.FormatError(
-      f'is damaged or truncated ({reason}).'
-    ) from None
+    reason = shown(error).rstrip('.')
+    raise FormatError(f'is damaged or truncated ({reason}).') from None
 
 
 def content(
@@ -38,13 +37,13 @@ def content(
     budget: that what is unpacked counts towards.
 
   Raises:
-    untrusted.FormatError: they are not what the directory says.
+    FormatError: they are not what the directory says.
   """
-  name = untrusted.shown(entry.filename)
+  name = shown(entry.filename)
   # Behind a header of its own, which has the lengths of two more fields.
   header = bytes(data[entry.header_offset : entry.header_offset + 30])
   if len(header) != 30 or not header.startswith(b'PK\x03\x04'):
-    raise untrusted.FormatError(f'is damaged: entry {name} has no header.')
+    raise FormatError(f'is damaged: entry {name} has no header.')
   start = entry.header_offset + 30 + sum(struct.unpack('<2H', header[26:]))
   raw: memoryview | bytes = data[start : start + entry.compress_size]
   if entry.compress_type == zipfile.ZIP_DEFLATED:
@@ -57,11 +56,11 @@ def content(
     except zlib.error:
       raw = b''
   elif entry.compress_type != zipfile.ZIP_STORED:
-    raise untrusted.FormatError(f'has an entry {name} of an unknown kind.')
+    raise FormatError(f'has an entry {name} of an unknown kind.')
   if len(raw) != entry.file_size:
-    raise untrusted.FormatError(f'is damaged or truncated in entry {name}.')
+    raise FormatError(f'is damaged or truncated in entry {name}.')
   if zlib.crc32(raw) != entry.CRC:
-    raise untrusted.FormatError(f'is damaged: bad CRC-32 of entry {name}.')
+    raise FormatError(f'is damaged: bad CRC-32 of entry {name}.')
   return raw
 
 
@@ -91,8 +90,6 @@ def hint(names: Sequence[str]) -> str:
   """
   inside = [name for name in names if is_checkpoint(name)]
   if inside:
-    return (
-      f'is an archive; unpack it and give {untrusted.shown(inside[0])} of it.'
-    )
-  first = ', '.join(map(untrusted.shown, names[:3])) or 'nothing'
+    return f'is an archive; unpack it and give {shown(inside[0])} of it.'
+  first = ', '.join(map(shown, names[:3])) or 'nothing'
   return f'is an archive of other things ({first}).'

@@ -24,7 +24,7 @@ def spend_on(data: bytes | memoryview, budget: untrusted.Budget) -> None:
     budget: of its checkpoint; a block is a step.
 
   Raises:
-    untrusted.FormatError: it is too much.
+    FormatError: it is too much.
   """
   for match in re.finditer(re.escape(_MAGIC), data):
     _spend_on_frame(memoryview(data), match.end(), budget)

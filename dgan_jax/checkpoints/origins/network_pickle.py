@@ -24,6 +24,7 @@ from dgan_jax.checkpoints.formats import (
   unpickle,
   untrusted,
 )
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _TENSORFLOW = ('G', 'D', 'Gs')
 # The start of PyTorch's legacy files: the magic number as a pickle.
@@ -75,7 +76,7 @@ def read(
   with untrusted.refusing(path):
     data = byte_stream.map_file(path, budget)
     if not data:
-      raise untrusted.FormatError('is empty.')
+      raise FormatError('is empty.')
     tree = _load(byte_stream.ByteStream(data), budget)
     match tree:
       case tuple() | list() if len(tree) == 3:
@@ -96,8 +97,8 @@ def read(
     if not networks:
       what = ''
       if isinstance(tree, pickle_values.Instance):
-        what = f' but a {untrusted.shown(tree.name)}'
-      raise untrusted.FormatError(
+        what = f' but a {shown(tree.name)}'
+      raise FormatError(
         f'holds no networks{what}; expected (G, D, Gs) of TensorFlow or '
         '{G, D, G_ema} of StyleGAN2-ADA.'
       )
@@ -108,12 +109,12 @@ def _load(stream: byte_stream.ByteStream, budget: untrusted.Budget) -> Any:
   def load_from_bytes(data: Any) -> torch_tensors.StoredValues:
     """A storage from a legacy file of its own."""
     if not isinstance(data, bytes | memoryview):
-      raise untrusted.FormatError('has a storage that is no bytes.')
+      raise FormatError('has a storage that is no bytes.')
     storage, fetch = torch_format.read_legacy(
       byte_stream.ByteStream(data), budget
     )
     if not isinstance(storage, torch_tensors.Storage):
-      raise untrusted.FormatError('has a storage that holds something else.')
+      raise FormatError('has a storage that holds something else.')
     return torch_tensors.StoredValues(fetch(storage))
 
   table = {
@@ -151,7 +152,7 @@ class _Network(pickle_values.StandIn):
 
   def build(self, state: Any) -> None:
     if not isinstance(state, dict):
-      raise untrusted.FormatError('has a network without a state.')
+      raise FormatError('has a network without a state.')
     self.state = state
 
   def add_to(
@@ -164,13 +165,11 @@ class _Network(pickle_values.StandIn):
         case (str(name), numpy_pickle.Array(value=np.ndarray() as value)):
           contents.add_array(f'{prefix}{name}', value)
         case _:
-          raise untrusted.FormatError('has a variable that is no array.')
+          raise FormatError('has a variable that is no array.')
     components = _part(self.state, 'components', dict)
     for name, component in contents.items(components):
       if not isinstance(component, _Network):
-        raise untrusted.FormatError(
-          f'has a component {untrusted.shown(name)} that is no network.'
-        )
+        raise FormatError(f'has a component {shown(name)} that is no network.')
       scope = _part(component.state, 'name', str)
       component.add_to(contents, f'{prefix}{scope}/', depth + 1)
       function = component.state.get('build_func_name')
@@ -181,8 +180,8 @@ def _part(state: dict[Any, Any], name: str, kind: type) -> Any:
   """An entry of the state of a network, as it has to be."""
   value = state.get(name)
   if not isinstance(value, kind):
-    raise untrusted.FormatError(
-      f'has a network whose {name} is {untrusted.shown(type(value).__name__)}; '
+    raise FormatError(
+      f'has a network whose {name} is {shown(type(value).__name__)}; '
       f'expected {kind.__name__}.'
     )
-  return pickled_tree.checked_name(value) if kind is str else value
+  return pickled_tree.checked_name(value) if isinstance(value, str) else value
