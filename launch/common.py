@@ -15,7 +15,7 @@ from dgan_jax import errors, rng, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.annotations import keypoint_file
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import opening
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
@@ -33,9 +33,9 @@ _LOADERS: Mapping[str, Any] = {
 
 
 def load_generator(config: Config) -> generators.Generator:
-  """The generator that the config names: 'bundled', or a saved one's path."""
+  """The generator that the config names: 'bundled', or a file or folder."""
   bundled = config.generator == 'bundled'
-  return store.load_generator(
+  return opening.load_generator(
     _ASSET / 'generator' if bundled else config.generator
   )
 

@@ -56,7 +56,7 @@ _INTERPRETER = flags.DEFINE_string(
   'Folder of model_0.pth, model_1.pth, ... (or a pattern); or one of ours.',
 )
 _GENERATOR = flags.DEFINE_string(
-  'generator', None, 'Converted generator that the interpreter belongs to.'
+  'generator', None, 'The generator that the interpreter belongs to.'
 )
 _SCHEMA = flags.DEFINE_string(
   'schema', None, 'What the interpreter labels: a schema name or .json file.'
@@ -130,7 +130,7 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
       'An interpreter needs its generator and schema: --generator, --schema.'
     )
   interpreter = release_files.interpreter_for(
-    store.load_generator(_GENERATOR.value),
+    opening.load_generator(_GENERATOR.value),
     schema.get_schema(_SCHEMA.value),
     release_files.member_files(pattern),
     rows=_rows(),

@@ -14,7 +14,7 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
-from tests import parity_generator, parity_interpreter
+from tests import parity_generator, parity_interpreter, released
 
 
 def generator_path(
@@ -66,7 +66,7 @@ def check_checkpoints(vectors: checks.Vectors) -> list[checks.Check]:
   """The mini checkpoints that lie beside their expected outputs."""
   folder = vectors.path.parent
   noise = vectors.group('in/noise_')
-  generator = release_files.generator_from_release(
+  generator = released.generator(
     torch_format.read(
       str(next(folder.glob('*stylegan1*r[0-9]*.for_g_all.pt')))
     ),

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import layers, stylegan1
 from tests import parity_checks as checks
+from tests import released
 
 # What PyTorch calls the layers that ours have a name for.
 _LAYERS = {
@@ -25,7 +25,7 @@ _LAYERS = {
 def load(vectors: checks.Vectors) -> generators.Generator:
   """The generator that a file holds."""
   noise = vectors.group('in/noise_')
-  return release_files.generator_from_release(
+  return released.generator(
     {k: v for k, v in vectors.group('sd/').items() if k.startswith('g_')},
     vectors['in/avg_latent'],
     {f'noise{int(number)}': value for number, value in noise.items()},

@@ -7,24 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.generators import generator as generators
-
-
-@dataclasses.dataclass(frozen=True)
-class MemberSizes:
-  """What interpreter files hold.
-
-  Attributes:
-    members: how many files.
-    features: length of a pixel's feature vector.
-    hidden: widths of the two hidden layers.
-    classes: width of the last layer.
-  """
-
-  members: int
-  features: int
-  hidden: tuple[int, int]
-  classes: int
+from dgan_jax.interpreter import ensemble
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +23,7 @@ class Opened:
     params: its weights as ours.
     w_avg: mean w [num_ws, latent_size], if stored.
     noise: constant maps [1, r, r, 1], if stored.
-    interpreter: sizes, if it is one.
+    interpreter: what it was made for, as far as the file says, if it is one.
     network: name of the network within the file, '' if it has none.
     others: names of what else the file holds.
     remarks: sentences about what had to be assumed and what to mind.
@@ -50,7 +35,7 @@ class Opened:
   params: Any = None
   w_avg: np.ndarray | None = None
   noise: tuple[jnp.ndarray, ...] | None = None
-  interpreter: MemberSizes | None = None
+  interpreter: ensemble.InterpreterSpec | None = None
   network: str = ''
   others: tuple[str, ...] = ()
   remarks: tuple[str, ...] = ()
@@ -60,18 +45,20 @@ def describe(opened: Opened) -> str:
   """What was opened, in lines for people."""
   lines = {'File': opened.path, 'Format': opened.format}
   if opened.network:
-    lines['Network'] = opened.network
+    lines['Network'] = untrusted.shown(opened.network)
   if opened.others:
-    lines['Also in the file'] = ', '.join(opened.others)
+    others = ', '.join(map(untrusted.shown, opened.others[:20]))
+    more = ', ...' if len(opened.others) > 20 else ''
+    lines['Also in the file'] = f'{others}{more}'
   if opened.architecture is not None:
     lines |= _generator_lines(opened, opened.architecture)
   if opened.interpreter is not None:
-    sizes = opened.interpreter
+    spec = opened.interpreter
     lines |= {
-      'Members': f'{sizes.members}',
-      'Features': f'{sizes.features} of every pixel',
-      'Hidden': f'{sizes.hidden[0]}, {sizes.hidden[1]}',
-      'Classes': f'{sizes.classes}',
+      'Members': f'{spec.members}',
+      'Features': f'{spec.num_features} of every pixel',
+      'Hidden': f'{spec.hidden[0]}, {spec.hidden[1]}',
+      'Classes': f'{spec.num_outputs}',
     }
   width = max(map(len, lines)) + 1
   described = [f'{name + ":":{width}} {text}' for name, text in lines.items()]

@@ -6,6 +6,7 @@ converted and checked as a whole, so what can be described can be used.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from dgan_jax.checkpoints.formats import (
   byte_stream,
   safetensors_format,
   torch_format,
+  untrusted,
 )
 from dgan_jax.checkpoints.origins import (
   architecture_hints,
@@ -47,9 +49,9 @@ _WITHOUT_CLAMP = (
   'The file does not say where activations were clamped; '
   f'{stylegan2_names.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
 )
+_GREY = 'Its images are grey; here they have three equal channels.'
 
 Opened = description.Opened
-MemberSizes = description.MemberSizes
 describe = description.describe
 
 
@@ -57,20 +59,41 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
   """Opens a file or folder of any kind that we know.
 
   Raises:
-    errors.UserError: it is of another kind, damaged, or of a network that
-      does something that ours does not.
+    errors.UserError: it is of another kind, damaged, takes more to read than
+      any real one, or is of a network that does something that ours does not.
   """
   path = pathlib.Path(path)
-  if path.is_dir():
-    return _open_folder(path)
-  head = bytes(byte_stream.map_file(path)[:128])
-  recognition.check_start(head, str(path))
-  # A length, then JSON; no pickle has these bytes there.
-  if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
-    return _open_safetensors(path)
-  if network_pickle.is_network_pickle(path):
-    return _open_networks(path)
-  return _open_torch(path)
+  budget = untrusted.Budget()
+  with untrusted.refusing(path):
+    if torch_format.is_unpacked(path):
+      return _open_torch(path, budget)
+    if path.is_dir():
+      return _open_folder(path, budget)
+    head = bytes(byte_stream.map_file(path, budget)[:512])
+    recognition.check_start(head, str(path))
+    # A length, then JSON; no pickle has these bytes there.
+    if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
+      return _open_safetensors(path, budget)
+    if network_pickle.is_network_pickle(head):
+      return _open_networks(path, budget)
+    return _open_torch(path, budget)
+
+
+def load_generator(path: storage.PathLike) -> generators.Generator:
+  """Reads a generator out of any file or folder that has all of it.
+
+  Raises:
+    errors.UserError: see `open_checkpoint`; or it is an interpreter, or a
+      network without its mean latent, which takes converting.
+  """
+  opened = open_checkpoint(path)
+  if opened.architecture is not None and opened.w_avg is None:
+    raise errors.UserError(
+      f'{path} has no mean latent; convert it first: python -m launch.convert '
+      f'--input={path} --output=FOLDER (with --avg_latent=FILE.npy if there '
+      'is one).'
+    )
+  return generator(opened)
 
 
 def open_arrays(
@@ -111,7 +134,7 @@ def open_arrays(
     network['latent_avg'] = arrays['latent_avg']
     others.discard('latent_avg')
   stored = arrays_to_generator.read(chosen, network, settings, source)
-  remarks = [_LICENCE]
+  remarks = [_GREY] * stored.grey + [_LICENCE]
   if chosen is stylegan2_names.ADA and not settings:
     remarks.insert(0, _WITHOUT_CLAMP)
   return Opened(
@@ -170,30 +193,33 @@ def generator(
   )
 
 
-def _open_folder(path: pathlib.Path) -> Opened:
-  members = sorted(path.glob('model_*.pth'))
-  if members and not (path / 'checkpoint.json').exists():
+def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
+  if not (path / 'checkpoint.json').exists():
+    members = any(
+      re.fullmatch(r'model_\d+\.pth', p.name) for p in path.iterdir()
+    )
+    if not members:
+      raise untrusted.FormatError(recognition.folder(path))
     paths = release_files.member_files(str(path))
-    return _open_members(torch_format.read(paths[0]), str(path), len(paths))
+    first = torch_format.read_checkpoint(paths[0], budget).state_dict
+    return _open_members(first, str(path), len(paths))
   kind = store.load_metadata(path).get('kind')
   if kind == 'generator':
     return _own(path, 'Our folder of a generator', store.load_generator(path))
   if kind == 'interpreter':
-    spec = store.load_interpreter(path).spec
     return Opened(
       path=str(path),
       format='Our folder of an interpreter',
-      interpreter=MemberSizes(
-        spec.members, spec.num_features, spec.hidden, spec.num_outputs
-      ),
+      interpreter=store.load_interpreter(path).spec,
     )
-  raise errors.UserError(
-    f'{path} holds a checkpoint of kind {kind!r}; {recognition.EXPECTED}.'
+  raise untrusted.FormatError(
+    f'holds a checkpoint of kind {untrusted.shown(kind)!r}; '
+    f'{recognition.EXPECTED}.'
   )
 
 
-def _open_safetensors(path: pathlib.Path) -> Opened:
-  arrays, metadata = safetensors_format.read(path)
+def _open_safetensors(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
+  arrays, metadata = safetensors_format.read(path, budget)
   if safetensors_format.is_ours(metadata):
     made = safetensors_format.generator_of(arrays, metadata, str(path))
     return _own(path, 'Our .safetensors file', made)
@@ -211,20 +237,21 @@ def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:
   )
 
 
-def _open_networks(path: pathlib.Path) -> Opened:
-  networks = network_pickle.read(path)
-  name = next((n for n in _NETWORKS if n in networks), None)
+def _open_networks(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
+  networks = network_pickle.read(path, budget)
+  alone = list(networks)[:1] if len(networks) == 1 else []
+  name = next((n for n in (*_NETWORKS, *alone) if n in networks), None)
   if name is None:
     held = ', '.join(f'{n} ({v.kind})' for n, v in networks.items())
     raise errors.UserError(
-      f'{path} holds the networks {held or "none"}; expected one of '
-      f'{", ".join(_NETWORKS)}.'
+      f'{path} holds the networks {untrusted.shown(held, 160)}; expected one '
+      f'of {", ".join(_NETWORKS)}.'
     )
   chosen = networks[name]
   opened = open_arrays(
     chosen.arrays,
     {**chosen.settings} or None,
-    source=f'{path} ({name})',
+    source=f'{path} ({untrusted.shown(name)})',
     container='pickled networks',
   )
   return dataclasses.replace(
@@ -235,8 +262,8 @@ def _open_networks(path: pathlib.Path) -> Opened:
   )
 
 
-def _open_torch(path: pathlib.Path) -> Opened:
-  checkpoint = torch_format.read_checkpoint(path)
+def _open_torch(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
+  checkpoint = torch_format.read_checkpoint(path, budget)
   arrays = dict(checkpoint.state_dict)
   if 'layers.0.weight' in state_dict_lib.without_prefix(arrays):
     return _open_members(arrays, str(path), 1)
@@ -244,7 +271,12 @@ def _open_torch(path: pathlib.Path) -> Opened:
   if 'latent_avg' in checkpoint.beside:
     arrays['latent_avg'] = checkpoint.beside['latent_avg']
     others.discard('latent_avg')
-  opened = open_arrays(arrays, source=str(path), container='PyTorch file')
+  opened = open_arrays(
+    arrays,
+    checkpoint.settings or None,
+    source=str(path),
+    container='PyTorch file',
+  )
   return dataclasses.replace(
     opened,
     network=opened.network or checkpoint.wrapper or '',
@@ -268,7 +300,5 @@ def _open_members(
   return Opened(
     path=source,
     format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
-    interpreter=MemberSizes(
-      members, spec.num_features, spec.hidden, spec.num_outputs
-    ),
+    interpreter=dataclasses.replace(spec, members=members),
   )

@@ -1,8 +1,11 @@
 """What to say of files that hold nothing of ours."""
 
+import itertools
+import pathlib
 import re
 
 from dgan_jax import errors
+from dgan_jax.checkpoints.formats import untrusted, zip_entries
 from dgan_jax.checkpoints.origins import state_dict
 
 EXPECTED = (
@@ -16,7 +19,9 @@ _MISTAKES = {
   rb'PK\x03\x04.{26}[ -~]{1,40}\.npy': 'a NumPy archive',
   rb'\x89PNG': 'a PNG image',
   rb'\xff\xd8\xff': 'a JPEG image',
-  rb'\x1f\x8b': 'compressed by gzip',
+  rb'\x1f\x8b': 'compressed by gzip: unpack it first',
+  rb'BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd': 'packed: unpack it first',
+  rb'.{257}ustar': 'an archive (tar): unpack it and give the network in it',
   rb'\x89HDF': 'an HDF5 file',
   rb'\s*<': 'a web page or XML, as failed downloads leave',
   rb'version https://git-lfs': 'a Git LFS pointer, not the file itself',
@@ -38,6 +43,17 @@ def check_start(head: bytes, source: str) -> None:
   for start, found in _MISTAKES.items():
     if re.match(start, head, re.DOTALL):
       raise errors.UserError(f'{source} is {found}; {EXPECTED}.')
+
+
+def folder(path: pathlib.Path) -> str:
+  """What to say of a folder that is no checkpoint; reads on from its name."""
+  names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000))
+  inside = [name for name in names if zip_entries.is_checkpoint(name)]
+  if inside:
+    return (
+      f'holds no checkpoint of ours; give {untrusted.shown(inside[0])} in it.'
+    )
+  return f'holds no checkpoint (no checkpoint.json); {EXPECTED}.'
 
 
 def unknown(arrays: state_dict.StateDict, source: str) -> errors.UserError:

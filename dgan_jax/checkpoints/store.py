@@ -9,6 +9,7 @@ executed and no type is looked up by name.
 
 import dataclasses
 import json
+import math
 import pathlib
 import shutil
 from collections.abc import Mapping
@@ -19,10 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints.formats import orbax_arrays
-from dgan_jax.checkpoints.origins import state_dict
+from dgan_jax.checkpoints.formats import byte_stream, orbax_arrays, untrusted
+from dgan_jax.checkpoints.origins import architecture_hints, state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
+from dgan_jax.tasks import kinds
 
 _FILE = 'checkpoint.json'
 _FORMAT = 'dgan_jax checkpoint'
@@ -79,16 +81,21 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
     errors.UserError: there is none, or it is damaged.
   """
   metadata = _metadata_of(directory, 'generator')
-  try:
-    architecture = generators.architecture_from_json(metadata['architecture'])
-    dtype = np.dtype(metadata.get('dtype', 'float32'))
-    like = jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, dtype),
-      generators.shapes(architecture, bool(metadata['noise'])),
+  file = pathlib.Path(directory) / _FILE
+  architecture = architecture_hints.from_json(
+    metadata.get('architecture'), str(file)
+  )
+  noise, dtype = metadata.get('noise'), metadata.get('dtype', 'float32')
+  if not isinstance(noise, bool) or dtype not in ('float32', 'float16'):
+    raise errors.UserError(
+      f'{file} has the type {untrusted.shown(dtype)} and noise '
+      f'{untrusted.shown(noise)}; expected float32 or float16, true or false.'
     )
-  except (KeyError, TypeError, ValueError) as error:
-    raise _unfit(directory, error) from None
-  stored = load_pytree(directory, like)
+  like = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, np.dtype(dtype)),
+    generators.shapes(architecture, noise),
+  )
+  stored = _load(directory, like, untrusted.Budget())
   tree = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), stored)
   return generators.Generator(architecture=architecture, **tree)
 
@@ -115,12 +122,12 @@ def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
     errors.UserError: there is none, or it is damaged.
   """
   metadata = _metadata_of(directory, 'interpreter')
-  try:
-    spec = ensemble.InterpreterSpec.from_json(metadata['spec'])
-    like = _interpreter_shapes(spec)
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise _unfit(directory, error) from None
-  params = jax.tree.map(jnp.asarray, load_pytree(directory, like))
+  with untrusted.refusing(pathlib.Path(directory) / _FILE):
+    fields = dict(metadata['spec'])
+    task = kinds.from_json(fields.pop('task'))
+    spec = untrusted.record(ensemble.InterpreterSpec, fields, task=task)
+  stored = _load(directory, _interpreter_shapes(spec), untrusted.Budget())
+  params = jax.tree.map(jnp.asarray, stored)
   return ensemble.Interpreter(spec=spec, params=params)
 
 
@@ -191,12 +198,22 @@ def load_pytree(directory: storage.PathLike, like: Any = None) -> Any:
   Raises:
     errors.UserError: there is none, it is damaged, or it isn't like `like`.
   """
+  expected = sum(
+    math.prod(leaf.shape) * 4 for leaf in jax.tree.leaves(like or {})
+  )
+  return _load(directory, like, untrusted.Budget(expected))
+
+
+def _load(
+  directory: storage.PathLike, like: Any, budget: untrusted.Budget
+) -> Any:
+  """`load_pytree` within a budget."""
   directory = pathlib.Path(directory)
   header = _read_header(directory)
   if like is not None:
     orbax_arrays.check_shapes(directory, header.shapes, _flat(like))
   leaves = orbax_arrays.read(
-    directory / header.folder, header.shapes, header.digests
+    directory / header.folder, header.shapes, header.digests, budget
   )
   if _digest(header.metadata, leaves) != header.sha256:
     raise errors.UserError(
@@ -235,8 +252,8 @@ def _metadata_of(directory: storage.PathLike, kind: str) -> dict[str, Any]:
   metadata = load_metadata(directory)
   if metadata.get('kind') != kind:
     raise errors.UserError(
-      f'{directory} holds a checkpoint of kind {metadata.get("kind")!r}; '
-      f'expected {kind!r}.'
+      f'{directory} holds a checkpoint of kind '
+      f'{untrusted.shown(metadata.get("kind"))!r}; expected {kind!r}.'
     )
   return metadata
 
@@ -248,33 +265,34 @@ def _read_header(directory: pathlib.Path) -> _Header:
       f'{directory} holds no checkpoint (no {_FILE}); expected a folder '
       'written by launch.convert or by training.'
     )
-  content = storage.read_json(path)
-  if (content.get('format'), content.get('version')) != (_FORMAT, _VERSION):
-    raise errors.UserError(
-      f'{path} is of format {content.get("format")!r}, version '
-      f'{content.get("version")!r}; expected {_FORMAT!r}, version {_VERSION}.'
-    )
-  try:
-    if content['folder'] not in _ARRAY_FOLDERS:
-      raise ValueError(f'unknown folder {content["folder"]!r}')
+  with untrusted.refusing(path):
+    byte_stream.refuse_links(directory, path)
+    if path.stat().st_size > untrusted.MAX_HEADER_BYTES:
+      raise untrusted.FormatError(
+        f'has over {untrusted.MAX_HEADER_BYTES:,} bytes.'
+      )
+    content = storage.read_json(path)
+    found = content.get('format'), content.get('version')
+    if found != (_FORMAT, _VERSION):
+      raise untrusted.FormatError(
+        f'is of format {untrusted.shown(found[0])!r}, version '
+        f'{untrusted.shown(found[1])}; expected {_FORMAT!r}, version '
+        f'{_VERSION}.'
+      )
+    fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
+    parts: list[Any] = [content.get(name) for name in fields]
+    folder, metadata, arrays, digests, sha256 = parts
+    if folder not in _ARRAY_FOLDERS or not all(
+      isinstance(part, dict) for part in parts[1:4]
+    ):
+      raise untrusted.FormatError('does not describe a checkpoint.')
     return _Header(
-      folder=content['folder'],
-      metadata=dict(content['metadata']),
-      shapes={
-        key: orbax_arrays.parse(text) for key, text in content['arrays'].items()
-      },
-      digests=dict(content['files']),
-      sha256=content['sha256'],
+      folder=folder,
+      metadata=metadata,
+      shapes={key: orbax_arrays.parse(text) for key, text in arrays.items()},
+      digests=digests,
+      sha256=sha256,
     )
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    raise _unfit(directory, error) from None
-
-
-def _unfit(directory: storage.PathLike, error: Exception) -> errors.UserError:
-  return errors.UserError(
-    f'{pathlib.Path(directory) / _FILE} does not describe a checkpoint '
-    f'({type(error).__name__}: {error}).'
-  )
 
 
 def _current_folder(directory: pathlib.Path) -> str | None:

@@ -6,7 +6,6 @@ batch norm twice and a last dense layer, on the feature vector of one pixel.
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import chex
@@ -18,7 +17,6 @@ import numpy as np
 
 from dgan_jax import storage
 from dgan_jax.generators import layers
-from dgan_jax.tasks import kinds
 from dgan_jax.tasks import task as task_lib
 
 BATCH_NORM_EPS = 1e-5
@@ -63,18 +61,9 @@ class InterpreterSpec:
     return sum(self.feature_channels)
 
   def to_json(self) -> dict[str, Any]:
-    """What `from_json` makes it of; JSON values."""
+    """JSON values, of which `checkpoints.store` makes it again."""
     fields = {x.name: getattr(self, x.name) for x in dataclasses.fields(self)}
     return {**fields, 'task': self.task.to_json()}
-
-  @classmethod
-  def from_json(cls, value: Mapping[str, Any]) -> 'InterpreterSpec':
-    """Raises KeyError, TypeError or ValueError for anything else."""
-    fields: dict[str, Any] = {
-      name: tuple(item) if isinstance(item, list) else item
-      for name, item in value.items()
-    }
-    return cls(**{**fields, 'task': kinds.from_json(value['task'])})
 
 
 @flax.struct.dataclass

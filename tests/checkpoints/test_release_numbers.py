@@ -11,6 +11,7 @@ from dgan_jax.checkpoints.formats import npy, torch_format
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
+from tests import released
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'
 _MINI = _GOLDENS / 'mini_ckpt'
@@ -24,7 +25,7 @@ def expected():
 
 @pytest.fixture(scope='module')
 def generator(expected):
-  return release_files.generator_from_release(
+  return released.generator(
     torch_format.read(_MINI / 'mini_stylegan1_r32.for_g_all.pt'),
     npy.read_npy(_MINI / 'avg_latent_1x18.npy'),
     {f'noise{i}': expected[f'in/noise_{i:02d}'] for i in range(8)},

@@ -287,9 +287,9 @@ def test_arrays_of_another_shape_are_refused_by_key(tmp_path, generator):
 
 def test_arrays_that_orbax_knows_by_another_shape_are_not_read(tmp_path):
   store.save_pytree(tmp_path, {'x': np.zeros((2, 3))})
-  _edit(tmp_path, arrays={'x': 'float64[1000000, 1000000]'})
+  _edit(tmp_path, arrays={'x': 'float64[1000, 1000]'})
   words = _refusal(store.load_pytree, tmp_path)
-  assert 'x is float64[2, 3]; expected float64[1000000, 1000000]' in words
+  assert 'x as float64[2, 3] in [2, 3]; expected float64[1000, 1000]' in words
 
 
 @pytest.mark.parametrize(

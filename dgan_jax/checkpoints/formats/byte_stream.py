@@ -5,20 +5,28 @@ file is mapped, and what is read of it are views of the map.
 """
 
 import mmap
+import os
 import pathlib
 
 from dgan_jax import errors, storage
+from dgan_jax.checkpoints.formats import untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
-MAX_FILE_BYTES = 4 * 2**30
 # More than any name has and less than arrays have that are worth sharing.
 _SHORT = 1024
 
 
-def map_file(path: storage.PathLike) -> memoryview:
+def map_file(
+  path: storage.PathLike, budget: untrusted.Budget | None = None
+) -> memoryview:
   """The bytes of a file, read when they are looked at.
 
   They stay good when another file takes the name, as all of ours are written;
   they change if somebody writes into the file itself.
+
+  Args:
+    path: of the file.
+    budget: that its bytes count towards; None: its own.
 
   Raises:
     errors.UserError: there is no such file, or it is too large for what it
@@ -27,15 +35,28 @@ def map_file(path: storage.PathLike) -> memoryview:
   path = pathlib.Path(path)
   if not path.is_file():
     raise errors.UserError(f'{path} does not exist or is not a file.')
-  size = path.stat().st_size
-  if size > MAX_FILE_BYTES:
-    raise errors.UserError(
-      f'{path} has {size:,} bytes; expected {MAX_FILE_BYTES:,} at most.'
-    )
-  if not size:  # which cannot be mapped
-    return memoryview(b'')
-  with open(path, 'rb') as file:
+  with untrusted.refusing(path), open(path, 'rb') as file:
+    size = os.fstat(file.fileno()).st_size
+    (budget or untrusted.Budget()).announce(path, size)
+    if not size:  # which cannot be mapped
+      return memoryview(b'')
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
+  """Checks that a file lies where its name says, in a folder of a checkpoint.
+
+  Raises:
+    FormatError: it is a link, or reached through one.
+  """
+  for part in (path, *path.parents):
+    if part == folder:
+      return
+    if part.is_symlink():
+      name = shown(part.relative_to(folder).as_posix())
+      raise FormatError(
+        f'holds a link, {name}: refused; copy what it links to in its place.'
+      )
 
 
 class ByteStream:

@@ -9,18 +9,14 @@ import re
 
 import numpy as np
 
-from dgan_jax import errors, storage
-from dgan_jax.checkpoints.formats import byte_stream, unpickle, zip_entries
+from dgan_jax import storage
+from dgan_jax.checkpoints.formats import byte_stream, untrusted, zip_entries
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
-# What an archive may unpack to: the noise maps of the largest networks take
-# 12 MB.
-MAX_BYTES = 2**28
-
-_MAX_RANK = 8
 # The header in each version of the format, behind magic and version.
 _LENGTH_BYTES = {b'\x01\x00': 2, b'\x02\x00': 4, b'\x03\x00': 4}
 _HEADER = re.compile(
-  rb"\{'descr': *'([<>|=]?[fiu][1248])', *"
+  rb"\{'descr': *'([<>|=]?(?:f[248]|[iu][1248]))', *"
   rb"'fortran_order': *(True|False), *"
   # 10L is how Python 2 writes a long.
   rb"'shape': *\(((?:[0-9]{1,15}L?,? *){0,9})\),? *\} *\n?"
@@ -33,13 +29,8 @@ def read_npy(path: storage.PathLike) -> np.ndarray:
   Raises:
     errors.UserError: no such file, or not a whole `.npy` of numbers.
   """
-  data = byte_stream.map_file(path)
-  try:
-    return _array(data)
-  except unpickle.FormatError as error:
-    raise errors.UserError(
-      f'{path} is no whole .npy file of numbers: it {error}'
-    ) from None
+  with untrusted.refusing(path, 'is no whole .npy file of numbers: it '):
+    return _array(byte_stream.map_file(path))
 
 
 def read_npz(path: storage.PathLike) -> dict[str, np.ndarray]:
@@ -48,27 +39,18 @@ def read_npz(path: storage.PathLike) -> dict[str, np.ndarray]:
   Raises:
     errors.UserError: no such file, or not a whole `.npz` of numbers.
   """
-  data = byte_stream.map_file(path)
+  budget = untrusted.Budget()
   arrays = {}
-  try:
-    entries = zip_entries.directory(path)
-    size = sum(entry.file_size for entry in entries)
-    if size > MAX_BYTES:
-      raise unpickle.FormatError(
-        f'has {size:,} bytes unpacked; expected {MAX_BYTES:,} at most.'
-      )
-    for entry in entries:
+  with untrusted.refusing(path, 'is no whole .npz file of numbers: it '):
+    data = byte_stream.map_file(path, budget)
+    for entry in zip_entries.directory(path):
       key = entry.filename.removesuffix('.npy')
       try:
-        arrays[key] = _array(zip_entries.content(entry, data))
-      except unpickle.FormatError as error:
-        raise unpickle.FormatError(
-          f'has an entry {unpickle.shown(key)} that {error}'
-        ) from None
-  except unpickle.FormatError as error:
-    raise errors.UserError(
-      f'{path} is no whole .npz file of numbers: it {error}'
-    ) from None
+        array = _array(zip_entries.content(entry, data, budget))
+        budget.array(array.shape)
+      except FormatError as error:
+        raise FormatError(f'has an entry {shown(key)} that {error}') from None
+      arrays[key] = array
   return arrays
 
 
@@ -76,23 +58,21 @@ def _array(data: bytes | memoryview) -> np.ndarray:
   """The array in the bytes of an `.npy` file."""
   width = _LENGTH_BYTES.get(bytes(data[6:8]))
   if bytes(data[:6]) != b'\x93NUMPY' or width is None:
-    raise unpickle.FormatError('is no array.')
+    raise FormatError('is no array.')
   start = 8 + width
   end = start + int.from_bytes(data[8:start], 'little')
   # The header of numbers is short; what is longer is something else.
   header = bytes(data[start : min(end, start + 1024)])
   match = _HEADER.fullmatch(header)
   if match is None:
-    text = unpickle.shown(header.decode('latin-1').strip())
-    raise unpickle.FormatError(f'does not hold numbers (header {text}).')
+    text = shown(header.decode('latin-1').strip())
+    raise FormatError(f'does not hold numbers (header {text}).')
   dtype = np.dtype(match[1].decode())
   shape = tuple(int(n) for n in re.findall(rb'[0-9]+', match[3]))
-  if len(shape) > _MAX_RANK:
-    raise unpickle.FormatError(f'has {len(shape)} axes.')
   values = data[end:]
-  expected = math.prod(shape) * dtype.itemsize
+  expected = math.prod(untrusted.checked_shape(shape)) * dtype.itemsize
   if len(values) != expected:
-    raise unpickle.FormatError(
+    raise FormatError(
       f'has {len(values):,} bytes of values; expected {expected:,} for shape '
       f'{shape}.'
     )

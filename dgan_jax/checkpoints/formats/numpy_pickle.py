@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax.checkpoints.formats import byte_stream, unpickle
+from dgan_jax.checkpoints.formats import pickle_values, untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
-_MAX_RANK = 8
 _CODES = frozenset(
   (
     *('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8'),
@@ -22,13 +22,13 @@ _CODES = frozenset(
 )
 
 
-class DType(unpickle.StandIn):
+class DType(pickle_values.StandIn):
   """Stands in for numpy.dtype: of numbers and booleans only."""
 
   def __init__(self, code: Any, *_: Any) -> None:
     if not isinstance(code, str) or code not in _CODES:
-      raise unpickle.FormatError(
-        f'has an array of type {unpickle.shown(code)}; expected numbers.'
+      raise FormatError(
+        f'has an array of type {shown(code)}; expected numbers.'
       )
     self.dtype = np.dtype(code)
 
@@ -38,10 +38,10 @@ class DType(unpickle.StandIn):
       case (int(), '<' | '>' | '|' | '=' as order, None, None, None, *_):
         self.dtype = self.dtype.newbyteorder(order)
       case _:
-        raise unpickle.FormatError('has an array of an unknown type.')
+        raise FormatError('has an array of an unknown type.')
 
 
-class Array(unpickle.StandIn):
+class Array(pickle_values.StandIn):
   """Stands in for numpy.ndarray and numpy's scalars.
 
   Attributes:
@@ -63,14 +63,14 @@ class Array(unpickle.StandIn):
       ):
         self.value = _values(shape, dtype, 'F' if fortran else 'C', data)
       case _:
-        raise unpickle.FormatError('has an array that cannot be.')
+        raise FormatError('has an array that cannot be.')
 
 
 def _values(shape: Any, dtype: Any, order: str, data: Any) -> np.ndarray:
   """The array [*shape]: a view of its bytes where it can be one.
 
   Raises:
-    unpickle.FormatError: it has more or fewer, or the rest makes no sense.
+    FormatError: it has more or fewer, or the rest makes no sense.
   """
   if isinstance(data, str):  # Python 2's bytes
     data = data.encode('latin-1')
@@ -78,15 +78,11 @@ def _values(shape: Any, dtype: Any, order: str, data: Any) -> np.ndarray:
     isinstance(dtype, DType)
     and isinstance(data, bytes | memoryview)
     and isinstance(shape, tuple)
-    and len(shape) <= _MAX_RANK
-    and all(
-      isinstance(n, int) and 0 <= n <= byte_stream.MAX_FILE_BYTES for n in shape
-    )
   ):
-    raise unpickle.FormatError('has an array that cannot be.')
-  expected = math.prod(shape) * dtype.dtype.itemsize
+    raise FormatError('has an array that cannot be.')
+  expected = math.prod(untrusted.checked_shape(shape)) * dtype.dtype.itemsize
   if len(data) != expected:
-    raise unpickle.FormatError(
+    raise FormatError(
       f'is damaged: an array of shape {shape} has {len(data)} bytes; expected '
       f'{expected}.'
     )
@@ -108,8 +104,10 @@ def _made(shape: Any, dtype: Any, order: str, data: Any) -> Array:
 
 def _reconstruct(kind: Any, *_: Any) -> Array:
   """Stands in for numpy's function: an array whose state follows."""
-  if not (isinstance(kind, unpickle.Global) and kind.name == 'numpy.ndarray'):
-    raise unpickle.FormatError('has an array that cannot be.')
+  if not (
+    isinstance(kind, pickle_values.Global) and kind.name == 'numpy.ndarray'
+  ):
+    raise FormatError('has an array that cannot be.')
   return Array()
 
 
@@ -122,14 +120,14 @@ def _frombuffer(
 ) -> Array:
   """Stands in for numpy's function of protocol 5."""
   if not (isinstance(order, str) and order in ('C', 'F', 'K')):
-    raise unpickle.FormatError('has an array that cannot be.')
+    raise FormatError('has an array that cannot be.')
   array = _made(shape, dtype, order, data)
   assert array.value is not None
   if axes is not None:
     if not isinstance(axes, tuple) or sorted(
       n for n in axes if isinstance(n, int)
     ) != list(range(array.value.ndim)):
-      raise unpickle.FormatError('has an array that cannot be.')
+      raise FormatError('has an array that cannot be.')
     array.value = array.value.transpose(axes)
   return array
 
@@ -137,7 +135,7 @@ def _frombuffer(
 def _encode(text: Any, encoding: Any = 'utf-8') -> bytes:
   """Stands in for _codecs.encode: how Python 3 writes bytes for Python 2."""
   if not isinstance(text, str) or encoding != 'latin1':
-    raise unpickle.FormatError('encodes something else than bytes: refused.')
+    raise FormatError('encodes something else than bytes: refused.')
   return text.encode('latin-1')
 
 

@@ -6,6 +6,8 @@ One process does it, without barriers; the others need not take part.
 import contextlib
 import errno
 import hashlib
+import json
+import math
 import os
 import pathlib
 import re
@@ -17,15 +19,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+import tensorstore as ts
 from absl import logging
 
 from dgan_jax import errors
+from dgan_jax.checkpoints.formats import (
+  byte_stream,
+  untrusted,
+  zstd_frames,
+)
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
 
 # More than what Orbax writes beside the arrays.
 _OVERHEAD_BYTES = 2**20
+# All that Orbax names in the record of an array; others may unpack to anything.
+_PARTS = frozenset(
+  ('regular', 'default', 'sharding_indexed', 'bytes', 'zstd', 'crc32c')
+)
+_TYPES = {
+  np.dtype(kind).name: np.dtype(kind)
+  for kind in (
+    *(np.bool_, jnp.bfloat16, np.complex64),
+    *np.typecodes['AllInteger'],
+    *('float16', 'float32', 'float64'),
+  )
+}
 
 
 def write(
@@ -62,62 +83,119 @@ def write(
 
 
 def digests(folder: pathlib.Path) -> dict[str, str]:
-  """{path: sha256} of all files in a folder."""
-  found = {}
-  for path in sorted(folder.rglob('*')):
-    if path.is_file():
-      with open(path, 'rb') as file:
-        digest = hashlib.file_digest(file, 'sha256').hexdigest()
-      found[path.relative_to(folder).as_posix()] = digest
-  return found
+  """{path: sha256} of all files in a folder that was just written."""
+  return {
+    path.relative_to(folder).as_posix(): hashlib.sha256(
+      byte_stream.map_file(path)
+    ).hexdigest()
+    for path in sorted(folder.rglob('*'))
+    if path.is_file()
+  }
 
 
 def read(
   folder: pathlib.Path,
-  shapes: Mapping[str, jax.ShapeDtypeStruct],
+  shapes: Shapes,
   written: Mapping[str, str],
+  budget: untrusted.Budget,
 ) -> dict[str, np.ndarray]:
   """Reads what `write` wrote.
 
+  By TensorStore, that Orbax writes with: it would open whatever its own record
+  names, and unpack without bounds.
+
   Args:
     folder: of the arrays.
-    shapes: what they must be; Orbax's own record is checked against it before
-      anything is read.
+    shapes: what they must be.
     written: the digests that `write` returned.
+    budget: that the files and what they unpack to count towards.
 
   Raises:
     errors.UserError: they are something else, or damaged.
   """
-  folder = folder.absolute()
-  found = digests(folder)
-  for path, digest in written.items():
-    if found.get(path) != digest:
-      state = 'damaged or truncated' if path in found else 'missing'
+  folder = folder.absolute()  # TensorStore knows no others
+  with untrusted.refusing(folder):
+    _check_files(folder, written, budget)
+    for leaf in shapes.values():
+      budget.array(leaf.shape)
+    base = f'file://{folder.as_posix()}/'
+    store = ts.KvStore.open({'driver': 'ocdbt', 'base': base}).result()
+    return {key: _array(store, key, leaf) for key, leaf in shapes.items()}
+
+
+def _check_files(
+  folder: pathlib.Path, written: Mapping[str, str], budget: untrusted.Budget
+) -> None:
+  """Checks that a folder has the files that it should have and no others.
+
+  Raises:
+    FormatError: another one, a link, or one that unpacks to more
+      than the budget has.
+    errors.UserError: one is missing or damaged.
+  """
+  waiting, found = [folder], set()
+  while waiting:
+    for path in waiting.pop().iterdir():
+      name = path.relative_to(folder).as_posix()
+      budget.spend(1)
+      byte_stream.refuse_links(folder.parent, path)
+      if path.is_dir():
+        waiting.append(path)
+      elif name in written:
+        found.add(name)
+      else:
+        raise FormatError(
+          f'holds {shown(name)}, that its checkpoint does not list.'
+        )
+  for name, digest in written.items():
+    data = byte_stream.map_file(folder / name, budget) if name in found else b''
+    if name not in found or hashlib.sha256(data).hexdigest() != digest:
+      state = 'damaged or truncated' if name in found else 'missing'
       raise errors.UserError(
-        f'{folder / path} is {state}; restore it, or make the checkpoint anew.'
+        f'{folder / shown(name)} is {state}; restore it, or make the '
+        'checkpoint anew.'
       )
-  stored = {key: leaf for key, leaf in shapes.items() if leaf.size}
-  args = ocp.args.PyTreeRestore(
-    restore_args={
-      key: ocp.RestoreArgs(restore_type=np.ndarray) for key in stored
-    }
-  )
-  try:
-    with _orbax() as handler:
-      check_shapes(folder, handler.metadata(folder).tree, stored)
-      restored = handler.restore(folder, args=args)
-  except errors.UserError:
-    raise
-  except Exception as error:  # whatever files that aren't its own do to Orbax
-    raise errors.UserError(
-      f'{folder} is damaged: its arrays cannot be read ({_first_line(error)}).'
-    ) from error
-  return {
-    key: np.asarray(restored[key])
-    if leaf.size
-    else np.zeros(leaf.shape, leaf.dtype)
-    for key, leaf in shapes.items()
+    zstd_frames.spend_on(data, budget)
+
+
+def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
+  """One array of a folder, of this shape and type.
+
+  Raises:
+    FormatError: it is of another, or stored otherwise.
+  """
+  if not math.prod(leaf.shape):  # Orbax refuses them
+    return np.zeros(leaf.shape, leaf.dtype)
+  text = store.read(f'{key}/zarr.json').result().value
+  if not 0 < len(text) < untrusted.MAX_HEADER_BYTES:
+    raise FormatError(f'has no array {shown(key)}.')
+  record = json.loads(text)
+  chunk = record['chunk_grid']['configuration']['chunk_shape']
+  stated = f'{record["data_type"]}{record["shape"]} in {chunk}'
+  expected = f'{describe(leaf)} in {list(leaf.shape)}'
+  if others := {*_names(record)} - _PARTS:
+    stated += f' by {", ".join(others)}'
+  if stated != expected:
+    raise FormatError(
+      f'stores {shown(key)} as {shown(stated)}; expected {expected}.'
+    )
+  spec = {
+    'driver': 'zarr3',
+    'kvstore': store.spec(),
+    'path': f'{key}/',
+    'metadata': record,  # the same for TensorStore's reader of JSON
   }
+  return np.asarray(ts.open(spec, open=True).result().read().result())
+
+
+def _names(node: Any) -> Iterator[str]:
+  """The names of everything in an array's record that has one."""
+  if isinstance(node, dict):
+    yield from (str(v) for k, v in node.items() if k == 'name')
+    node = list(node.values())
+  if isinstance(node, list):
+    for inner in node:
+      yield from _names(inner)
 
 
 def check_shapes(
@@ -135,7 +213,7 @@ def check_shapes(
     ]
     if texts[0] != texts[1]:
       raise errors.UserError(
-        f'{directory}: {key} is {texts[0]}; expected {texts[1]}.'
+        f'{directory}: {shown(key)} is {texts[0]}; expected {texts[1]}.'
       )
 
 
@@ -144,17 +222,17 @@ def describe(array: Any) -> str:
   return f'{np.dtype(array.dtype).name}{list(array.shape)}'
 
 
-def parse(text: str) -> jax.ShapeDtypeStruct:
+def parse(text: Any) -> jax.ShapeDtypeStruct:
   """The inverse of `describe`.
 
   Raises:
-    ValueError, TypeError: the text is something else.
+    FormatError: the text is something else.
   """
-  match = re.fullmatch(r'([a-z0-9]+)\[([0-9, ]*)\]', text)
-  if match is None:
-    raise ValueError(f'{text!r} is no type and shape')
-  shape = tuple(int(size) for size in match[2].split(',') if size)
-  return jax.ShapeDtypeStruct(shape, jnp.dtype(match[1]))
+  match = re.fullmatch(r'(\w{3,20})\[([0-9, ]{0,200})\]', str(text)[:300])
+  if match is None or match[1] not in _TYPES:
+    raise FormatError(f'has an array {shown(text)}; expected a type and shape.')
+  shape = tuple(int(size) for size in match[2].split(',') if size.strip())
+  return jax.ShapeDtypeStruct(untrusted.checked_shape(shape), _TYPES[match[1]])
 
 
 @contextlib.contextmanager

@@ -51,25 +51,12 @@ def _line(stream: byte_stream.ByteStream) -> bytes:
   return line[:-1]
 
 
-def _bytes(width: int) -> Callable[[byte_stream.ByteStream], Any]:
-  def read(stream: byte_stream.ByteStream) -> bytes | memoryview:
-    size = int.from_bytes(_exactly(stream, width), 'little')
-    return _exactly(stream, size)
-
-  return read
-
-
-def _unicode(width: int) -> Callable[[byte_stream.ByteStream], Any]:
-  read_bytes = _bytes(width)
-  return lambda stream: str(read_bytes(stream), 'utf-8', 'surrogatepass')
-
-
 def _string(width: int) -> Callable[[byte_stream.ByteStream], Any]:
   """Python 2's: text if short; no text that is needed is long."""
-  read_bytes = _bytes(width)
 
   def read(stream: byte_stream.ByteStream) -> str | memoryview:
-    data = read_bytes(stream)
+    size = int.from_bytes(_exactly(stream, width), 'little')
+    data = _exactly(stream, size)
     return data.decode('latin-1') if isinstance(data, bytes) else data
 
   return read
@@ -86,16 +73,8 @@ def _string_line(stream: byte_stream.ByteStream) -> str:
   return inside.decode('unicode_escape')
 
 
-def _unicode_line(stream: byte_stream.ByteStream) -> str:
-  return _line(stream).decode('raw_unicode_escape')
-
-
 def _name(stream: byte_stream.ByteStream) -> str:
   return _line(stream).decode('utf-8')
-
-
-def _name_pair(stream: byte_stream.ByteStream) -> tuple[str, str]:
-  return _name(stream), _name(stream)
 
 
 def _integer(width: int) -> Callable[[byte_stream.ByteStream], Any]:
@@ -108,42 +87,32 @@ def _integer(width: int) -> Callable[[byte_stream.ByteStream], Any]:
   return read
 
 
-def _integer_line(stream: byte_stream.ByteStream) -> int | bool:
-  line = _line(stream).removesuffix(b'L')
-  if len(line) > _MAX_DIGITS:
-    raise ValueError(f'an integer of {len(line):,} digits')
-  # How protocols 0 and 1 write False and True.
-  return line == b'01' if line in (b'00', b'01') else int(line)
+def _digits(kind: type) -> Callable[[byte_stream.ByteStream], Any]:
+  def read(stream: byte_stream.ByteStream) -> Any:
+    line = _line(stream).removesuffix(b'L')
+    if len(line) > _MAX_DIGITS:
+      raise ValueError(f'a number of {len(line):,} digits')
+    # How protocols 0 and 1 write False and True.
+    return line == b'01' if line in (b'00', b'01') else kind(line)
+
+  return read
 
 
-def _float_line(stream: byte_stream.ByteStream) -> float:
-  line = _line(stream)
-  if len(line) > _MAX_DIGITS:
-    raise ValueError(f'a number of {len(line):,} digits')
-  return float(line)
-
-
-_READERS: Mapping[str, Callable[[byte_stream.ByteStream], Any]] = {
-  'bytes1': _bytes(1),
-  'bytes4': _bytes(4),
-  'bytes8': _bytes(8),
-  'bytearray8': _bytes(8),
-  'decimalnl_long': _integer_line,
-  'decimalnl_short': _integer_line,
-  'floatnl': _float_line,
+# What is read otherwise than pickletools does: lengths that lie cost nothing
+# there either, and bytes and text are not copied.
+_READERS: Mapping[str, Callable[..., Any]] = {
+  'bytearray8': pickletools.read_bytes8,
+  'decimalnl_long': _digits(int),
+  'decimalnl_short': _digits(int),
+  'floatnl': _digits(float),
   'long1': _integer(1),
   'long4': _integer(4),
   'string1': _string(1),
   'string4': _string(4),
   'stringnl': _string_line,
   'stringnl_noescape': _name,
-  'stringnl_noescape_pair': _name_pair,
-  'unicodestring1': _unicode(1),
-  'unicodestring4': _unicode(4),
-  'unicodestring8': _unicode(8),
-  'unicodestringnl': _unicode_line,
+  'stringnl_noescape_pair': lambda stream: (_name(stream), _name(stream)),
 }
-# Numbers of fixed width are read as pickletools reads them.
 _OPCODES: Mapping[bytes, tuple[str, Callable[..., Any] | None]] = {
   opcode.code.encode('latin-1'): (
     opcode.name,

@@ -5,7 +5,6 @@ Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
 """
 
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,9 @@ import safetensors
 import safetensors.numpy
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints.formats import byte_stream, unpickle
-from dgan_jax.checkpoints.origins import state_dict
+from dgan_jax.checkpoints.formats import byte_stream, untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.origins import architecture_hints, state_dict
 from dgan_jax.generators import generator as generators
 
 _FORMAT = 'dgan_jax generator'
@@ -52,7 +52,7 @@ def write_generator(
 
 
 def read(
-  path: storage.PathLike,
+  path: storage.PathLike, budget: untrusted.Budget | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
   """Reads any file of this format.
 
@@ -63,36 +63,32 @@ def read(
     errors.UserError: no such file, one that is damaged or something else, or
       one with arrays of a type that numpy doesn't have.
   """
-  path = pathlib.Path(path)
-  byte_stream.map_file(path)  # for what it raises
-  arrays, key = {}, None
-  try:
-    with safetensors.safe_open(path, 'np') as file:
-      metadata = file.metadata() or {}
-      for key in file.keys():  # noqa: SIM118 (it is no mapping)
-        arrays[key] = file.get_tensor(key)
-  except Exception as error:  # of a library that doesn't say which it raises
-    where = '' if key is None else f'{unpickle.shown(key)}: '
-    raise errors.UserError(
-      f'{path} is no .safetensors file, or a damaged one '
-      f'({where}{unpickle.shown(error)}).'
-    ) from None
+  budget = budget or untrusted.Budget()
+  data = byte_stream.map_file(path, budget)
+  arrays = {}
+  with untrusted.refusing(path, 'is no .safetensors file, or a damaged one: '):
+    size = int.from_bytes(data[:8], 'little')
+    if size > untrusted.MAX_HEADER_BYTES:
+      raise FormatError(f'has a header of {size:,} bytes.')
+    key, kind = '', 'its header'
+    try:
+      with safetensors.safe_open(path, 'np') as file:
+        metadata = file.metadata() or {}
+        for key in file.keys():  # noqa: SIM118 (it is no mapping)
+          part = file.get_slice(key)
+          budget.array(untrusted.checked_shape(tuple(part.get_shape())))
+          kind = f'of type {part.get_dtype()}'
+          arrays[key] = file.get_tensor(key)
+    except FormatError:
+      raise
+    except Exception as error:  # of a library that doesn't say which
+      raise FormatError(f'{shown(key)} {kind}: {shown(error, 120)}.') from None
   return arrays, metadata
 
 
 def is_ours(metadata: Mapping[str, str]) -> bool:
   """Whether `write_generator` wrote this, in this version or another."""
   return metadata.get('format') == _FORMAT
-
-
-def read_generator(path: storage.PathLike) -> generators.Generator:
-  """Reads what `write_generator` wrote.
-
-  Raises:
-    errors.UserError: it is damaged, or something else.
-  """
-  arrays, metadata = read(path)
-  return generator_of(arrays, metadata, str(path))
 
 
 def generator_of(
@@ -111,30 +107,14 @@ def generator_of(
   found = metadata.get('format'), metadata.get('version')
   if found != (_FORMAT, _VERSION):
     raise errors.UserError(
-      f'{source} is of format {found[0]!r}, version {found[1]!r}; expected '
-      f'{_FORMAT!r}, version {_VERSION!r}.'
+      f'{source} is of format {shown(found[0])}, version '
+      f'{shown(found[1])}; expected {_FORMAT}, version {_VERSION}.'
     )
-  try:
-    architecture = generators.architecture_from_json(
-      json.loads(metadata['architecture'])
-    )
-    if architecture.mapping_layers > len(arrays):
-      raise ValueError(f'{architecture.mapping_layers} mapping layers')
-    entries = _entries(
-      architecture, any(k.startswith('noise.') for k in arrays)
-    )
-  except (
-    ArithmeticError,
-    AttributeError,
-    KeyError,
-    RecursionError,
-    TypeError,
-    ValueError,
-  ) as error:
-    raise errors.UserError(
-      f'{source} does not describe a generator '
-      f'({type(error).__name__}: {unpickle.shown(error)}).'
-    ) from None
+  with untrusted.refusing(source):
+    fields = json.loads(metadata.get('architecture', 'null'))
+  architecture = architecture_hints.from_json(fields, source)
+  has_noise = any(key.startswith('noise.') for key in arrays)
+  entries = _entries(architecture, has_noise)
   tree = state_dict.to_params(arrays, entries, source)
   noise = tree.get('noise')
   generator = generators.Generator(

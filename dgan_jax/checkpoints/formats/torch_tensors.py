@@ -13,11 +13,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax.checkpoints.formats import byte_stream, unpickle
-
-# Every value has one byte or more.
-MAX_VALUES = byte_stream.MAX_FILE_BYTES
-_MAX_RANK = 8
+from dgan_jax.checkpoints.formats import (
+  byte_stream,
+  numpy_pickle,
+  pickle_values,
+  plain_pickle,
+  unpickle,
+  untrusted,
+)
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _DTYPES: Mapping[str, np.dtype] = {
   name: np.dtype(dtype)
@@ -89,31 +93,38 @@ class Descriptions:
   def load(
     self,
     stream: byte_stream.ByteStream,
-    budget: unpickle.Budget | None = None,
+    budget: untrusted.Budget | None = None,
   ) -> Any:
     """Reads one pickle; see `unpickle.load`."""
-    return unpickle.load(stream, TABLE, self._persistent_load, budget)
+    return unpickle.load(
+      stream, TABLE, self._persistent_load, budget, instances=True
+    )
 
   def _persistent_load(self, identifier: Any) -> Storage:
     """('storage', type, key, device, size[, view]) to its description."""
     match identifier:
       case (
         'storage',
-        unpickle.Global(value=np.dtype() as dtype),
+        pickle_values.Global(value=np.dtype() as dtype),
         str(key),
         _,
         int(size),
         *view,
       ) if not view or (len(view) == 1 and view[0] is None):
         storage = Storage(key, dtype, size)
+      case ('storage', pickle_values.Global(name=name, value=value), *_) if (
+        not isinstance(value, np.dtype)
+      ):
+        raise FormatError(
+          f'has tensors of type {shown(name)}; expected a usual '
+          'type, such as torch.FloatStorage.'
+        )
       case _:
-        raise unpickle.FormatError('refers to data that is no tensor storage.')
-    if not 0 <= storage.size <= MAX_VALUES:
-      raise unpickle.FormatError('describes a storage of impossible size.')
+        raise FormatError('refers to data that is no tensor storage.')
+    if not 0 <= storage.size <= untrusted.MAX_FILE_BYTES:
+      raise FormatError('describes a storage of impossible size.')
     if self.storages.setdefault(storage.key, storage) != storage:
-      raise unpickle.FormatError(
-        f'describes storage {unpickle.shown(storage.key)} in two ways.'
-      )
+      raise FormatError(f'describes storage {shown(storage.key)} in two ways.')
     return storage
 
 
@@ -121,11 +132,11 @@ def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
   """The values [size] of a storage: a view of its bytes where it can be one.
 
   Raises:
-    unpickle.FormatError: they are more or fewer.
+    FormatError: they are more or fewer.
   """
   if len(raw) != storage.num_bytes:
-    raise unpickle.FormatError(
-      f'is damaged or truncated: storage {unpickle.shown(storage.key)} has '
+    raise FormatError(
+      f'is damaged or truncated: storage {shown(storage.key)} has '
       f'{len(raw)} bytes; expected {storage.num_bytes}.'
     )
   # Through integers of the same width: byte order is not for bfloat16.
@@ -147,24 +158,6 @@ def storage_name(dtype: np.dtype) -> str:
   return f'{names[dtype.newbyteorder("=")]}Storage'
 
 
-def ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
-  """Stands in for collections.OrderedDict: dicts have an order."""
-  if not isinstance(pairs, list | tuple) or not all(
-    isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
-  ):
-    raise unpickle.FormatError(
-      'holds an OrderedDict that is not made of pairs.'
-    )
-  return {unpickle.hashable(key): value for key, value in pairs}
-
-
-class Namespace(unpickle.StandIn):
-  """Stands in for argparse.Namespace: a program's options, left out."""
-
-  def build(self, state: Any) -> None:
-    pass
-
-
 def _rebuild_tensor(
   storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> Tensor:
@@ -173,39 +166,38 @@ def _rebuild_tensor(
     isinstance(storage, Storage | StoredValues)
     and isinstance(shape, tuple)
     and isinstance(strides, tuple)
-    and len(shape) == len(strides) <= _MAX_RANK
-    and all(_is_count(n) for n in (offset, *shape, *strides))
+    and len(shape) == len(strides)
+    and all(
+      isinstance(n, int) and 0 <= n <= untrusted.MAX_FILE_BYTES
+      for n in (offset, *shape, *strides)
+    )
   ):
-    raise unpickle.FormatError('describes a tensor that cannot be.')
+    raise FormatError('describes a tensor that cannot be.')
   end = offset
-  if math.prod(shape):
+  if math.prod(untrusted.checked_shape(shape)):
     end += 1 + sum(
       (n - 1) * step for n, step in zip(shape, strides, strict=True)
     )
   # An expanded tensor (stride 0) may be larger than its storage: not in any
   # real checkpoint, and a cheap way to ask for petabytes.
   if math.prod(shape) > storage.size or end > storage.size:
-    raise unpickle.FormatError(
+    raise FormatError(
       f'describes a tensor of shape {shape}, strides {strides} and offset '
       f'{offset} in a storage of {storage.size} values.'
     )
   return Tensor(storage, offset, shape, strides)
 
 
-def _is_count(value: Any) -> bool:
-  return isinstance(value, int) and 0 <= value <= MAX_VALUES
-
-
 def _rebuild_parameter(tensor: Any, *_: Any) -> Tensor:
   """Stands in for torch._utils._rebuild_parameter(_with_state)."""
   if not isinstance(tensor, Tensor):
-    raise unpickle.FormatError('describes a parameter that is no tensor.')
+    raise FormatError('describes a parameter that is no tensor.')
   return tensor
 
 
 def _size(dimensions: Any = ()) -> tuple[int, ...]:
   if not isinstance(dimensions, tuple | list):
-    raise unpickle.FormatError('describes a torch.Size that cannot be.')
+    raise FormatError('describes a torch.Size that cannot be.')
   return tuple(dimensions)
 
 
@@ -213,7 +205,19 @@ def _device(*_: Any) -> None:
   """Where a tensor was: of no interest."""
 
 
+def _reconstruct_persistent(meta: Any) -> pickle_values.Instance:
+  """Stands in for StyleGAN2-ADA's function, that would compile
+  `meta['module_src']`."""
+  match meta:
+    case {'type': 'class', 'class_name': str(name), 'state': dict(state)}:
+      return pickle_values.Instance(name, state)
+    case _:
+      raise FormatError('has an unknown kind of module.')
+
+
 TABLE: Mapping[str, Any] = {
+  **plain_pickle.TABLE,
+  **numpy_pickle.TABLE,
   **{f'torch.{name}Storage': dtype for name, dtype in _DTYPES.items()},
   **{
     f'torch.{name}': name
@@ -228,6 +232,7 @@ TABLE: Mapping[str, Any] = {
   'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
   'torch._utils._rebuild_parameter': _rebuild_parameter,
   'torch._utils._rebuild_parameter_with_state': _rebuild_parameter,
-  'argparse.Namespace': Namespace,
-  'collections.OrderedDict': ordered_dict,
+  'torch_utils.persistence._reconstruct_persistent_obj': (
+    _reconstruct_persistent
+  ),
 }

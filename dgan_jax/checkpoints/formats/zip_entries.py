@@ -5,57 +5,49 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 from dgan_jax import storage
-from dgan_jax.checkpoints.formats import unpickle
-
-# Of real ones 200 KB.
-_MAX_DIRECTORY_BYTES = 2**22
+from dgan_jax.checkpoints.formats import untrusted
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
   """The entries of an archive.
 
   Raises:
-    unpickle.FormatError: it is none, or a damaged one.
+    FormatError: it is none, or a damaged one.
   """
   try:
     with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
       return archive.infolist()
-  # What zipfile raises for an archive that isn't one, depending on where.
-  except (
-    zipfile.BadZipFile,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-  ) as error:
-    reason = unpickle.shown(error).rstrip('.')
-    raise unpickle.FormatError(f'is damaged or truncated ({reason}).') from None
+  except Exception as error:  # of seven kinds, for an archive that is none
+    reason = shown(error).rstrip('.')
+    raise FormatError(f'is damaged or truncated ({reason}).') from None
 
 
-def content(entry: zipfile.ZipInfo, data: memoryview) -> memoryview | bytes:
+def content(
+  entry: zipfile.ZipInfo, data: memoryview, budget: untrusted.Budget
+) -> memoryview | bytes:
   """The bytes of an entry, checked; a view of the file unless compressed.
 
   Args:
     entry: of its directory.
     data: the file.
+    budget: that what is unpacked counts towards.
 
   Raises:
-    unpickle.FormatError: they are not what the directory says.
+    FormatError: they are not what the directory says.
   """
-  name = unpickle.shown(entry.filename)
+  name = shown(entry.filename)
   # Behind a header of its own, which has the lengths of two more fields.
   header = bytes(data[entry.header_offset : entry.header_offset + 30])
   if len(header) != 30 or not header.startswith(b'PK\x03\x04'):
-    raise unpickle.FormatError(f'is damaged: entry {name} has no header.')
+    raise FormatError(f'is damaged: entry {name} has no header.')
   start = entry.header_offset + 30 + sum(struct.unpack('<2H', header[26:]))
   raw: memoryview | bytes = data[start : start + entry.compress_size]
   if entry.compress_type == zipfile.ZIP_DEFLATED:
+    budget.make(entry.file_size)
     try:
       # No more than is announced, plus one byte that would be too many.
       raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(
@@ -64,11 +56,11 @@ def content(entry: zipfile.ZipInfo, data: memoryview) -> memoryview | bytes:
     except zlib.error:
       raw = b''
   elif entry.compress_type != zipfile.ZIP_STORED:
-    raise unpickle.FormatError(f'has an entry {name} of an unknown kind.')
+    raise FormatError(f'has an entry {name} of an unknown kind.')
   if len(raw) != entry.file_size:
-    raise unpickle.FormatError(f'is damaged or truncated in entry {name}.')
+    raise FormatError(f'is damaged or truncated in entry {name}.')
   if zlib.crc32(raw) != entry.CRC:
-    raise unpickle.FormatError(f'is damaged: bad CRC-32 of entry {name}.')
+    raise FormatError(f'is damaged: bad CRC-32 of entry {name}.')
   return raw
 
 
@@ -78,6 +70,26 @@ class _DirectoryFile(io.FileIO):
   def read(self, size: int | None = -1, /) -> bytes:
     left = os.fstat(self.fileno()).st_size - self.tell()
     size = left if size is None or size < 0 else min(size, left)
-    if size > _MAX_DIRECTORY_BYTES:
-      raise ValueError(f'directory of over {_MAX_DIRECTORY_BYTES:,} bytes')
+    if size > untrusted.MAX_HEADER_BYTES:
+      raise ValueError(
+        f'directory of over {untrusted.MAX_HEADER_BYTES:,} bytes'
+      )
     return super().read(size)
+
+
+def is_checkpoint(name: str) -> bool:
+  """Whether a name is like those of what can be opened."""
+  return name.endswith(('.pt', '.pth', '.pkl', '.safetensors'))
+
+
+def hint(names: Sequence[str]) -> str:
+  """What to say of an archive that is no checkpoint itself.
+
+  Args:
+    names: of its entries.
+  """
+  inside = [name for name in names if is_checkpoint(name)]
+  if inside:
+    return f'is an archive; unpack it and give {shown(inside[0])} of it.'
+  first = ', '.join(map(shown, names[:3])) or 'nothing'
+  return f'is an archive of other things ({first}).'

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import unpickle
+from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.origins import state_dict
+from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1, stylegan2
 
 # What a file says about its network beside the arrays: plain values.
 Settings = Mapping[str, Any]
@@ -32,7 +34,9 @@ def resolutions(
     errors.UserError: they are not 4, 8, 16, ...
   """
   found = {int(match[1]) for key in arrays if (match := re.match(pattern, key))}
-  if not found or found != {2**k for k in range(2, 2 + len(found))}:
+  if (
+    sorted(found) != [4 * 2**i for i in range(min(len(found), 16))] or not found
+  ):
     raise errors.UserError(
       f'{source} has synthesis blocks of {state_dict.listed(found)} px; '
       f'expected 4, 8, 16, ... as in {network}.'
@@ -93,8 +97,8 @@ def check_settings(
     for key, value in settings.items():
       if re.fullmatch(pattern, key) and value not in supported:
         raise errors.UserError(
-          f'{source} has a network with {unpickle.shown(key)} = '
-          f'{unpickle.shown(value)}; expected '
+          f'{source} has a network with {untrusted.shown(key)} = '
+          f'{untrusted.shown(value)}; expected '
           f'{" or ".join(map(repr, supported))}.'
         )
 
@@ -109,7 +113,7 @@ def only(settings: Settings, pattern: str, source: str) -> Any:
     value for key, value in settings.items() if re.fullmatch(pattern, key)
   }
   if len(found) > 1:
-    shown = ', '.join(sorted(unpickle.shown(value) for value in found))
+    shown = ', '.join(sorted(untrusted.shown(value) for value in found))
     raise errors.UserError(
       f'{source} has a network whose layers differ in '
       f'{pattern.rpartition(".")[2]} ({shown}); expected one for all.'
@@ -127,7 +131,7 @@ def clamp(value: Any, source: str) -> float | None:
     return None
   if not isinstance(value, int | float) or not 0 < value < math.inf:
     raise errors.UserError(
-      f'{source} has a network with conv_clamp = {unpickle.shown(value)}; '
+      f'{source} has a network with conv_clamp = {untrusted.shown(value)}; '
       'expected a positive number or None.'
     )
   return float(value)
@@ -155,4 +159,37 @@ def made(kind: type[_T], source: str, **fields: Any) -> _T:
   try:
     return kind(**fields)
   except ValueError as error:
-    raise errors.UserError(f'{source}: {error}') from None
+    shown = untrusted.shown(error, 200)
+    raise errors.UserError(f'{source}: {shown}') from None
+
+
+def from_json(fields: Any, source: str) -> generators.Architecture:
+  """The architecture that `generators.architecture_to_json` described.
+
+  Args:
+    fields: what a file has in that place, anything.
+    source: what to call the file in errors.
+
+  Raises:
+    errors.UserError: it describes none, or one larger than any real one.
+  """
+  kinds = {'StyleGAN1': stylegan1.StyleGAN1, 'StyleGAN2': stylegan2.StyleGAN2}
+  with untrusted.refusing(source, 'does not describe a generator: it '):
+    kind, rest = 'StyleGAN1', fields
+    if isinstance(fields, dict):
+      rest = {k: v for k, v in fields.items() if k != 'kind'}
+      kind = fields.get('kind', kind)
+    if not isinstance(kind, str) or kind not in kinds:
+      raise untrusted.FormatError(
+        f'has the kind {untrusted.shown(kind)}; expected StyleGAN1 or '
+        'StyleGAN2.'
+      )
+    made: generators.Architecture = untrusted.record(kinds[kind], rest)
+    if not all((made.latent_size, *made.channels)):
+      raise untrusted.FormatError('has layers without channels.')
+    if made.mapping_layers > _MAX_MAPPING_LAYERS:
+      raise untrusted.FormatError(
+        f'has {made.mapping_layers} mapping layers; expected '
+        f'{_MAX_MAPPING_LAYERS} at most.'
+      )
+    return made

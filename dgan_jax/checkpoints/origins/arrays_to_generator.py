@@ -6,6 +6,7 @@ against it.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -69,12 +70,14 @@ class Stored:
     params: its weights, as the architecture lays them out.
     w_avg: mean w [num_ws, latent_size], if the file has it.
     noise: the constant maps [1, r, r, 1], if the file has them.
+    grey: whether its images had one channel; now they have it three times.
   """
 
   architecture: generators.Architecture
   params: Any
   w_avg: np.ndarray | None = None
   noise: tuple[jnp.ndarray, ...] | None = None
+  grey: bool = False
 
 
 def read(
@@ -112,7 +115,9 @@ def read(
     for key, value in arrays.items()
     if key not in drop and not re.fullmatch(naming.unused, key)
   }
-  params = state_dict.to_params(weights, naming.entries(architecture), source)
+  entries = naming.entries(architecture)
+  coloured = _coloured(weights, entries, source)
+  params = state_dict.to_params({**weights, **coloured}, entries, source)
   w_avg = None if naming.w_avg is None else arrays.get(naming.w_avg)
   return Stored(
     architecture=architecture,
@@ -123,6 +128,7 @@ def read(
     noise=tuple(entry.read(arrays, source) for entry in noise)
     if any(entry.key in arrays for entry in noise)
     else None,
+    grey=bool(coloured),
   )
 
 
@@ -212,6 +218,40 @@ def noise_entries(
     state_dict.Entry(key.format(i), ('noise', str(i)), (1, r, r, 1), '11hw')
     for i, r in enumerate(architecture.noise_resolutions)
   ]
+
+
+def _coloured(
+  weights: state_dict.StateDict,
+  entries: Sequence[state_dict.Entry],
+  source: str,
+) -> dict[str, np.ndarray]:
+  """The arrays that a network of grey images has to have for three channels.
+
+  Raises:
+    errors.UserError: it makes images of two or four channels, or such that
+      are not square.
+  """
+  coloured = {}
+  for entry in entries:
+    value = weights.get(entry.key)
+    if value is None or value.ndim != len(entry.stored_shape):
+      continue  # which `to_params` says
+    if entry.path[-1] == 'const' and entry.to_ours(value).shape[:2] != (4, 4):
+      height, width = entry.to_ours(value).shape[:2]
+      raise errors.UserError(
+        f'{source} starts from {height} x {width} pixels; expected 4 x 4, as '
+        'of networks whose images are square.'
+      )
+    if entry.path[-2] == 'to_rgb':
+      channels = entry.to_ours(value).shape[-1]
+      if channels not in (1, 3):
+        raise errors.UserError(
+          f'{source} makes images of {channels} channels; expected 3, or 1 of '
+          'grey ones.'
+        )
+      if channels == 1 and value.size == math.prod(entry.stored_shape) // 3:
+        coloured[entry.key] = np.broadcast_to(value, entry.stored_shape)
+  return coloured
 
 
 def _blur_name(kernel: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import dataclasses
 import glob
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,49 +16,13 @@ import numpy as np
 
 from dgan_jax import errors, pyramid, schema, storage
 from dgan_jax.checkpoints.formats import torch_format, torch_writer
-from dgan_jax.checkpoints.origins import arrays_to_generator, stylegan1_names
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
+from dgan_jax.checkpoints.origins import stylegan1_names
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import part_segmentation
 
 _ORIGIN = stylegan1_names.RELEASE_TITLE
-
-
-def generator_from_release(
-  state_dict: state_dict_lib.StateDict,
-  w_avg: np.ndarray,
-  noise: Mapping[str, np.ndarray] | None = None,
-  *,
-  source: str = 'The state dict',
-) -> generators.Generator:
-  """The release's generator as ours.
-
-  Args:
-    state_dict: of the release's `.for_g_all.pt`.
-    w_avg: mean w; see `arrays_to_generator.w_avg_rows`.
-    noise: constant noise maps 'noise0', 'noise1', ... [1, 1, r, r], two per
-      resolution; None if there are none.
-    source: what to call the state dict in errors, a file name.
-
-  Raises:
-    errors.UserError: a key is missing or not of this network, or an array
-      has another shape or values that are not finite.
-  """
-  stored = arrays_to_generator.read(
-    stylegan1_names.RELEASE,
-    state_dict_lib.without_prefix(state_dict),
-    source=source,
-  )
-  architecture = stored.architecture
-  return generators.Generator(
-    architecture=architecture,
-    params=stored.params,
-    w_avg=jnp.asarray(arrays_to_generator.w_avg_rows(w_avg, architecture)),
-    noise=None
-    if noise is None
-    else arrays_to_generator.noise_maps(noise, architecture),
-  )
 
 
 def interpreter_from_release(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors
+from dgan_jax.checkpoints.formats import untrusted
 
 StateDict = Mapping[str, np.ndarray]
 Path = tuple[str, ...]
@@ -255,7 +256,7 @@ def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
 
 def listed(values: Iterable[Any]) -> str:
   """Some of these for an error message, with the last, which may be odd."""
-  names = [ascii(str(value))[1:-1][:80] for value in sorted(values)]
+  names = [untrusted.shown(value) for value in sorted(values)]
   if len(names) > 4:
     names[3:-1] = ['...']
   return ', '.join(names) or 'none'

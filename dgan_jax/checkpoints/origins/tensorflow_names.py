@@ -7,6 +7,7 @@ against those of PyTorch, and the biases of styles are stored less one.
 import re
 
 from dgan_jax import errors
+from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.origins import (
   architecture_hints,
   arrays_to_generator,
@@ -39,7 +40,7 @@ def _check_unconditional(arrays: state_dict.StateDict, source: str) -> None:
   for key in arrays:
     if re.search(r'(^|/)Label(Concat|Embed)/', key):
       raise errors.UserError(
-        f'{source} has a conditional network ({key} of shape '
+        f'{source} has a conditional network ({untrusted.shown(key)} of shape '
         f'{arrays[key].shape}); only unconditional ones of TensorFlow are '
         'supported.'
       )
@@ -87,7 +88,8 @@ def _fused_from(settings: architecture_hints.Settings, source: str) -> int:
   setting = settings.get('fused_scale', 'auto')
   if setting not in choices:
     raise errors.UserError(
-      f"{source} has fused_scale = {setting!r}; expected 'auto', True or False."
+      f'{source} has fused_scale = {untrusted.shown(setting)}; expected auto, '
+      'True or False.'
     )
   return choices[setting]
 
@@ -157,7 +159,7 @@ _STYLEGAN2_STANDARD = {
   'mapping_lrmul': (0.01,),
   # of the original, and of StyleGAN2-ADA in TensorFlow
   r'synthesis\.build_func_name': ('G_synthesis_stylegan2', 'G_synthesis'),
-  'num_channels': (3,),
+  'num_channels': (1, 3),
 }
 
 

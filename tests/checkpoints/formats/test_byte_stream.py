@@ -3,7 +3,7 @@ import tracemalloc
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import byte_stream
+from dgan_jax.checkpoints.formats import byte_stream, untrusted
 
 
 def test_a_stream_reads_along_and_stops_at_the_end():
@@ -55,7 +55,7 @@ def test_empty_files_are_mapped_and_large_and_missing_ones_refused(
   path.touch()
   assert len(byte_stream.map_file(path)) == 0
   path.write_bytes(b'12345678901')
-  monkeypatch.setattr(byte_stream, 'MAX_FILE_BYTES', 10)
+  monkeypatch.setattr(untrusted, 'MAX_FILE_BYTES', 10)
   with pytest.raises(errors.UserError, match='11 bytes; expected 10 at most'):
     byte_stream.map_file(path)
   for missing in (tmp_path, tmp_path / 'none'):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import npy
+from dgan_jax.checkpoints.formats import npy, untrusted
 
 
 def _npy(array):
@@ -116,7 +116,7 @@ def test_what_is_no_number_is_refused(refusal):
 
 
 def test_archives_that_unpack_to_too_much_are_refused(refusal, monkeypatch):
-  monkeypatch.setattr(npy, 'MAX_BYTES', 10_000)
+  monkeypatch.setattr(untrusted, '_FREE_BYTES', 10_000)
   stream = io.BytesIO()
   np.savez_compressed(stream, x=np.zeros(2000))
   refusal(npy.read_npz, stream.getvalue())

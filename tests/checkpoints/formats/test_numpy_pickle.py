@@ -4,7 +4,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from dgan_jax.checkpoints.formats import byte_stream, numpy_pickle, unpickle
+from dgan_jax.checkpoints.formats import (
+  byte_stream,
+  numpy_pickle,
+  unpickle,
+  untrusted,
+)
 from tests.checkpoints import pickles, writers
 
 
@@ -90,7 +95,7 @@ def test_large_arrays_are_views():
   ids=['objects', 'text', 'bytes', 'complex', 'fields', 'dates'],
 )
 def test_what_is_no_number_is_refused(array, protocol):
-  with pytest.raises(unpickle.FormatError, match='expected numbers'):
+  with pytest.raises(untrusted.FormatError, match='expected numbers'):
     _load(pickle.dumps(array, protocol))
 
 
@@ -122,7 +127,7 @@ def test_a_handmade_array_is_read():
     (_ARRAY + _state(pickles.integers(1)) + b'b', '8 bytes; expected 4'),
     (_ARRAY + _state(pickles.integers(2**40)) + b'b', 'cannot be'),
     (_ARRAY + _state(pickles.integers(-2)) + b'b', 'cannot be'),
-    (_ARRAY + _state(pickles.integers(*[2**30] * 8)) + b'b', 'expected'),
+    (_ARRAY + _state(pickles.integers(*[2**30] * 8)) + b'b', 'impossible'),
     (_ARRAY + _state(pickles.integers(*[1] * 9)) + b'b', 'cannot be'),
     (_ARRAY + _state(b'N') + b'b', 'cannot be'),
     (_ARRAY + _state(dtype=pickles.text('f4')) + b'b', 'cannot be'),
@@ -179,7 +184,7 @@ def test_a_handmade_array_is_read():
   ],
 )
 def test_arrays_that_cannot_be_are_refused(program, reason):
-  with pytest.raises(unpickle.FormatError, match=reason):
+  with pytest.raises(untrusted.FormatError, match=reason):
     _load(pickles.program(program))
 
 
@@ -189,5 +194,5 @@ def test_the_same_bytes_cannot_become_many_arrays():
   order = pickles.items(_ONE, pickles.text('>'), b'NNN')
   start = data + b'q\x010' + _DTYPE + order + b'bq\x020'
   again = _ARRAY + _state(pickles.integers(25_000), b'h\x02', data=b'h\x01')
-  with pytest.raises(unpickle.FormatError, match='again and again'):
+  with pytest.raises(untrusted.FormatError, match='again and again'):
     _load(pickles.program(start, b'](', (again + b'b') * 100, b'e'))

@@ -75,12 +75,15 @@ def test_strings_of_python_2_may_be_bytes():
   ('data', 'reason'),
   [
     (b'\xff', 'opcode 0xff is unknown'),
-    (b'X\x05\x00\x00\x00abc', '5 bytes are announced; 3 are left'),
+    (
+      b'X\x05\x00\x00\x00abc',
+      'expected 5 bytes',
+    ),
     (b'T\xff\xff\xff\xffabc', '4,294,967,295 bytes are announced'),
     (b'cmodule\nname', 'a line breaks off'),
     (b'\x8a\x11' + bytes(17), 'an integer of 17 bytes'),
     (b'\x8b\xff\xff\xff\xff', 'an integer of 4,294,967,295 bytes'),
-    (b'I' + b'1' * 41 + b'\n', 'an integer of 41 digits'),
+    (b'I' + b'1' * 41 + b'\n', 'a number of 41 digits'),
     (b'Iabc\n', 'invalid literal'),
     (b'F' + b'1' * 41 + b'\n', 'a number of 41 digits'),
     (b'Sabc\n', 'no quotes'),

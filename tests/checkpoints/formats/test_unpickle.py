@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dgan_jax.checkpoints.formats import byte_stream, torch_tensors, unpickle
+from dgan_jax.checkpoints.formats import (
+  byte_stream,
+  pickle_values,
+  torch_tensors,
+  unpickle,
+  untrusted,
+)
 from tests.checkpoints import hostile, pickles
 
 _MINI = pathlib.Path(__file__).parents[2] / 'goldens' / 'mini_ckpt'
@@ -72,27 +78,27 @@ def test_a_persistent_id_does_not_open_the_door_for_names(tmp_path):
   data = pickles.program(
     pickles.items(pickles.text('storage'), pickles.name('os.system')), b'Q'
   )
-  with pytest.raises(unpickle.FormatError, match=r'os\.system'):
+  with pytest.raises(untrusted.FormatError, match=r'os\.system'):
     _load(data, torch_tensors.TABLE, lambda identifier: identifier)
   assert not marker.exists()
 
 
 def test_an_inert_value_of_the_table_cannot_be_called():
   data = pickles.program(pickles.call('torch.FloatStorage'))
-  with pytest.raises(unpickle.FormatError, match='no function'):
+  with pytest.raises(untrusted.FormatError, match='no function'):
     _load(data, torch_tensors.TABLE)
 
 
 def test_a_function_of_the_table_refuses_unfit_arguments():
   data = pickles.program(pickles.call('collections.OrderedDict', b'N', b'N'))
-  with pytest.raises(unpickle.FormatError, match='unfit arguments'):
+  with pytest.raises(untrusted.FormatError, match='unfit arguments'):
     _load(data, torch_tensors.TABLE)
 
 
-class _Made(unpickle.StandIn):
+class _Made(pickle_values.StandIn):
   def __init__(self, *arguments):
     if arguments == (None,):
-      raise unpickle.FormatError('is refused.')
+      raise untrusted.FormatError('is refused.')
     self.arguments = arguments
     self.states = []
 
@@ -123,7 +129,7 @@ def test_a_class_of_the_table_gives_stand_ins_that_take_the_state():
 )
 def test_what_is_called_wrongly_is_refused(opcode, called, arguments, reason):
   table = {'a.B': _Made, 'a.f': lambda x: x, 'a.inert': 'text'}
-  with pytest.raises(unpickle.FormatError, match=reason):
+  with pytest.raises(untrusted.FormatError, match=reason):
     _load(pickles.program(called, arguments, opcode), table)
 
 
@@ -136,7 +142,7 @@ def test_what_is_called_wrongly_is_refused(opcode, called, arguments, reason):
   ],
 )
 def test_other_ways_to_make_instances_are_refused_even_of_the_table(opcode):
-  with pytest.raises(unpickle.FormatError, match='refused'):
+  with pytest.raises(untrusted.FormatError, match='refused'):
     _load(pickles.program(opcode), {'a.B': _Made})
 
 
@@ -146,14 +152,14 @@ def test_what_functions_are_given_again_and_again_is_counted(monkeypatch):
   long_bytes = b'B' + struct.pack('<I', 5000) + bytes(5000)
   start = pickles.name('a.f') + b'q\x000' + long_bytes + b'q\x010'
   assert _load(pickles.program(start, again * 2, b'N'), table) is None
-  with pytest.raises(unpickle.FormatError, match='again and again'):
+  with pytest.raises(untrusted.FormatError, match='again and again'):
     _load(pickles.program(start, again * 6, b'N'), table)
 
-  monkeypatch.setattr(unpickle, 'MAX_STEPS', 5000)
+  monkeypatch.setattr(untrusted, 'MAX_STEPS', 5000)
   long_list = b'](' + b'N' * 1000 + b'e'
   start = pickles.name('a.f') + b'q\x000' + long_list + b'q\x010'
   assert _load(pickles.program(start, again * 2, b'N'), table) is None
-  with pytest.raises(unpickle.FormatError, match='5,000 steps'):
+  with pytest.raises(untrusted.FormatError, match='5,000 steps'):
     _load(pickles.program(start, again * 4, b'N'), table)
 
 
@@ -188,13 +194,13 @@ def test_state_is_never_set():
   data = pickles.program(b'}', pickles.mapping({'keys': b'N'}), b'b')
   assert _load(data) == {}
   data = pickles.program(b']', pickles.mapping({'append': b'N'}), b'b')
-  with pytest.raises(unpickle.FormatError):
+  with pytest.raises(untrusted.FormatError):
     _load(data)
 
 
 def test_names_from_the_file_cannot_break_the_line():
   data = b'\x80\x04\x8c\x05a\nb\x1b[\x8c\x01c\x93.'
-  with pytest.raises(unpickle.FormatError) as error:
+  with pytest.raises(untrusted.FormatError) as error:
     _load(data)
   assert str(error.value).isprintable()
 
@@ -231,7 +237,7 @@ def test_names_from_the_file_cannot_break_the_line():
 )
 def test_senseless_pickles_cost_nothing_and_say_why(data):
   tracemalloc.start()
-  with pytest.raises(unpickle.FormatError) as error:
+  with pytest.raises(untrusted.FormatError) as error:
     _load(data)
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
@@ -252,7 +258,7 @@ def test_tuples_that_double_take_no_time():
   # t = (t, t), 60 times: hashing or printing it would take forever.
   data = pickles.program(b')', b'2\x86' * 60)
   assert len(_load(data)) == 2
-  with pytest.raises(unpickle.FormatError, match='key'):
+  with pytest.raises(untrusted.FormatError, match='key'):
     _load(pickles.program(b'})', b'2\x86' * 60, b'Ns'))
 
 
@@ -262,9 +268,9 @@ def test_deep_nests_do_not_overflow_the_stack():
 
 
 def test_endless_programs_are_stopped(monkeypatch):
-  monkeypatch.setattr(unpickle, 'MAX_STEPS', 1000)
+  monkeypatch.setattr(untrusted, 'MAX_STEPS', 1000)
   assert _load(pickles.program(b'N' * 900)) is None
-  with pytest.raises(unpickle.FormatError, match='1,000 steps'):
+  with pytest.raises(untrusted.FormatError, match='1,000 steps'):
     _load(pickles.program(b'N' * 1100))
 
 
@@ -277,7 +283,7 @@ def test_every_truncation_is_refused():
   data = _real_pickle()
   descriptions = torch_tensors.Descriptions()
   for end in range(len(data)):
-    with pytest.raises(unpickle.FormatError):
+    with pytest.raises(untrusted.FormatError):
       descriptions.load(byte_stream.ByteStream(data[:end]))
 
 
@@ -291,7 +297,7 @@ def test_damage_never_ends_in_another_error():
       damaged[place] = rng.integers(256)
     try:
       torch_tensors.Descriptions().load(byte_stream.ByteStream(bytes(damaged)))
-    except unpickle.FormatError as error:
+    except untrusted.FormatError as error:
       messages.append(str(error))
   assert len(messages) > 1500
   assert all(message.isprintable() for message in messages)
@@ -300,6 +306,6 @@ def test_damage_never_ends_in_another_error():
 def test_reading_imports_nothing(tmp_path, monkeypatch):
   (tmp_path / 'trap.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")')
   monkeypatch.syspath_prepend(tmp_path)
-  with pytest.raises(unpickle.FormatError, match=r'trap\.anything'):
+  with pytest.raises(untrusted.FormatError, match=r'trap\.anything'):
     _load(pickles.program(pickles.name('trap.anything')))
   assert not os.path.exists(tmp_path / 'ran')

@@ -3,7 +3,11 @@ import zipfile
 
 import pytest
 
-from dgan_jax.checkpoints.formats import byte_stream, unpickle, zip_entries
+from dgan_jax.checkpoints.formats import (
+  byte_stream,
+  untrusted,
+  zip_entries,
+)
 from tests.checkpoints import pickles
 
 
@@ -16,7 +20,9 @@ def contents(tmp_path):
     path.write_bytes(data)
     mapped = byte_stream.map_file(path)
     return {
-      entry.filename: zip_entries.content(entry, mapped)
+      entry.filename: zip_entries.content(
+        entry, mapped, untrusted.Budget(len(mapped))
+      )
       for entry in zip_entries.directory(path)
     }
 
@@ -43,7 +49,7 @@ def test_plain_entries_are_views(contents):
 
 @pytest.mark.parametrize('compression', [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_compressions_are_refused(contents, compression):
-  with pytest.raises(unpickle.FormatError, match='unknown kind'):
+  with pytest.raises(untrusted.FormatError, match='unknown kind'):
     contents(pickles.archive({'a': b'x'}, compression))
 
 
@@ -52,7 +58,7 @@ def test_an_entry_that_unpacks_to_more_than_announced_is_refused(contents):
   start = data.index(b'PK\x01\x02')
   data[start + 24 : start + 28] = (1000).to_bytes(4, 'little')
   tracemalloc.start()
-  with pytest.raises(unpickle.FormatError, match='in entry made/a'):
+  with pytest.raises(untrusted.FormatError, match='in entry made/a'):
     contents(bytes(data))
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
@@ -70,5 +76,5 @@ def test_an_entry_that_unpacks_to_more_than_announced_is_refused(contents):
 )
 def test_damage_is_noticed(contents, old, new, reason):
   data = pickles.archive({'a': b'content'})
-  with pytest.raises(unpickle.FormatError, match=reason):
+  with pytest.raises(untrusted.FormatError, match=reason):
     contents(data.replace(old, new))

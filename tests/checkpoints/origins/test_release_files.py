@@ -17,6 +17,7 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import part_segmentation
+from tests import released
 
 _MINI = pathlib.Path(__file__).parents[2] / 'goldens' / 'mini_ckpt'
 
@@ -39,7 +40,7 @@ def noise():
 
 @pytest.fixture(scope='module')
 def generator(state_dict, w_avg, noise):
-  return release_files.generator_from_release(state_dict, w_avg, noise)
+  return released.generator(state_dict, w_avg, noise)
 
 
 def _members(classes):
@@ -85,9 +86,7 @@ def test_any_generator_survives_the_way_there_and_back(architecture):
     ),
     w_avg=jnp.ones((architecture.num_ws, architecture.latent_size)),
   )
-  back = release_files.generator_from_release(
-    _stored(made), np.ones(architecture.latent_size)
-  )
+  back = released.generator(_stored(made), np.ones(architecture.latent_size))
   assert generators.checksum(back) == generators.checksum(made)
 
 
@@ -138,7 +137,7 @@ def test_keys_may_have_the_prefix_of_data_parallelism(
   state_dict, w_avg, noise, generator
 ):
   prefixed = {f'module.{key}': value for key, value in state_dict.items()}
-  made = release_files.generator_from_release(prefixed, w_avg, noise)
+  made = released.generator(prefixed, w_avg, noise)
   assert generators.checksum(made) == generators.checksum(generator)
 
 
@@ -152,7 +151,7 @@ def test_keys_may_have_the_prefix_of_data_parallelism(
   ],
 )
 def test_the_mean_latent_gives_its_first_rows(state_dict, w_avg, reshape):
-  made = release_files.generator_from_release(state_dict, reshape(w_avg))
+  made = released.generator(state_dict, reshape(w_avg))
   np.testing.assert_array_equal(made.w_avg, w_avg[:8])
   assert made.noise is None
 
@@ -160,7 +159,7 @@ def test_the_mean_latent_gives_its_first_rows(state_dict, w_avg, reshape):
 @pytest.mark.parametrize('shape', [(32,), (1, 32), (1, 1, 32)])
 def test_a_single_mean_latent_is_used_in_every_row(state_dict, shape):
   row = np.arange(32, dtype=np.float32)
-  made = release_files.generator_from_release(state_dict, row.reshape(shape))
+  made = released.generator(state_dict, row.reshape(shape))
   np.testing.assert_array_equal(made.w_avg, np.tile(row, (8, 1)))
 
 
@@ -169,9 +168,7 @@ def test_a_single_mean_latent_is_used_in_every_row(state_dict, shape):
 )
 def test_a_mean_latent_of_another_shape_is_refused(state_dict, shape):
   with pytest.raises(errors.UserError) as error:
-    release_files.generator_from_release(
-      state_dict, np.zeros(shape, np.float32)
-    )
+    released.generator(state_dict, np.zeros(shape, np.float32))
   assert str(shape) in str(error.value)
   assert '(8 or more, 32)' in str(error.value)
 
@@ -209,7 +206,7 @@ def test_a_state_dict_of_another_network_is_refused_by_key_and_shape(
     k: v for k, v in {**state_dict, **changes}.items() if v is not None
   }
   with pytest.raises(errors.UserError) as error:
-    release_files.generator_from_release(changed, w_avg, source='car.pt')
+    released.generator(changed, w_avg, source='car.pt')
   assert str(error.value).startswith('car.pt')
   for word in words:
     assert word in str(error.value)
@@ -225,12 +222,12 @@ def test_a_network_without_all_resolutions_is_refused(
     if 'blocks' not in key or any(f'.{r}x{r}.' in key for r in wanted)
   }
   with pytest.raises(errors.UserError, match=r'car\.pt'):
-    release_files.generator_from_release(kept, w_avg, source='car.pt')
+    released.generator(kept, w_avg, source='car.pt')
 
 
 def test_blur_buffers_may_be_missing(state_dict, w_avg, noise, generator):
   less = {k: v for k, v in state_dict.items() if 'intermediate' not in k}
-  made = release_files.generator_from_release(less, w_avg, noise)
+  made = released.generator(less, w_avg, noise)
   assert generators.checksum(made) == generators.checksum(generator)
 
 
@@ -248,7 +245,7 @@ def test_noise_of_another_network_is_refused(
 ):
   changed = {k: v for k, v in {**noise, **changes}.items() if v is not None}
   with pytest.raises(errors.UserError) as error:
-    release_files.generator_from_release(state_dict, w_avg, changed)
+    released.generator(state_dict, w_avg, changed)
   for word in words:
     assert word in str(error.value)
 

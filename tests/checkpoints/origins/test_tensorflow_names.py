@@ -102,7 +102,7 @@ def test_settings_of_another_stylegan1_are_refused(one, setting, value):
   [
     ('mapping_lrmul', 1.0),
     ('nonlinearity', 'relu'),
-    ('num_channels', 1),
+    ('num_channels', 4),
     ('synthesis.build_func_name', 'G_synthesis_stylegan_revised'),
     ('architecture', 'dense'),
     ('conv_clamp', -1),
