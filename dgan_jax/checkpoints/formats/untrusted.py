@@ -121,7 +121,7 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
 
 def _is_a(value: Any, kind: Any) -> bool:
   """Whether a value is of an annotated type, and of a size that can be."""
-  if isinstance(kind, types.UnionType):
+  if typing.get_origin(kind) in (types.UnionType, typing.Union):
     return any(_is_a(value, option) for option in typing.get_args(kind))
   if typing.get_origin(kind) is tuple:
     kinds = typing.get_args(kind)
