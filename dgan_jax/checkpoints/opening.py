@@ -60,7 +60,7 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
     errors.UserError: it is of another kind, damaged, or of a network that
       does something that ours does not.
   """
-  path = pathlib.Path(path)
+  path = storage.path(path)
   if path.is_dir():
     return _open_folder(path)
   head = bytes(byte_stream.map_file(path)[:128])

@@ -144,7 +144,7 @@ def save_pytree(
     OSError: the folder cannot be made, or the disk is full.
     errors.UserError: Orbax cannot write for another reason.
   """
-  directory = pathlib.Path(directory)
+  directory = storage.path(directory)
   directory.mkdir(parents=True, exist_ok=True)
   leaves = {key: np.asarray(leaf) for key, leaf in _flat(tree).items()}
   metadata = json.loads(json.dumps(metadata or {}))  # as it will be read
@@ -174,7 +174,7 @@ def load_metadata(directory: storage.PathLike) -> dict[str, Any]:
   Raises:
     errors.UserError: there is no checkpoint of ours in the folder.
   """
-  return _read_header(pathlib.Path(directory)).metadata
+  return _read_header(storage.path(directory)).metadata
 
 
 def load_pytree(directory: storage.PathLike, like: Any = None) -> Any:
@@ -191,7 +191,7 @@ def load_pytree(directory: storage.PathLike, like: Any = None) -> Any:
   Raises:
     errors.UserError: there is none, it is damaged, or it isn't like `like`.
   """
-  directory = pathlib.Path(directory)
+  directory = storage.path(directory)
   header = _read_header(directory)
   if like is not None:
     orbax_arrays.check_shapes(directory, header.shapes, _flat(like))
@@ -272,7 +272,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
 
 def _unfit(directory: storage.PathLike, error: Exception) -> errors.UserError:
   return errors.UserError(
-    f'{pathlib.Path(directory) / _FILE} does not describe a checkpoint '
+    f'{storage.path(directory) / _FILE} does not describe a checkpoint '
     f'({type(error).__name__}: {error}).'
   )
 

@@ -5,7 +5,6 @@ file is mapped, and what is read of it are views of the map.
 """
 
 import mmap
-import pathlib
 
 from dgan_jax import errors, storage
 
@@ -24,7 +23,7 @@ def map_file(path: storage.PathLike) -> memoryview:
     errors.UserError: there is no such file, or it is too large for what it
       should be.
   """
-  path = pathlib.Path(path)
+  path = storage.path(path)
   if not path.is_file():
     raise errors.UserError(f'{path} does not exist or is not a file.')
   size = path.stat().st_size

@@ -5,7 +5,6 @@ Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
 """
 
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +62,7 @@ def read(
     errors.UserError: no such file, one that is damaged or something else, or
       one with arrays of a type that numpy doesn't have.
   """
-  path = pathlib.Path(path)
+  path = storage.path(path)
   byte_stream.map_file(path)  # for what it raises
   arrays, key = {}, None
   try:

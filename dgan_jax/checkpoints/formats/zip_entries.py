@@ -20,7 +20,10 @@ def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
     unpickle.FormatError: it is none, or a damaged one.
   """
   try:
-    with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
+    with (
+      _DirectoryFile(storage.path(path)) as file,
+      zipfile.ZipFile(file) as archive,
+    ):
       return archive.infolist()
   # What zipfile raises for an archive that isn't one, depending on where.
   except (
