@@ -32,6 +32,9 @@ def get_config() -> ConfigDict:
   config.dataset = dataset = ConfigDict()
   dataset.name = 'datasetgan_car'
   dataset.config_name = 'rendered_64'
+  # What tfds.load and what tfds.data_source reads. Both in one place are read
+  # by tensorflow-datasets 4.9.7 or newer; one of them by older ones too.
+  dataset.formats = ('tfrecord', 'array_record')
 
   config.sampling = sampling = ConfigDict()
   sampling.truncation_psi = 0.7  # 1: no truncation, 0: the mean image

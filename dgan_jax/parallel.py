@@ -63,6 +63,12 @@ def device_count() -> int:
   return jax.device_count()
 
 
+def platform() -> dict[str, str]:
+  """What the bits of a result depend on beside its inputs: the kind of
+  backend and the version of JAX."""
+  return {'backend': jax.default_backend(), 'jax': jax.__version__}
+
+
 def has_small_cache() -> bool:
   """Whether work should come in pieces that fit a processor's cache, as on
   CPUs, rather than as large as possible."""

@@ -86,7 +86,7 @@ class MetricWriter:
 
   def __init__(self, workdir: storage.PathLike):
     """Raises OSError if `workdir` cannot be written."""
-    folder = pathlib.Path(workdir)
+    folder = storage.path(workdir)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'metrics.jsonl'
     _drop_half_line(path)

@@ -149,7 +149,7 @@ def write(
   Raises:
     OSError: the disk is full or read-only.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   paths = []
   for figure in pictures:

@@ -5,13 +5,12 @@ command's own imports.
 """
 
 import os
-import pathlib
 
 
 def _cache_folder() -> str:
   """Where compiled programs are kept from one run to the next."""
-  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return str(pathlib.Path(base) / 'dgan_jax' / 'compiled')
+  base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+  return os.path.join(base, 'dgan_jax', 'compiled')
 
 
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', _cache_folder())

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from dgan_jax import errors, storage
+from dgan_jax import errors, storage, workdir
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import painting
 from dgan_jax.visualize import sheets
@@ -33,9 +33,13 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
   if not _ANNOTATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --annotator=FOLDER and --folder=FOLDER.')
-  folder = pathlib.Path(_FOLDER.value)
-  annotator = annotator_lib.load(_ANNOTATOR.value)
-  facts = annotator_lib.load_facts(_ANNOTATOR.value)
+  with workdir.use(_FOLDER.value):
+    _annotate(_ANNOTATOR.value, storage.path(_FOLDER.value))
+
+
+def _annotate(name: str, folder: pathlib.Path) -> None:
+  annotator = annotator_lib.load(name)
+  facts = annotator_lib.load_facts(name)
   images, masks = painting.paint(folder, annotator, facts=facts)
   sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
   path = folder / 'annotated.png'

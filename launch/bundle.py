@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from dgan_jax import errors, rng, storage
+from dgan_jax import errors, rng, storage, workdir
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -45,8 +45,12 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
   if not _GENERATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --generator=FOLDER and --folder=FOLDER.')
-  folder = pathlib.Path(_FOLDER.value)
-  generator = store.load_generator(_GENERATOR.value)
+  with workdir.use(_FOLDER.value):
+    _bundle(_GENERATOR.value, storage.path(_FOLDER.value))
+
+
+def _bundle(name: str, folder: pathlib.Path) -> None:
+  generator = store.load_generator(name)
   annotator = common.load_annotator(_ANNOTATOR.value)
   changed = _labels_changed(generator, annotator)
   print(f'{_DTYPE} changes {changed:.3%} of the labels.')

@@ -19,7 +19,8 @@ from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
 import launch
-from dgan_jax import errors, parallel, progress, validation
+from dgan_jax import errors, parallel, progress, storage, validation
+from dgan_jax import workdir as workdir_lib
 
 _CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
 
@@ -33,6 +34,7 @@ def run_config(
   config: str = 'rendered_car',
   workdir: str | None = None,
   machine_independent: bool = True,
+  shared: bool = False,
 ) -> NoReturn:
   """Runs a command that takes `--config` and `--workdir`; see `run`.
 
@@ -43,6 +45,7 @@ def run_config(
       given.
     machine_independent: whether results are to be the same bytes on machines
       with other numbers of cores, which costs speed; see `launch/__init__.py`.
+    shared: whether several processes may run it in one folder.
   """
   if not machine_independent and launch.FIXED_THREADS:
     # JAX reads it when the first array is made.
@@ -69,7 +72,9 @@ def run_config(
     if flags.FLAGS.pod:
       parallel.initialize_hosts()
     parallel.check_backend()
-    main(given, pathlib.Path(flags.FLAGS.workdir))
+    folder = storage.path(flags.FLAGS.workdir)
+    with workdir_lib.use(folder, shared=shared or flags.FLAGS.pod):
+      main(given, folder)
 
   run(call, config)
 
@@ -92,11 +97,17 @@ def run(
     _print_help()
     sys.exit(0)
   _plain_logging()
+  # A shell leaves the ~ of --config=~/mine.py as it is.
+  sys.argv = [re.sub('^(--?config=)(~.*)', _expanded, arg) for arg in sys.argv]
   with _plain_errors():
     if config:
       _check_config(sys.argv, os.path.relpath(_CONFIGS / f'{config}.py'))
     app.run(main, flags_parser=flags.FLAGS)
   raise AssertionError('app.run returned.')
+
+
+def _expanded(match: re.Match[str]) -> str:
+  return match[1] + os.path.expanduser(match[2])
 
 
 @contextlib.contextmanager
@@ -198,7 +209,7 @@ def load_config(path: str) -> Config:
   Raises:
     errors.UserError: no such file, or one that does not give a config.
   """
-  if not pathlib.Path(path).is_file():
+  if not storage.path(path).is_file():
     shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
     raise errors.UserError(
       f'There is no config file {path}; '

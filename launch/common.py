@@ -13,6 +13,7 @@ from ml_collections.config_dict import ConfigDict as Config
 
 from dgan_jax import errors, rng, storage, validation
 from dgan_jax import schema as schema_lib
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.annotations import keypoint_file
 from dgan_jax.checkpoints import opening
@@ -183,7 +184,7 @@ def is_saved(folder: pathlib.Path) -> bool:
 
 def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:
   """The folder of datasets."""
-  return pathlib.Path(config.data_dir or workdir / 'data').expanduser()
+  return storage.path(config.data_dir or workdir / 'data')
 
 
 def note_command(workdir: pathlib.Path) -> None:
@@ -191,11 +192,11 @@ def note_command(workdir: pathlib.Path) -> None:
   spec = sys.modules['__main__'].__spec__
   name = spec.name if spec else sys.argv[0]
   command = shlex.join(['python', '-m', name, *sys.argv[1:]])
-  commands = read_commands(workdir)
-  if command not in commands:
-    workdir.mkdir(parents=True, exist_ok=True)
-    lines = '\n'.join([*commands, command])
-    storage.write_text(workdir / _COMMANDS, f'{lines}\n')
+  with workdir_lib.opening(workdir):
+    commands = read_commands(workdir)
+    if command not in commands:
+      lines = '\n'.join([*commands, command])
+      storage.write_text(workdir / _COMMANDS, f'{lines}\n')
 
 
 def read_commands(workdir: pathlib.Path) -> list[str]:

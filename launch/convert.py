@@ -17,6 +17,7 @@ Example:
   python -m launch.convert --interpreter=mine/interpreter --output=as_release
 """
 
+import contextlib
 import pathlib
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 import jax
 from absl import flags
 
-from dgan_jax import errors, schema
+from dgan_jax import errors, schema, storage, workdir
 from dgan_jax.checkpoints import opening, store
 from dgan_jax.checkpoints.formats import npy, safetensors_format
 from dgan_jax.checkpoints.origins import release_files
@@ -80,15 +81,18 @@ def main(argv: Sequence[str]) -> None:
     return
   if _OUTPUT.value is None:
     raise errors.UserError('Say where to write: --output=FOLDER.')
-  output = pathlib.Path(_OUTPUT.value)
+  output = storage.path(_OUTPUT.value)
   if output.is_file() or (output.is_dir() and any(output.iterdir())):
     raise errors.UserError(f'{output} is not empty; give another --output.')
-  if generator:
-    _convert_generator(generator, output)
-  elif common.is_saved(pathlib.Path(interpreter)):
-    _export_interpreter(interpreter, output)
-  else:
-    _convert_interpreter(interpreter, output)
+  # One file is written at once, a folder is not.
+  single = output.suffix == '.safetensors'
+  with contextlib.nullcontext() if single else workdir.use(output):
+    if generator:
+      _convert_generator(generator, output)
+    elif common.is_saved(storage.path(interpreter)):
+      _export_interpreter(interpreter, output)
+    else:
+      _convert_interpreter(interpreter, output)
 
 
 def _convert_generator(path: str, output: pathlib.Path) -> None:

@@ -56,7 +56,8 @@ def present(
   print(f'\n{sheets.frequency_table(frequencies)}\n')
   for split, size in sizes.items():
     print(f'{size:6} samples in {split!r}')
-  print(f'\nLook at {paths[-1]} or {paths[0]}.\nLoad it in Python:\n')
+  print(f'\nLook at {paths[-1]} or {paths[0]}.')
+  print(f'Load it in Python, with {_needed(dataset)}:\n')
   print('  import tensorflow_datasets as tfds')
   print(f'  {loading_line(dataset)}\n')
 
@@ -65,7 +66,14 @@ def loading_line(dataset: export.Dataset) -> str:
   """The Python that loads it; `tfds` is imported."""
   name = f'{dataset.card.name}/{dataset.card.config}'
   data_dir = str(dataset.directory.parents[2])
-  return f'data = tfds.load({name!r}, data_dir={data_dir!r})'
+  call = 'load' if 'tfrecord' in dataset.formats else 'data_source'
+  return f'data = tfds.{call}({name!r}, data_dir={data_dir!r})'
+
+
+def _needed(dataset: export.Dataset) -> str:
+  """What reads it."""
+  newer = ' 4.9.7 or newer' if len(dataset.formats) > 1 else ''
+  return f'tensorflow-datasets{newer}'
 
 
 def _shown_samples(dataset: export.Dataset) -> list[report.Sample]:
@@ -123,7 +131,9 @@ def _facts(
     },
     'On disk': {
       'Folder': str(dataset.directory),
+      'Stored as': ' and '.join(dataset.formats),
       'Loaded by': loading_line(dataset),
+      'With': _needed(dataset),
       'Licence': dataset.card.license or 'that of dgan_jax: Apache-2.0',
     },
   }

@@ -17,6 +17,7 @@ import pathlib
 
 from dgan_jax import progress, storage, validation
 from dgan_jax import schema as schema_lib
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import folder
 from dgan_jax.evaluation import (
   annotated_samples,
@@ -27,7 +28,6 @@ from dgan_jax.evaluation import (
   trials,
 )
 from dgan_jax.evaluation import plan as plan_lib
-from dgan_jax.factory import shards
 from dgan_jax.visualize import sheets
 from launch import command, common
 
@@ -41,7 +41,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     'seed': config.seed,
     'num_samples': config.num_samples,
   }
-  shards.open_run(workdir, identity)
+  workdir_lib.open_run(workdir, identity)
   common.note_command(workdir)
   rows = plan_lib.Rows(workdir / 'rows.jsonl')
   with command.terminal_progress('samples to measure on') as on_progress:

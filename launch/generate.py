@@ -46,6 +46,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
       base.card(config.dataset.name, config.dataset.config_name),
       workdir=workdir / 'run',
       data_dir=common.data_dir(config, workdir),
+      formats=config.dataset.formats,
       on_progress=on_progress,
     )
   dataset_report.present(job, dataset, config, workdir)
@@ -53,4 +54,4 @@ def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
 
 
 if __name__ == '__main__':
-  command.run_config(main)
+  command.run_config(main, shared=True)

@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 from PIL import Image
 
-from dgan_jax import errors, renderers, schema, storage
+from dgan_jax import errors, renderers, schema, storage, workdir
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.engine import batches, renderer
 from dgan_jax.visualize import sheets
@@ -47,7 +47,11 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
   if not _OUTPUT.value:
     raise errors.UserError('Say where to write: --output=FOLDER.')
-  folder = pathlib.Path(_OUTPUT.value)
+  with workdir.use(_OUTPUT.value):
+    _render(storage.path(_OUTPUT.value))
+
+
+def _render(folder: pathlib.Path) -> None:
   cars = renderers.get(
     'rendered_car',
     setting=_SETTING.value,

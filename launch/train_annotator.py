@@ -16,7 +16,7 @@ import shutil
 from typing import Annotated
 
 from dgan_jax import parallel, progress, renderers, rng, validation
-from dgan_jax.factory import shards
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.renderers.engine import batches
 from dgan_jax.renderers.engine import renderer as domain_lib
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -35,7 +35,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   domain = validation.build('config.domain', renderers.get, config.domain)
   architecture, options = _recipe(config, domain)
   folder, result = workdir / 'training', workdir / 'annotator'
-  shards.open_run(folder, config.to_dict())
+  workdir_lib.open_run(folder, config.to_dict())
   common.note_command(workdir)
   if common.is_saved(result):
     annotator_lib.load(result)  # refuses a damaged one

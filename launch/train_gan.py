@@ -15,7 +15,7 @@ import contextlib
 import pathlib
 from typing import Annotated
 
-from dgan_jax import errors, renderers, rng, validation
+from dgan_jax import errors, renderers, rng, storage, validation
 from dgan_jax.evaluation import frechet
 from dgan_jax.gan import data, inception, loop, quality, training_log
 from dgan_jax.gan import discriminator as discriminators
@@ -125,7 +125,7 @@ def _extractor(config: command.Config) -> quality.Extractor | None:
     return quality.coarse_pixels
   if name.endswith('.pth'):
     return inception.extractor(inception.load(name))
-  if name != 'bundled' and not pathlib.Path(name).is_dir():
+  if name != 'bundled' and not storage.path(name).is_dir():
     expected = "'pixels', 'bundled', an annotator's folder or a .pth file"
     validation.refuse('config.features', name, expected)
   annotator = common.load_annotator(name)

@@ -17,9 +17,9 @@ import shutil
 import numpy as np
 
 from dgan_jax import parallel, progress, rng, storage
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import drawn
 from dgan_jax.checkpoints import store
-from dgan_jax.factory import shards
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
 from dgan_jax.tasks import kinds
@@ -55,7 +55,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     print(f'Look at {path}: the labels over the images they are of.')
 
   folder = workdir / 'training'
-  shards.open_run(folder, identity)
+  workdir_lib.open_run(folder, identity)
   common.note_command(workdir)
   result = workdir / 'interpreter'
   if common.is_saved(result):

@@ -14,8 +14,8 @@ _PACKAGE = _ROOT / 'dgan_jax'
 
 # Ground floor first: a room imports from rooms before it, or its own.
 _ROOMS = (
-  *('errors', 'validation', 'storage', 'locks', 'progress', 'rng', 'parallel'),
-  *('schema', 'pyramid', 'metrics', 'visualize', 'report', 'tasks'),
+  *('errors', 'validation', 'storage', 'workdir', 'progress', 'rng'),
+  *('parallel', 'schema', 'pyramid', 'metrics', 'visualize', 'report', 'tasks'),
   *('renderers', 'generators', 'annotations', 'interpreter', 'checkpoints'),
   *('factory', 'segmentation', 'evaluation', 'gan', 'datasets'),
 )
@@ -49,6 +49,16 @@ def test_a_module_imports_only_from_rooms_above_it(path):
     assert top not in ('launch', 'configs', 'tests', 'benchmarks'), name
     if top == 'dgan_jax':
       assert rest[0] in allowed, f'{path} imports {name}'
+
+
+@pytest.mark.parametrize('folder', ['dgan_jax', 'launch'])
+def test_every_path_from_outside_goes_through_storage(folder):
+  # For ~, and for addresses such as gs://bucket.
+  for path in (_ROOT / folder).rglob('*.py'):
+    if path == _PACKAGE / 'storage.py':
+      continue
+    for found in re.findall(r'pathlib\.Path\(([^,)]*)\)', path.read_text()):
+      assert found in ('__file__', "'out'"), f'{path} has pathlib.Path({found})'
 
 
 @pytest.mark.parametrize('folder', ['launch', 'configs', 'benchmarks'])

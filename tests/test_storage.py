@@ -1,3 +1,8 @@
+import hashlib
+import os
+import pathlib
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -71,3 +76,74 @@ def test_a_digest_tells_types_shapes_and_borders_apart():
 def test_a_digest_does_not_depend_on_memory_layout():
   array = np.arange(6).reshape(2, 3)
   assert storage.sha256(array) == storage.sha256(np.asfortranarray(array))
+
+
+@pytest.mark.parametrize(
+  'name', ['gs://bucket/x', 's3://b', 'gs:/bucket', 'file:///tmp/x', 'a\0b']
+)
+def test_what_is_no_path_of_this_machine_is_refused(
+  tmp_path, monkeypatch, name
+):
+  monkeypatch.chdir(tmp_path)
+  for call in (
+    storage.path,
+    storage.read_json,
+    lambda name: storage.write_text(name, 'x'),
+  ):
+    with pytest.raises(errors.UserError) as caught:
+      call(name)
+    assert '\n' not in str(caught.value)
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  storage.write_text('~/x', 'here')
+  assert (tmp_path / 'x').read_text() == 'here'
+  # Also where it went through pathlib, and nowhere but in front.
+  assert storage.path(pathlib.Path('~') / 'x') == tmp_path / 'x'
+  assert storage.path('a/~/C:/b') == pathlib.Path('a/~/C:/b')
+
+
+def test_json_with_a_byte_order_mark_is_read(tmp_path):
+  (tmp_path / 'x.json').write_bytes(b'\xef\xbb\xbf{"a": 1}')
+  assert storage.read_json(tmp_path / 'x.json') == {'a': 1}
+
+
+def _left_by(path, monkeypatch, process=None, machine=None):
+  with monkeypatch.context() as patch:
+    if process:
+      patch.setattr(storage.os, 'getpid', lambda: process)
+    if machine:
+      patch.setattr(storage, '_machine', lambda: machine)
+    left = storage.temporary_name(path)
+  left.touch()
+  return left
+
+
+def test_only_what_nobody_can_be_writing_is_taken_for_a_leftover(
+  tmp_path, monkeypatch
+):
+  path = tmp_path / 'x[1].json'
+  dead = subprocess.Popen(['true'])
+  dead.wait()
+  gone = [_left_by(path, monkeypatch, dead.pid)]
+  kept = [
+    _left_by(path, monkeypatch),  # of this process
+    _left_by(path, monkeypatch, os.getppid()),
+    _left_by(path, monkeypatch, dead.pid, 'another'),
+    _left_by(tmp_path / 'y', monkeypatch, dead.pid),
+  ]
+  old = _left_by(path, monkeypatch, dead.pid, 'another')
+  os.utime(old, (0, 0))
+  storage.remove_leftovers(path)
+  assert not any(left.exists() for left in [*gone, old])
+  assert all(left.exists() for left in kept)
+
+
+def test_a_digest_of_an_array_copies_nothing_and_stays_what_it_was():
+  array = np.arange(6, dtype='<f4').reshape(2, 3)
+  header = b'<f4(2, 3):24:'
+  expected = hashlib.sha256(header + array.tobytes()).hexdigest()
+  assert storage.sha256(array) == expected
+  assert storage.sha256(np.ones(())) != storage.sha256(np.ones((1,)))

@@ -123,7 +123,7 @@ def load(
   Raises:
     errors.UserError: something does not fit; see `masks_lib.read_masks` too.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   if not folder.is_dir():
     raise errors.UserError(
       f'There is no folder {folder}; annotations are a folder with '
@@ -157,7 +157,7 @@ def read_schema(
   Raises:
     errors.UserError: there is neither, or the two have other classes.
   """
-  path = pathlib.Path(folder) / SCHEMA
+  path = storage.path(folder) / SCHEMA
   if not path.exists():
     if given is None:
       raise errors.UserError(

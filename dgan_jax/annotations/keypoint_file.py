@@ -84,7 +84,7 @@ def load(
   Raises:
     errors.UserError: something does not fit.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   given = schema
   schema = folder_lib.read_schema(folder, given)
   names = keypoints_lib.Keypoints(schema).names

@@ -67,7 +67,7 @@ def to_json(manifest: Manifest) -> dict[str, Any]:
 
 def write(folder: storage.PathLike, manifest: Manifest) -> None:
   """Writes manifest.json into a folder that exists."""
-  storage.write_json(pathlib.Path(folder) / FILENAME, to_json(manifest))
+  storage.write_json(storage.path(folder) / FILENAME, to_json(manifest))
 
 
 def read(folder: storage.PathLike) -> Manifest:
@@ -76,7 +76,7 @@ def read(folder: storage.PathLike) -> Manifest:
   Raises:
     errors.UserError: it is missing, or a field is not what it should be.
   """
-  path = pathlib.Path(folder) / FILENAME
+  path = storage.path(folder) / FILENAME
   value = storage.read_json(path)
 
   def field(name: str, kinds: type | tuple[type, ...], default: Any) -> Any:

@@ -65,7 +65,7 @@ def read_masks(
   """
   seen: dict[int, tuple[schema_lib.Color, pathlib.Path]] = {}
   masks: list[np.ndarray] = []
-  for path in map(pathlib.Path, paths):
+  for path in map(storage.path, paths):
     painted = _read(path, schema, size)
     _check_labels(path, painted.labels, schema)
     for label, color in painted.colors.items():
@@ -81,7 +81,7 @@ def read_masks(
   _check_palette(seen, schema)
   stacked = np.stack(masks)
   if len(paths) > 1:
-    _check_classes(pathlib.Path(paths[0]).parent, stacked, schema)
+    _check_classes(storage.path(paths[0]).parent, stacked, schema)
   return stacked
 
 
@@ -116,7 +116,7 @@ def read_npy(path: storage.PathLike) -> np.ndarray:
     errors.UserError: the file is missing, damaged or not one plain array.
   """
   try:
-    array = np.load(path, allow_pickle=False)
+    array = np.load(storage.path(path), allow_pickle=False)
   except FileNotFoundError:
     raise errors.UserError(f'{path} does not exist.') from None
   except (ValueError, EOFError, MemoryError) as error:
@@ -156,7 +156,7 @@ def open_image(
     errors.UserError: it is damaged, far too large, or no image.
   """
   try:
-    with Image.open(path) as image:
+    with Image.open(storage.path(path)) as image:
       if size is None or image.size == (size[1], size[0]):
         image.load()
       return image

@@ -62,7 +62,7 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
     errors.UserError: it is of another kind, damaged, takes more to read than
       any real one, or is of a network that does something that ours does not.
   """
-  path = pathlib.Path(path)
+  path = storage.path(path)
   budget = untrusted.Budget()
   with untrusted.refusing(path):
     if torch_format.is_unpacked(path):

@@ -81,7 +81,7 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
     errors.UserError: there is none, or it is damaged.
   """
   metadata = _metadata_of(directory, 'generator')
-  file = pathlib.Path(directory) / _FILE
+  file = storage.path(directory) / _FILE
   architecture = architecture_hints.from_json(
     metadata.get('architecture'), str(file)
   )
@@ -122,7 +122,7 @@ def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
     errors.UserError: there is none, or it is damaged.
   """
   metadata = _metadata_of(directory, 'interpreter')
-  with untrusted.refusing(pathlib.Path(directory) / _FILE):
+  with untrusted.refusing(storage.path(directory) / _FILE):
     fields = dict(metadata['spec'])
     task = kinds.from_json(fields.pop('task'))
     spec = untrusted.record(ensemble.InterpreterSpec, fields, task=task)
@@ -151,7 +151,7 @@ def save_pytree(
     OSError: the folder cannot be made, or the disk is full.
     errors.UserError: Orbax cannot write for another reason.
   """
-  directory = pathlib.Path(directory)
+  directory = storage.path(directory)
   directory.mkdir(parents=True, exist_ok=True)
   leaves = {key: np.asarray(leaf) for key, leaf in _flat(tree).items()}
   metadata = json.loads(json.dumps(metadata or {}))  # as it will be read
@@ -181,7 +181,7 @@ def load_metadata(directory: storage.PathLike) -> dict[str, Any]:
   Raises:
     errors.UserError: there is no checkpoint of ours in the folder.
   """
-  return _read_header(pathlib.Path(directory)).metadata
+  return _read_header(storage.path(directory)).metadata
 
 
 def load_pytree(directory: storage.PathLike, like: Any = None) -> Any:
@@ -208,7 +208,7 @@ def _load(
   directory: storage.PathLike, like: Any, budget: untrusted.Budget
 ) -> Any:
   """`load_pytree` within a budget."""
-  directory = pathlib.Path(directory)
+  directory = storage.path(directory)
   header = _read_header(directory)
   if like is not None:
     orbax_arrays.check_shapes(directory, header.shapes, _flat(like))

@@ -13,24 +13,20 @@ Another setting, resolution or number of pictures takes a config of one's own:
   data = tfds.load('rendered_car', builder_kwargs={'config': config})
 """
 
-import contextlib
 import dataclasses
-import errno
 import io
-import os
-import pathlib
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import PIL.Image
 import tensorflow_datasets as tfds
-from array_record.python import array_record_module
 from tensorflow_datasets.core import dataset_builder, example_serializer
 
-from dgan_jax import errors
+from dgan_jax import errors, storage
 from dgan_jax.datasets import base
-from dgan_jax.factory import records, tfrecord
+from dgan_jax.factory import record_files, records
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.engine import batches, renderer
 
@@ -141,7 +137,7 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
         keypoints=list(cars.schema.keypoints),
         domain=dataclasses.asdict(cars),
       ),
-      alternative_file_formats=[records.FORMATS[1]],
+      alternative_file_formats=record_files.FORMATS[1:],
     )
 
   def _download_and_prepare(self, **kwargs: Any) -> None:
@@ -150,7 +146,7 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
     ranges = self.builder_config.indices()
     total, before = sum(map(len, ranges.values())), 0
     card = records.Card(self.name, self.builder_config.name)
-    folder = pathlib.Path(self.data_dir)
+    folder = storage.path(self.data_dir)
     splits = []
     description = f'Rendering {self.info.full_name}'
     with base.progress_bar(description, 'pictures') as on_progress:
@@ -164,7 +160,10 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
         )
         payloads = map(_Encoder(self.info.features), indices, pictures)
         lengths = _file_lengths(len(indices))
-        num_bytes = _write_split(folder, card, split, lengths, payloads)
+        paths = records.file_paths(folder, card, split, len(lengths))
+        for path, length in zip(paths, lengths, strict=True):
+          record_files.write(path, itertools.islice(payloads, length))
+        num_bytes = sum(path['tfrecord'].stat().st_size for path in paths)
         splits.append(
           tfds.core.splits.SplitInfo(
             name=split, shard_lengths=lengths, num_bytes=num_bytes
@@ -209,41 +208,3 @@ def _file_lengths(count: int) -> list[int]:
   """How many pictures go to each file: nearly as many to each."""
   files = -(-count // _PER_FILE)
   return [len(part) for part in np.array_split(range(count), files)]
-
-
-def _write_split(
-  folder: pathlib.Path,
-  card: records.Card,
-  split: str,
-  lengths: Sequence[int],
-  payloads: Iterator[bytes],
-) -> int:
-  """Fills the files of a split in both formats; returns the bytes of one."""
-  num_bytes = 0
-  names = (
-    records.file_names(card, split, file_format, len(lengths))
-    for file_format in records.FORMATS
-  )
-  for length, name, array_name in zip(lengths, *names, strict=True):
-    with (
-      open(folder / name, 'wb') as file,
-      _array_records(folder / array_name) as arrays,
-    ):
-      for _ in range(length):
-        payload = next(payloads)
-        arrays.write(payload)
-        num_bytes += file.write(tfrecord.frame(payload))
-  return num_bytes
-
-
-@contextlib.contextmanager
-def _array_records(path: pathlib.Path) -> Iterator[Any]:
-  """A writer of array_record files whose errors are those of files."""
-  writer = array_record_module.ArrayRecordWriter(
-    os.fspath(path), 'group_size:1,uncompressed'
-  )
-  try:
-    yield writer
-    writer.close()
-  except RuntimeError as error:  # Its word for a full disk, among others.
-    raise OSError(errno.EIO, str(error), os.fspath(path)) from error

@@ -6,7 +6,6 @@ and at the reference number dropout and the choice of the samples.
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
@@ -141,7 +140,7 @@ class Rows:
 
   def __init__(self, path: storage.PathLike):
     """Raises errors.UserError for a file that holds something else."""
-    self._path = pathlib.Path(path)
+    self._path = storage.path(path)
     self._lines: list[str] = []
     self._found: dict[str, dict[str, Any]] = {}
     if not self._path.exists():

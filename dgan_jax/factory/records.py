@@ -21,7 +21,8 @@ from tensorflow_datasets.core import (
   example_serializer,
 )
 
-from dgan_jax import errors
+from dgan_jax import errors, storage
+from dgan_jax.factory import record_files
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import task as task_lib
 
@@ -30,9 +31,6 @@ _PNG_LEVEL = 4
 
 # TFDS's default folder of datasets.
 DATA_DIR = tfds.core.constants.DATA_DIR
-
-# What `tfds.load` reads, and what `tfds.data_source` reads.
-FORMATS = ('tfrecord', 'array_record')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +134,7 @@ class Card:
 
   def directory(self, data_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Where TFDS looks for the dataset."""
-    root = pathlib.Path(data_dir).expanduser()
-    return root / self.name / self.config / self.version
+    return storage.path(data_dir) / self.name / self.config / self.version
 
 
 class Encoder:
@@ -175,6 +172,7 @@ def info(
   card: Card,
   layout: Layout,
   metadata: Mapping[str, Any] | None = None,
+  formats: Sequence[str] = record_files.FORMATS,
 ) -> tfds.core.DatasetInfo:
   """What TFDS shows and stores about a dataset.
 
@@ -191,7 +189,7 @@ def info(
     license=card.license,
     homepage=card.homepage,
     metadata=tfds.core.MetadataDict({**layout.metadata(), **(metadata or {})}),
-    alternative_file_formats=[FORMATS[1]],
+    alternative_file_formats=formats[1:],
   )
 
 
@@ -201,17 +199,19 @@ def write_info(
   layout: Layout,
   splits: Mapping[str, Sequence[int]],
   metadata: Mapping[str, Any],
+  formats: Sequence[str],
 ) -> None:
   """Makes a folder of record files a dataset that TFDS reads.
 
   Args:
-    directory: holds `file_name(...)` of every split, format and shard.
+    directory: holds `file_paths(...)` of every split.
     card: name and texts.
     layout: of the records.
     splits: name -> number of records in each file.
     metadata: JSON values; `builder.info.metadata` shows them.
+    formats: kinds of files that are there; TFDS reads several since 4.9.7.
   """
-  directory = pathlib.Path(directory)
+  directory = storage.path(directory)
   identity = dataset_info.DatasetIdentity(
     name=card.name,
     version=tfds.core.Version(card.version),
@@ -220,8 +220,8 @@ def write_info(
     config_name=card.config,
     config_description=card.config_description,
   )
-  result = info(identity, card, layout, metadata)
-  result.set_file_format(FORMATS[0])
+  result = info(identity, card, layout, metadata, formats)
+  result.set_file_format(formats[0])
   result.set_splits(
     tfds.core.splits.SplitDict(
       [
@@ -229,8 +229,8 @@ def write_info(
           name=name,
           shard_lengths=list(lengths),
           num_bytes=sum(
-            (directory / name_of_file).stat().st_size
-            for name_of_file in file_names(card, name, FORMATS[0], len(lengths))
+            paths[formats[0]].stat().st_size
+            for paths in file_paths(directory, card, name, len(lengths))
           ),
         )
         for name, lengths in splits.items()
@@ -240,19 +240,21 @@ def write_info(
   result.write_to_directory(directory)
 
 
-def read(
-  directory: str | os.PathLike[str], split: str
-) -> Sequence[dict[str, Any]]:
-  """The examples of a split, decoded as they are asked for."""
-  return tfds.builder_from_directory(directory).as_data_source(split)
-
-
-def file_names(
-  card: Card, split: str, file_format: str, count: int
-) -> list[str]:
-  """The names TFDS gives the files of a split."""
+def file_paths(
+  directory: pathlib.Path,
+  card: Card,
+  split: str,
+  count: int,
+  formats: Sequence[str] = record_files.FORMATS,
+) -> list[dict[str, pathlib.Path]]:
+  """Format -> path of each of the `count` files of a split, as TFDS names
+  them."""
   return [
-    f'{card.name}-{split}.{file_format}-{i:05}-of-{count:05}'
+    {
+      file_format: directory
+      / f'{card.name}-{split}.{file_format}-{i:05}-of-{count:05}'
+      for file_format in formats
+    }
     for i in range(count)
   ]
 

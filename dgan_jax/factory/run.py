@@ -2,20 +2,19 @@
 
 import dataclasses
 import functools
-import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dgan_jax import (
-  errors,
-  locks,
-  parallel,
-  progress,
-  rng,
-  storage,
-  validation,
+from dgan_jax import errors, parallel, progress, rng, storage, validation
+from dgan_jax import workdir as workdir_lib
+from dgan_jax.factory import (
+  export,
+  labeller,
+  record_files,
+  records,
+  shards,
+  workers,
 )
-from dgan_jax.factory import export, labeller, records, shards, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.generators import generator as generator_lib
 from dgan_jax.interpreter import ensemble
@@ -23,6 +22,9 @@ from dgan_jax.tasks import task as task_lib
 
 # Raised when the same run would give other bytes than before.
 _FORMAT = 2
+
+# To make a dataset while other processes make smaller ones of it.
+_ATTEMPTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,19 +92,23 @@ def generate(
   *,
   workdir: storage.PathLike,
   data_dir: storage.PathLike,
+  formats: Sequence[str] = record_files.FORMATS,
   on_progress: progress.OnProgress | None = None,
 ) -> export.Dataset:
   """Makes a labelled dataset, or goes on with making it.
 
   Several processes may do this at once with the same arguments, each on its
-  own devices; all return when the dataset is there.
+  own devices; all return when the dataset is there. A dataset that is there
+  with fewer samples grows: only the others are made, and the split is made
+  anew.
 
   Args:
     job: what to make.
     card: the dataset's name and texts.
-    workdir: the run folder, for the shards; when the dataset is finished it
-      is no longer needed.
+    workdir: the run folder, for the shards, which go when the dataset is
+      finished.
     data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
+    formats: kinds of files that the dataset is stored in.
     on_progress: see `workers.fill`.
 
   Raises:
@@ -126,6 +132,7 @@ def generate(
     'interpreter': ensemble.checksum(job.interpreter),
     'sampling': dataclasses.asdict(job.sampling),
     'schema': job.interpreter.spec.task.schema.name,
+    **parallel.platform(),
   }
   label = labeller.labeller(
     job.generator, job.interpreter, job.sampling, options.block_size
@@ -138,6 +145,7 @@ def generate(
     card,
     workdir=workdir,
     data_dir=data_dir,
+    formats=formats,
     process_index=parallel.process_index(),
     process_count=parallel.process_count(),
     on_progress=on_progress,
@@ -182,6 +190,7 @@ def assemble(
   *,
   workdir: storage.PathLike,
   data_dir: storage.PathLike,
+  formats: Sequence[str] = record_files.FORMATS,
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
@@ -196,56 +205,89 @@ def assemble(
     card: the dataset's name and texts.
     workdir: the run folder.
     data_dir: TFDS's folder of datasets.
+    formats: kinds of files that the dataset is stored in.
     process_index: of this process.
     process_count: of the processes that share the run.
     on_progress: see `workers.fill`.
   """
-  identity = _identity(source, layout, options)
-  provenance = {**identity, 'uncertain_fraction': options.uncertain_fraction}
-  # Both before any work is done.
-  export.is_finished(card.directory(data_dir), provenance)
+  made_from = _identity(source, layout, options)
+  target = export.Target(
+    card.directory(data_dir),
+    card,
+    layout,
+    made_from,
+    options.first_index,
+    options.num_samples,
+    options.uncertain_fraction,
+    record_files.in_order(formats),
+  )
   plan = shards.Plan(
     options.first_index, options.num_samples, options.samples_per_shard
   )
-  run = shards.Shards(workdir, plan, identity)
-  with locks.Claims(pathlib.Path(workdir) / 'claims') as claimed:
-    claimed.take(locks.RUN, wait=True)
-    shards.open_run(workdir, identity)
-    claimed.release(locks.RUN)
-    summary = workers.fill(
-      run,
-      claimed,
-      make_samples,
-      functools.partial(_encode, records.Encoder(layout), layout.task),
-      process_index=process_index,
-      process_count=process_count,
-      on_progress=on_progress,
+  identity = {
+    **made_from,
+    'first_index': options.first_index,
+    'samples_per_shard': options.samples_per_shard,
+  }
+  encode = functools.partial(_encode, records.Encoder(layout), layout.task)
+
+  def make(there: export.Dataset | None) -> None:
+    """Makes the dataset of what is there and what is missing."""
+    num_stored = len(there.summary) if there else 0
+    run = shards.Shards(
+      workdir, dataclasses.replace(plan, num_stored=num_stored), identity
     )
-  return export.finish(
-    run,
-    summary,
-    card,
-    layout,
-    data_dir=data_dir,
-    provenance=provenance,
-    uncertain_fraction=options.uncertain_fraction,
-  )
+    workdir_lib.open_run(workdir, identity)
+    with workdir_lib.Locks(workdir) as locks:
+      made = workers.fill(
+        run,
+        locks,
+        make_samples,
+        encode,
+        is_finished=functools.partial(export.is_finished, target),
+        process_index=process_index,
+        process_count=process_count,
+        on_progress=on_progress,
+      )
+    if made is not None:
+      stored = [there.summary] if there else []
+      export.finish(
+        target,
+        there,
+        list(run.files(made)),
+        shards.Summary.join([*stored, *made]),
+        process_index=process_index,
+        process_count=process_count,
+      )
+
+  dataset = export.find(target)  # before any work is done
+  for attempts_left in reversed(range(_ATTEMPTS)):
+    if dataset and dataset.provenance == target.provenance:
+      break
+    try:
+      make(dataset)
+    except FileNotFoundError:  # Others have finished a part, and tidied up.
+      if not attempts_left:
+        raise
+    dataset = export.find(target)
+  else:
+    raise errors.UserError(f'{target.directory} changes all the time.')
+  shards.Shards(workdir, plan, identity).remove()
+  export.settle(target)
+  return dataset
 
 
 def _identity(
   source: Mapping[str, Any], layout: records.Layout, options: FactoryOptions
 ) -> dict[str, Any]:
-  """All that the bytes of a run's shards depend on."""
+  """All that the bytes of a sample depend on."""
   return {
     **source,
     'format': _FORMAT,
     'image_size': [layout.height, layout.width],
     'latent_size': layout.latent_size,
     **layout.metadata(),
-    'num_samples': options.num_samples,
-    'first_index': options.first_index,
     'seed': options.seed,
-    'samples_per_shard': options.samples_per_shard,
     'block_size': options.block_size,
   }
 

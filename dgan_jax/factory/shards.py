@@ -1,25 +1,26 @@
-"""The files of a run: whole shards, and what the run is made from.
+"""The files of a run: whole shards, for as long as there is no dataset.
 
 A run folder holds `run.json` (the identity of the run: whatever decides its
 bytes) and `shards/`, TFRecord files of finished tf.Examples. The last record
-of a shard is a JSON object with what the finishing pass needs, so that it
-decodes nothing. A shard has its name only once it is complete.
+of a shard is a JSON object with what the export needs, so that it decodes
+nothing. A shard has its name only once it is complete. The name says where it
+begins, and nothing says how many there are, so that a run may grow.
 """
 
+import contextlib
 import dataclasses
-import itertools
 import json
 import os
 import pathlib
-import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import logging
 
-from dgan_jax import errors, storage, validation
-from dgan_jax.factory import tfrecord
+from dgan_jax import storage, validation
+from dgan_jax import workdir as workdir_lib
+from dgan_jax.factory import record_files, tfrecord
 
 # A key folds in its index as a uint32.
 _MAX_INDEX = 2**32
@@ -27,11 +28,19 @@ _MAX_INDEX = 2**32
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """Which samples lie in which shard."""
+  """Which samples lie in which shard.
+
+  Attributes:
+    first_index: global index of the sample at position 0.
+    num_samples: of the dataset.
+    samples_per_shard: at most.
+    num_stored: samples that a smaller dataset holds already.
+  """
 
   first_index: validation.Index
   num_samples: validation.Count
   samples_per_shard: validation.Count
+  num_stored: validation.Whole = 0
 
   def __post_init__(self) -> None:
     validation.check(self)
@@ -45,16 +54,25 @@ class Plan:
 
   @property
   def num_shards(self) -> int:
-    return -(-self.num_samples // self.samples_per_shard)
+    missing = self.num_samples - self.num_stored
+    return -(-missing // self.samples_per_shard)
+
+  def positions(self, shard: int) -> np.ndarray:
+    """Where the samples of a shard lie in the dataset, int64 [n]."""
+    start = self.num_stored + shard * self.samples_per_shard
+    stop = min(start + self.samples_per_shard, self.num_samples)
+    return np.arange(start, stop, dtype=np.int64)
 
   def indices(self, shard: int) -> np.ndarray:
     """The global indices in a shard, int64 [n]."""
-    start = shard * self.samples_per_shard
-    stop = min(start + self.samples_per_shard, self.num_samples)
-    return np.arange(start, stop, dtype=np.int64) + self.first_index
+    return self.positions(shard) + self.first_index
+
+  def number(self, shard: int) -> int:
+    """What a shard is locked by: its first index, however large the run."""
+    return int(self.indices(shard)[0])
 
   def name(self, shard: int) -> str:
-    return f'samples-{shard:05}-of-{self.num_shards:05}.tfrecord'
+    return f'samples-from-{self.number(shard):010}.tfrecord'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +104,9 @@ class Summary:
   counts: np.ndarray
   sizes: np.ndarray
 
+  def __len__(self) -> int:
+    return len(self.scores)
+
   @classmethod
   def join(cls, parts: Iterable['Summary']) -> 'Summary':
     parts = list(parts)
@@ -107,10 +128,10 @@ class Shards:
     Args:
       workdir: the run folder.
       plan: which samples lie where.
-      identity: JSON values; see `open_run`.
+      identity: JSON values; see `workdir.open_run`.
     """
     self.plan = plan
-    self.folder = pathlib.Path(workdir) / 'shards'
+    self.folder = storage.path(workdir) / 'shards'
     self._run = storage.sha256(json.dumps(identity, sort_keys=True))
 
   def path(self, shard: int) -> pathlib.Path:
@@ -124,7 +145,8 @@ class Shards:
     """
     path = self.path(shard)
     self.folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{self._prefix(shard)}{os.getpid()}.tmp')
+    storage.remove_leftovers(path)
+    temporary = storage.temporary_name(path)
     scores, counts, sizes = [], [], []
     try:
       with open(temporary, 'wb') as file:
@@ -136,14 +158,12 @@ class Shards:
         assert len(scores) == len(self.plan.indices(shard))
         footer = {
           'run': self._run,
-          'shard': shard,
+          'first': self.plan.number(shard),
           'scores': scores,
           'counts': counts,
         }
         file.write(tfrecord.frame(json.dumps(footer).encode()))
-        file.flush()
-        os.fsync(file.fileno())
-      os.replace(temporary, path)
+      storage.put_in_place(temporary, path)
     except OSError as error:
       # A failed write does not say to which file.
       raise OSError(error.errno, error.strerror, os.fspath(path)) from error
@@ -151,28 +171,19 @@ class Shards:
       temporary.unlink(missing_ok=True)
     return _summary(scores, counts, sizes)
 
-  def clean(self, shard: int) -> None:
-    """Removes what killed processes of this machine left of a shard.
-
-    For whoever has claimed the shard: nobody else is writing it.
-    """
-    for leftover in self.folder.glob(f'{self._prefix(shard)}*.tmp'):
-      leftover.unlink(missing_ok=True)
-
   def check(self, shard: int) -> Summary | None:
     """Reads and verifies all of a shard; None if it is to be made (again)."""
-    path = self.path(shard)
+    path, first = self.path(shard), self.plan.number(shard)
     sizes: list[int] = []
     payload = b''
     try:
       for payload in tfrecord.read(path):
         sizes.append(len(payload))
       footer = json.loads(payload)
-      if footer['run'] != self._run or footer['shard'] != shard:
+      if footer['run'] != self._run or footer['first'] != first:
         raise tfrecord.DamagedError(f'{path} belongs to another run')
-      count = len(self.plan.indices(shard))
-      if not len(sizes) - 1 == len(footer['scores']) == count:
-        raise tfrecord.DamagedError(f'{path} does not hold {count} samples')
+      if len(sizes) - 1 != len(self.plan.indices(shard)):
+        return None  # It was the last one of a smaller or a larger run.
       return _summary(footer['scores'], footer['counts'], sizes[:-1])
     except FileNotFoundError:
       return None
@@ -180,20 +191,29 @@ class Shards:
       logging.warning('A shard is damaged and will be made again: %s.', error)
       return None
 
-  def payloads(self, positions: np.ndarray) -> Iterator[bytes]:
-    """The serialised tf.Examples at these positions in the run, ascending.
+  def files(
+    self, summaries: Sequence[Summary]
+  ) -> Iterator[record_files.RecordFile]:
+    """The shards, given what is known about each."""
+    for shard, summary in enumerate(summaries):
+      yield record_files.RecordFile(
+        self.path(shard), 'tfrecord', self.plan.positions(shard), summary.sizes
+      )
 
-    Raises:
-      tfrecord.DamagedError: a shard changed since it was checked.
-    """
-    for shard in range(self.plan.num_shards):
-      indices = self.plan.indices(shard) - self.plan.first_index
-      wanted = np.isin(indices, positions).tolist()
-      if any(wanted):
-        yield from itertools.compress(tfrecord.read(self.path(shard)), wanted)
-
-  def _prefix(self, shard: int) -> str:
-    return f'.{self.plan.name(shard)}.{socket.gethostname()}.'
+  def remove(self) -> None:
+    """Removes the shards of a dataset that is finished, and what they were made
+    from; but for those of a larger one that may be on its way."""
+    end = self.plan.first_index + self.plan.num_samples
+    for path in self.folder.glob('samples-from-*.tfrecord'):
+      if int(path.stem.rpartition('-')[2]) < end:
+        path.unlink(missing_ok=True)
+    storage.remove_leftovers(self.folder)
+    with contextlib.suppress(OSError):  # There are others, or it is gone.
+      self.folder.rmdir()
+    run = self.folder.parent / 'run.json'
+    if run.exists() and not self.folder.exists():
+      with workdir_lib.opening(run.parent):  # Somebody may be reading it.
+        run.unlink(missing_ok=True)
 
 
 def _summary(
@@ -204,60 +224,3 @@ def _summary(
     np.array(counts, np.int64),
     np.array(sizes, np.int64),
   )
-
-
-def open_run(workdir: storage.PathLike, identity: Mapping[str, Any]) -> None:
-  """Starts a run in a folder, or makes sure that it is the same run.
-
-  For whoever has claimed `claims.RUN`.
-
-  Args:
-    workdir: the run folder; made if need be.
-    identity: everything that the bytes of the run depend on, as JSON values.
-
-  Raises:
-    errors.UserError: the folder holds another run; the message says in what
-      it differs.
-    OSError: the folder cannot be written.
-  """
-  path = pathlib.Path(workdir) / 'run.json'
-  remove_leftovers(path)
-  if not path.exists():
-    path.parent.mkdir(parents=True, exist_ok=True)
-    storage.write_json(path, identity)
-    return
-  if differences := compare(storage.read_json(path), identity):
-    raise errors.UserError(
-      f'{workdir} holds a run that was made from something else: '
-      f'{differences}. Name another folder, or go on with what it was made '
-      'from.'
-    )
-
-
-def remove_leftovers(path: pathlib.Path) -> None:
-  """Removes what killed processes left of writing a file with `files`.
-
-  For one process at a time: it would take away what another is writing.
-  """
-  for leftover in path.parent.glob(f'.{path.name}.*.tmp'):
-    leftover.unlink(missing_ok=True)
-
-
-def compare(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-  """In words, where two JSON objects differ; '' if they don't."""
-  return '; '.join(_differences(there, json.loads(json.dumps(now)), ''))
-
-
-def _differences(there: Any, now: Any, name: str) -> Iterator[str]:
-  if isinstance(there, dict) and isinstance(now, dict):
-    for key in sorted(there.keys() | now.keys()):
-      yield from _differences(
-        there.get(key), now.get(key), f'{name}.{key}' if name else key
-      )
-  elif there != now:
-    yield f'{name} is {_shorten(there)} there and {_shorten(now)} now'
-
-
-def _shorten(value: Any) -> str:
-  text = json.dumps(value)
-  return text if len(text) <= 40 else f'{text[:37]}...'

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 
 import google_crc32c
+import numpy as np
 
 _HEADER = struct.Struct('<QI')
 _FOOTER = struct.Struct('<I')
@@ -53,6 +54,38 @@ def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise DamagedError(f'{path} ends within a record')
       payload = file.read(length)
       if _FOOTER.pack(_masked_crc(payload)) != file.read(_FOOTER.size):
+        raise DamagedError(f'{path} has a damaged record')
+      yield payload
+
+
+def size(payloads: np.ndarray) -> np.ndarray:
+  """Bytes of the records of payloads of these sizes, ints [n]."""
+  return payloads + (_HEADER.size + _FOOTER.size)
+
+
+def read_some(
+  path: str | os.PathLike[str], sizes: np.ndarray, wanted: np.ndarray
+) -> Iterator[bytes]:
+  """Yields some of the payloads of a file, every checksum verified.
+
+  Args:
+    path: of the file.
+    sizes: bytes of its first n payloads, ints [n].
+    wanted: which of these to read, bool [n].
+
+  Raises:
+    DamagedError: the file is not what was written.
+  """
+  lengths = size(sizes)
+  starts = np.cumsum(lengths) - lengths
+  with open(path, 'rb') as file:
+    for start, length in zip(
+      starts[wanted].tolist(), lengths[wanted].tolist(), strict=True
+    ):
+      file.seek(start)
+      record = file.read(length)
+      payload = record[_HEADER.size : -_FOOTER.size]
+      if frame(payload) != record:
         raise DamagedError(f'{path} has a damaged record')
       yield payload
 

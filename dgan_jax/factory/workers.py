@@ -8,8 +8,7 @@ from concurrent import futures
 
 from absl import logging
 
-from dgan_jax import locks as claims_lib
-from dgan_jax import progress
+from dgan_jax import progress, workdir
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.factory import shards as shards_lib
 
@@ -20,33 +19,37 @@ Encode = Callable[[sample_lib.LabelledSample], shards_lib.Record]
 
 def fill(
   shards: shards_lib.Shards,
-  claims: claims_lib.Claims,
+  locks: workdir.Locks,
   make_samples: MakeSamples,
   encode: Encode,
   *,
+  is_finished: Callable[[], bool] = lambda: False,
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
-) -> shards_lib.Summary:
+) -> list[shards_lib.Summary] | None:
   """Returns when every shard of the run is there and whole.
 
   Shards that exist are verified and kept. Any number of processes may fill
-  one folder: each claims a shard before it makes it, and in the end waits for
+  one folder: each locks a shard before it makes it, and in the end waits for
   the others, or does what a dead one left. Samples are encoded by threads
   while the device makes the next ones.
 
   Args:
     shards: the files of the run.
-    claims: number i is shard i.
+    locks: of the run folder.
     make_samples: called with the indices of all shards that this call makes.
     encode: called by several threads.
+    is_finished: whether another process has made the dataset, and removed the
+      shards; asked where one is missing.
     process_index: of this process; decides only where it begins.
     process_count: how many processes share the run, as far as known.
     on_progress: called with the samples that are finished, by whomever; the
       metric `score` is the mean over those that this call made.
 
   Returns:
-    What is known about all samples, in the order of their indices.
+    What is known about the samples of every shard; None where the dataset is
+    finished.
 
   Raises:
     OSError: the disk is full or read-only. Finished shards stay.
@@ -57,21 +60,21 @@ def fill(
   )
   workers = os.cpu_count() or 1
   with futures.ThreadPoolExecutor(workers, 'encode') as pool:
-    filling = _Filling(shards, claims, on_progress)
+    filling = _Filling(shards, locks, is_finished, on_progress)
 
     def make(order: Iterable[int], wait: bool) -> None:
       samples = filling.samples(order, make_samples, wait)
       filling.write(_map_ahead(pool, encode, samples, depth=4 * workers))
 
     make(order, wait=False)
-    # One at a time: to hold a claim while waiting for another could block
-    # two processes for ever.
+    # One at a time: to hold a lock while waiting for another could block two
+    # processes for ever.
     for shard in tuple(filling.busy):
       logging.info('Waiting for shard %d; another process has it.', shard)
       make([shard], wait=True)
-  return shards_lib.Summary.join(
-    filling.summaries[shard] for shard in range(shards.plan.num_shards)
-  )
+  if filling.is_over:
+    return None
+  return [filling.summaries[shard] for shard in range(shards.plan.num_shards)]
 
 
 class _Filling:
@@ -79,28 +82,32 @@ class _Filling:
 
   Attributes:
     summaries: of the shards that are there.
-    busy: shards that other processes had claimed.
+    busy: shards that other processes were making.
+    is_over: another process has finished the dataset.
   """
 
   def __init__(
     self,
     shards: shards_lib.Shards,
-    claims: claims_lib.Claims,
+    locks: workdir.Locks,
+    is_finished: Callable[[], bool],
     on_progress: progress.OnProgress | None,
   ):
     self.summaries: dict[int, shards_lib.Summary] = {}
     self.busy: list[int] = []
+    self.is_over = False
     self._shards = shards
-    self._claims = claims
+    self._locks = locks
+    self._is_finished = is_finished
     self._on_progress = on_progress
-    self._done = 0  # samples, by whomever
+    self._done = shards.plan.num_stored  # samples, by whomever
     self._made = 0  # samples, by this call
     self._score = 0.0  # sum over those
 
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
   ) -> Iterator[tuple[int, sample_lib.LabelledSample]]:
-    """Yields (shard, sample) of what is missing and can be claimed.
+    """Yields (shard, sample) of what is missing and can be locked.
 
     One stream over all shards, so that the maker can work ahead.
     """
@@ -108,15 +115,17 @@ class _Filling:
 
     def indices() -> Iterator[int]:
       for shard in order:
-        if self._is_there(shard):
+        number = self._shards.plan.number(shard)
+        if self.is_over or self._is_there(shard):
           continue
-        if not self._claims.take(shard, wait=wait):
+        if not self._locks.take(number, wait=wait):
           self.busy.append(shard)
           continue
-        if self._is_there(shard):  # It may have been finished just now.
-          self._claims.release(shard)
+        # It, or all of the dataset, may have been finished just now.
+        if self._is_there(shard) or self._is_finished():
+          self.is_over = shard not in self.summaries
+          self._locks.release(number)
           continue
-        self._shards.clean(shard)
         for index in self._shards.plan.indices(shard).tolist():
           shards.append(shard)
           yield index
@@ -128,7 +137,7 @@ class _Filling:
     """Writes (shard, record)s that come shard by shard."""
     for shard, group in itertools.groupby(records, lambda item: item[0]):
       self.summaries[shard] = self._shards.write(shard, self._counted(group))
-      self._claims.release(shard)
+      self._locks.release(self._shards.plan.number(shard))
 
   def _is_there(self, shard: int) -> bool:
     summary = self._shards.check(shard)

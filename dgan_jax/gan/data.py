@@ -85,15 +85,12 @@ def from_array(array: np.ndarray | storage.PathLike) -> Images:
     errors.UserError: it is no array of square images.
   """
   if isinstance(array, np.ndarray):
-    return _of_array(array, {'kind': 'array', 'shape': list(array.shape)})
+    return _of_array(array, {'kind': 'array', 'pixels': storage.sha256(array)})
   try:
-    pixels = np.load(array, mmap_mode='r', allow_pickle=False)
+    pixels = np.load(storage.path(array), mmap_mode='r', allow_pickle=False)
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{array} is no .npy file: {error}.') from None
-  name = pathlib.Path(array).name
-  return _of_array(
-    pixels, {'kind': 'array', 'file': name, 'shape': list(pixels.shape)}
-  )
+  return from_array(pixels)
 
 
 def _of_array(pixels: np.ndarray, source: Mapping[str, Any]) -> Images:
@@ -243,6 +240,14 @@ def _examples(builder: Any, split: str) -> Iterable[Any]:
   return tfds.as_numpy(builder.as_dataset(split))
 
 
+def _state(path: pathlib.Path) -> str:
+  """Changes with a file; '' for a dead link."""
+  if not path.exists():
+    return ''
+  status = path.stat()
+  return f'{status.st_size} {status.st_mtime_ns}'
+
+
 def from_folder(
   folder: storage.PathLike,
   resolution: int,
@@ -264,12 +269,11 @@ def from_folder(
       too small. Fewer are left out, counted and named in a warning, as are
       files that are no photos.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   paths = photos.find(folder)
+  # Tells whether they must be read again; what was read is the identity.
   listing = [
-    os.fsencode(f'{path.relative_to(folder)} {size}')
-    for path in paths
-    for size in [path.stat().st_size if path.exists() else None]
+    os.fsencode(f'{path.relative_to(folder)} {_state(path)}') for path in paths
   ]
   source = {
     'kind': 'folder',
@@ -277,10 +281,8 @@ def from_folder(
     'resolution': resolution,
   }
   kept = cache_lib.Cache(cache, resolution, source)
-  if not kept.complete:
-    kept.clear()  # what a kill left may lack photos that come before
-    usable = photos.usable(folder, paths, resolution, on_progress)
-    for _ in kept.append(usable):
-      pass
-    kept.finish()
-  return _of_array(kept.pixels(), source)
+  for _ in kept.make(
+    lambda _: photos.usable(folder, paths, resolution, on_progress)
+  ):
+    pass
+  return _of_array(kept.pixels(), {'kind': 'folder', 'pixels': kept.content})

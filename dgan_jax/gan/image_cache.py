@@ -4,23 +4,30 @@ The file holds whole pictures only once what writes it is done or was stopped;
 half of one, left by a kill, is made again.
 """
 
-import pathlib
+import contextlib
+import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from dgan_jax import progress, storage
+from dgan_jax import errors, progress, storage, workdir
 
 # (first number) -> the pictures from that one on, uint8 [size, size, 3].
 Pictures = Callable[[int], Iterator[np.ndarray]]
 
 _PIXELS, _HEADER = 'images.u8', 'images.json'
+_MAKING = 0  # the lock of who writes pictures
+_SECONDS_BETWEEN_LOOKS = 0.1  # at what another process makes
 
 
 class Cache:
-  """The pictures of one source in a folder."""
+  """The pictures of one source in a folder; processes may share it.
+
+  One of them makes pictures, the others wait for it, or go on where it died.
+  """
 
   def __init__(
     self,
@@ -29,54 +36,99 @@ class Cache:
     source: Mapping[str, Any],
     version: int = 1,
   ):
-    """Opens it; pictures of another source, or version of it, are given up."""
-    self._folder = pathlib.Path(folder)
-    self._folder.mkdir(parents=True, exist_ok=True)
+    """Opens it; pictures of another source, or version of it, are given up.
+
+    Raises:
+      errors.UserError: another process is making these.
+    """
+    self._folder = storage.path(folder)
     self._path = self._folder / _PIXELS
     self._shape = (resolution, resolution, 3)
     self._size = resolution * resolution * 3
-    self._identity = {'source': dict(source), 'version': version}
-    header = self._folder / _HEADER
-    found = storage.read_json(header) if header.exists() else {}
-    there = {name: found.get(name) for name in self._identity}
-    self.complete = bool(found.get('complete')) and there == self._identity
-    if there != self._identity:
-      self.clear()
-      self._note()
+    source = json.loads(json.dumps(source))  # as it will be read
+    self._identity = {'source': source, 'version': version}
+    with workdir.opening(folder), workdir.Locks(folder) as locks:
+      if self._header() is None:
+        if not locks.take(_MAKING, wait=False):
+          raise self._taken()
+        self._path.unlink(missing_ok=True)
+        storage.write_json(self._folder / _HEADER, self._identity)
 
   @property
   def done(self) -> int:
     """Pictures that are there."""
     return self._path.stat().st_size // self._size if self._path.exists() else 0
 
-  def append(self, pictures: Iterator[np.ndarray]) -> Iterator[int]:
-    """Writes pictures behind those there; yields how many there are then."""
-    done = self.done
-    with open(self._path, 'ab') as file:
-      file.truncate(done * self._size)
-      for picture in pictures:
-        file.write(picture.tobytes())
-        file.flush()
-        done += 1
-        yield done
+  @property
+  def content(self) -> str:
+    """Digest of all pictures, once there will be no more; '' before."""
+    header = self._header()
+    if header is None:
+      raise self._taken()
+    return str(header.get('content', ''))
 
-  def clear(self) -> None:
-    """Gives up what is there."""
-    self._path.unlink(missing_ok=True)
+  def make(
+    self, pictures: Pictures, count: int | None = None
+  ) -> Generator[int, None, None]:
+    """Makes what is missing, unless another process does.
 
-  def finish(self) -> None:
-    """Notes that there will be no more."""
-    self.complete = True
-    self._note()
+    Args:
+      pictures: makes them.
+      count: how many there will be; None: as many as `pictures` gives. Then
+        it begins at 0, as what a kill left may lack some.
 
-  def _note(self) -> None:
-    header = {**self._identity, 'complete': self.complete}
-    storage.write_json(self._folder / _HEADER, header)
+    Yields:
+      How many are there, as often as that may have changed.
+
+    Raises:
+      errors.UserError: another process made other pictures.
+    """
+    with workdir.Locks(self._folder) as locks:
+      while not self._is_full(count):
+        if not locks.take(_MAKING, wait=False):
+          time.sleep(_SECONDS_BETWEEN_LOOKS)
+          yield self.done
+        elif not self._is_full(count):  # It may have been filled just now.
+          yield from self._append(pictures, count)
 
   def pixels(self) -> np.ndarray:
     """What is there, uint8 [n, size, size, 3], n > 0, mapped into memory."""
     shape = (self.done, *self._shape)
     return np.memmap(self._path, np.uint8, 'r', shape=shape)
+
+  def _append(self, pictures: Pictures, count: int | None) -> Iterator[int]:
+    done = 0 if count is None else self.done
+    with open(self._path, 'ab') as file:
+      file.truncate(done * self._size)
+      for picture in pictures(done):
+        file.write(picture.tobytes())
+        file.flush()
+        done += 1
+        yield done
+        if done == count:
+          return
+    if count is not None:
+      raise RuntimeError(f'There are {done} pictures of {count}.')
+    content = storage.sha256_of_file(self._path)
+    header = {**self._identity, 'content': content}
+    storage.write_json(self._folder / _HEADER, header)
+
+  def _is_full(self, count: int | None) -> bool:
+    content = self.content
+    return bool(content) if count is None else self.done >= count
+
+  def _header(self) -> dict[str, Any] | None:
+    """What is known about the pictures there; None if they are others."""
+    path = self._folder / _HEADER
+    found = storage.read_json(path) if path.exists() else {}
+    there = {name: found.get(name) for name in self._identity}
+    return found if there == self._identity else None
+
+  def _taken(self) -> errors.UserError:
+    return errors.UserError(
+      f'Another process keeps other images in {self._folder}; wait until it is '
+      'done, or name another folder.'
+    )
 
 
 class Growing:
@@ -140,12 +192,12 @@ class Growing:
       self._changed.notify_all()
 
   def _make(self, count: int, on_progress: progress.OnProgress | None) -> None:
-    if self._cache.done >= count:
-      return
-    for done in self._cache.append(self._pictures(self._cache.done)):
-      with self._changed:
-        self._changed.notify_all()
-      if on_progress:
-        on_progress(done, count, {})
-      if done == count or self._stopped:
-        break
+    making = self._cache.make(self._pictures, count)
+    with contextlib.closing(making):
+      for done in making:
+        with self._changed:
+          self._changed.notify_all()
+        if on_progress:
+          on_progress(min(done, count), count, {})
+        if self._stopped:
+          break

@@ -1,7 +1,6 @@
 """What a training writes, and what it can go on from."""
 
 import dataclasses
-import pathlib
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Protocol, Self
@@ -11,8 +10,8 @@ import jax
 import numpy as np
 
 from dgan_jax import parallel, progress, rng, storage, validation
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.checkpoints import store
-from dgan_jax.factory import shards
 from dgan_jax.gan import quality
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
@@ -86,7 +85,7 @@ class Record:
     Raises:
       errors.UserError: it holds a training of another identity.
     """
-    self._workdir = pathlib.Path(workdir)
+    self._workdir = storage.path(workdir)
     self._folder = self._workdir / 'gan'
     self._recipe, self._schedule = recipe, schedule
     self._distance = distance
@@ -99,7 +98,7 @@ class Record:
     self._evaluated = 0
     self._writer: progress.MetricWriter | None = None
     if parallel.process_index() == 0:
-      shards.open_run(self._folder, identity)
+      workdir_lib.open_run(self._folder, identity)
       self._writer = progress.MetricWriter(self._folder)
 
   def restore(self, initial: state_lib.State) -> state_lib.State:

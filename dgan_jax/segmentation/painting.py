@@ -43,7 +43,7 @@ def paint(
     errors.UserError: an image is missing or of another size, the folder asks
       for other classes, or somebody else has painted a mask already.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   names = manifest.read(folder).names
   _check_schema(folder, annotator.schema)
   images = _read(folder, names)

@@ -1,6 +1,5 @@
 """How well an annotator paints, to read and to look at."""
 
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def write(
   Returns:
     The table and the scores.
   """
-  folder, schema = pathlib.Path(folder), annotator.schema
+  folder, schema = storage.path(folder), annotator.schema
   images, masks = held_out
   found, _ = predict.annotate(annotator, images)
   confusion = metrics.confusion_matrix(

@@ -99,24 +99,22 @@ def test_the_info_of_a_generated_dataset_is_complete(tmp_path, generate):
 def test_interrupted_it_goes_on_where_it_was(tmp_path, generate):
   made: list[int] = []
 
-  def interrupted(indices):
-    if made:
-      raise KeyboardInterrupt
-    made.extend(indices.tolist())
-    return fake.samples(indices)
+  def samples(indices):
+    for sample in fake.samples(indices):
+      if sample.index == stop:
+        raise KeyboardInterrupt
+      made.append(sample.index)
+      yield sample
 
-  generate.make_samples = interrupted
+  generate.make_samples = samples
+  stop = 20
   with pytest.raises(KeyboardInterrupt):
     FakeGoats(data_dir=tmp_path).download_and_prepare()
   assert not FakeGoats(data_dir=tmp_path).is_prepared()
-
-  def rest(indices):
-    made.extend(indices.tolist())
-    return fake.samples(indices)
-
-  generate.make_samples = rest
+  stop = -1
   FakeGoats(data_dir=tmp_path).download_and_prepare()
   assert sorted(set(made)) == list(range(30))
+  assert len(made) < 20 + 30
 
 
 def test_it_is_generated_anew_on_request(tmp_path, generate):

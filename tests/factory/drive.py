@@ -1,14 +1,16 @@
 """Makes fake datasets in children that are killed; run by test_run.py.
 
-    python -m tests.factory.drive FOLDER
+    python -m tests.factory.drive FOLDER ALREADY NUM_SAMPLES
 
 Kills a child at each file operation in turn, lets another finish, and prints
-the digest of what is then in the folder, a line per kill.
+the digest of what is then in the folder, a line per kill. ALREADY samples are
+made before.
 """
 
 import hashlib
 import os
 import pathlib
+import shutil
 import signal
 import sys
 
@@ -21,13 +23,15 @@ def digest(folder: pathlib.Path) -> str:
   """Of every file and its name but the lock files."""
   total = hashlib.sha256()
   for path in sorted(folder.rglob('*')):
-    if path.is_file() and path.name not in ('claims', '.lock'):
+    if path.is_file() and path.name != '.lock':
       total.update(str(path.relative_to(folder)).encode())
       total.update(path.read_bytes())
   return total.hexdigest()
 
 
-def make_in_child(folder: pathlib.Path, kill_at: int = 0) -> bool:
+def make_in_child(
+  folder: pathlib.Path, num_samples: int, kill_at: int = 0
+) -> bool:
   """Whether the child lived; it is killed before operation `kill_at`."""
   child = os.fork()
   if not child:
@@ -35,13 +39,15 @@ def make_in_child(folder: pathlib.Path, kill_at: int = 0) -> bool:
 
     def kill(event: str, arguments: tuple) -> None:
       nonlocal count
-      if event in _EVENTS and str(folder) in str(arguments[0]):
+      if event not in _EVENTS or str(folder) not in str(arguments[0]):
+        return
+      if event != 'open' or arguments[2] & (os.O_WRONLY | os.O_RDWR):
         count += 1
         if count == kill_at:
           os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(kill)
-    fake.make(folder, num_samples=6)
+    fake.make(folder, num_samples=num_samples)
     os._exit(0)
   _, status = os.waitpid(child, 0)
   if status not in (0, signal.SIGKILL):
@@ -49,16 +55,21 @@ def make_in_child(folder: pathlib.Path, kill_at: int = 0) -> bool:
   return status == 0
 
 
-def main(root: pathlib.Path) -> None:
-  lived, step = False, 0
+def main(root: pathlib.Path, already: int, num_samples: int) -> None:
+  # The computer is not killed.
+  os.fsync = lambda _: None  # type: ignore[assignment]
+  lived, step, start = False, 0, root / 'start'
+  start.mkdir()
+  if already:
+    fake.make(start, num_samples=already)
   while not lived:
     step += 1
     folder = root / str(step)
-    folder.mkdir()
-    lived = make_in_child(folder, kill_at=step)
-    make_in_child(folder)
+    shutil.copytree(start, folder)
+    lived = make_in_child(folder, num_samples, kill_at=step)
+    fake.make(folder, num_samples=num_samples)
     sys.stdout.write(f'{digest(folder)}\n')
 
 
 if __name__ == '__main__':
-  main(pathlib.Path(sys.argv[1]))
+  main(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -2,13 +2,13 @@
 
 import pathlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dgan_jax import progress, schema
-from dgan_jax.factory import export, records, run, workers
+from dgan_jax.factory import export, record_files, records, run, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import part_segmentation
 
@@ -64,18 +64,21 @@ def make(
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
   card: records.Card = CARD,
+  formats: Sequence[str] = record_files.FORMATS,
+  source: Mapping[str, Any] = SOURCE,
   **options: Any,
 ) -> export.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
   return run.assemble(
     make_samples,
-    SOURCE,
+    source,
     LAYOUT,
     run.FactoryOptions(**settings),
     card,
     workdir=folder / 'run',
     data_dir=folder / 'data',
+    formats=formats,
     process_index=process_index,
     process_count=process_count,
     on_progress=on_progress,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import shutil
 
 import jax
 import numpy as np
@@ -78,15 +77,13 @@ def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
     assert stored['segmentation_mask'].max() < 4
 
 
-def test_shards_left_by_a_killed_run_change_no_byte(job, tmp_path):
+def test_however_it_grew_it_has_the_bytes_of_one_made_at_once(job, tmp_path):
   digests = set()
-  for missing in ((), (0, 2), (1,)):
-    folder = tmp_path / str(missing)
-    _generate(job, folder)
-    for shard in missing:
-      (folder / f'run/shards/samples-{shard:05}-of-00003.tfrecord').unlink()
-    shutil.rmtree(folder / 'data')
-    _generate(job, folder)
+  for counts in ((11,), (5, 11), (3, 4, 11)):
+    folder = tmp_path / str(counts)
+    for count in counts:
+      options = dataclasses.replace(job.options, num_samples=count)
+      _generate(dataclasses.replace(job, options=options), folder)
     digests.add(drive.digest(folder))
   assert len(digests) == 1
 
@@ -107,6 +104,19 @@ def test_no_block_of_the_default_shards_is_computed_twice(monkeypatch, is_cpu):
   assert blocks == ([4, 1, 1, 1] if is_cpu else [64, 64, 16, 4])
   shard = run.FactoryOptions(num_samples=1).samples_per_shard
   assert not any(shard % block for block in blocks)
+
+
+def test_another_backend_or_version_of_jax_is_refused(
+  job, tmp_path, monkeypatch
+):
+  _generate(job, tmp_path)
+  there = {'backend': 'cpu', 'jax': jax.__version__}
+  assert parallel.platform() == there
+  for name, value in (('backend', 'tpu'), ('jax', '0.1')):
+    monkeypatch.setattr(parallel, 'platform', lambda: there | {name: value})  # noqa: B023
+    words = f'{name} is "{there[name]}" there and "{value}" now'
+    with pytest.raises(errors.UserError, match=words):
+      _generate(job, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
+import dataclasses
 import errno
 import itertools
-import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
 
-from dgan_jax import errors
+from dgan_jax import errors, storage
 from dgan_jax.factory import shards
 
 _PLAN = shards.Plan(first_index=100, num_samples=10, samples_per_shard=4)
@@ -52,13 +54,6 @@ def test_a_written_shard_checks_out_with_the_same_summary(run):
   assert checked.sizes.tolist() == [9] * 4
 
 
-def test_payloads_come_by_position_from_all_shards(run):
-  for i, count in enumerate((4, 4, 2)):
-    run.write(i, _records(count))
-  wanted = np.array([1, 3, 4, 9])
-  assert [int(p[:1]) for p in run.payloads(wanted)] == [1, 3, 0, 1]
-
-
 def test_a_shard_that_is_missing_damaged_or_foreign_is_to_be_made(
   run, tmp_path
 ):
@@ -80,32 +75,31 @@ def test_a_failed_write_leaves_nothing_and_names_the_file(run):
     yield from _records(2)
     raise OSError(errno.ENOSPC, 'No space left on device')
 
-  with pytest.raises(OSError, match='samples-00000-of-00003') as caught:
+  with pytest.raises(OSError, match='samples-from-0000000100') as caught:
     run.write(0, full_disk())
   assert caught.value.errno == errno.ENOSPC
   assert not list(run.folder.iterdir())
 
 
-def test_leftovers_of_one_shard_are_cleaned(run):
+def test_what_a_killed_writer_left_of_a_shard_goes(run, monkeypatch):
+  dead = subprocess.Popen(['true'])
+  dead.wait()
+  monkeypatch.setattr(os, 'getpid', lambda: dead.pid)
+  left = storage.temporary_name(run.path(0))
+  monkeypatch.undo()
+  other = storage.temporary_name(run.path(1))
+  run.folder.mkdir()
+  left.touch()
+  other.touch()
   run.write(0, _records(4))
-  mine = run.folder / f'{run._prefix(1)}123.tmp'
-  elsewhere = run.folder / f'.{_PLAN.name(1)}.another-machine.123.tmp'
-  mine.touch()
-  elsewhere.touch()
-  run.clean(1)
-  assert sorted(run.folder.iterdir()) == sorted([run.path(0), elsewhere])
+  assert sorted(run.folder.iterdir()) == sorted([run.path(0), other])
 
 
-def test_a_run_may_go_on_only_as_what_it_was(tmp_path):
-  shards.open_run(tmp_path, _IDENTITY)
-  shards.open_run(tmp_path, _IDENTITY)
-  other = {'seed': 1, 'sampling': {'rows': (2, 8), 'psi': 0.7}, 'more': None}
-  with pytest.raises(errors.UserError) as caught:
-    shards.open_run(tmp_path, other)
-  message = str(caught.value)
-  assert str(tmp_path) in message
-  assert 'seed is 0 there and 1 now' in message
-  assert 'sampling.rows is [2, 6] there and [2, 8] now' in message
-  assert 'psi' not in message
-  assert '\n' not in message
-  assert json.loads((tmp_path / 'run.json').read_text())['seed'] == 0
+def test_the_shards_of_a_longer_run_have_the_same_names(tmp_path):
+  longer = dataclasses.replace(_PLAN, num_samples=20)
+  assert [longer.name(i) for i in (0, 1)] == [_PLAN.name(i) for i in (0, 1)]
+  # The samples from 10 on, in shards of their own.
+  rest = dataclasses.replace(longer, num_stored=10)
+  assert rest.indices(0).tolist() == [110, 111, 112, 113]
+  assert rest.positions(2).tolist() == [18, 19]
+  assert rest.num_shards == 3

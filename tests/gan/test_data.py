@@ -1,3 +1,8 @@
+import shutil
+import threading
+import time
+from concurrent import futures
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -141,6 +146,52 @@ def test_half_a_picture_is_made_again(tmp_path):
   _assert_holds(_made(_Program(), tmp_path), 5)
 
 
+class _Slow(_Program):
+  def __call__(self, start):
+    for picture in super().__call__(start):
+      time.sleep(0.01)
+      yield picture
+
+
+def test_two_at_one_cache_make_the_pictures_together(tmp_path):
+  slow = _Slow()
+  with futures.ThreadPoolExecutor() as pool:
+    made = list(pool.map(lambda _: _made(slow, tmp_path, count=20), range(4)))
+  assert slow.starts == [0]
+  for images in made:
+    _assert_holds(images, 20)
+
+
+def test_where_one_dies_another_goes_on(tmp_path):
+  programs = _Slow(), _Slow()
+  first, second = (
+    _made(program, tmp_path, count=40, at_first=3) for program in programs
+  )
+  first.close()
+  _assert_holds(second, 40)
+  second.close()
+  assert programs[0].starts[0] == 0
+  assert programs[1].starts[0] >= 3
+
+
+def test_other_pictures_wait_until_a_cache_is_free(tmp_path):
+  def waits(start):
+    for number in range(start, 5):
+      yield _picture(number)
+      if number == 2:
+        stop.wait()
+
+  stop = threading.Event()
+  images = _made(waits, tmp_path, at_first=2)
+  images.first(3)
+  with pytest.raises(errors.UserError, match='Another process keeps other'):
+    _made(_Program(), tmp_path, setting='b')
+  stop.set()
+  _assert_holds(images, 5)
+  images.close()
+  _made(_Program(), tmp_path, setting='b')
+
+
 def test_pictures_of_another_source_take_the_place_of_those_there(tmp_path):
   _made(_Program(), tmp_path, setting='a')
   program = _Program()
@@ -162,13 +213,40 @@ def test_pictures_of_a_changed_renderer_are_made_again(tmp_path, monkeypatch):
   assert again.source == first.source
 
 
+def test_an_array_is_known_by_what_it_holds(tmp_path):
+  sources = []
+  for value, name in ((1, 'x.npy'), (2, 'x.npy'), (1, 'y.npy')):
+    np.save(tmp_path / name, np.full((3, 8, 8, 3), value, np.uint8))
+    sources.append(data.from_array(tmp_path / name).source)
+  assert sources[0] != sources[1]
+  assert sources[0] == sources[2]
+  assert (
+    data.from_array(_pixels(3)).source != data.from_array(_pixels(4)).source
+  )
+
+
+def test_a_folder_is_known_by_what_it_holds(tmp_path):
+  folder, cache = tmp_path / 'photos', tmp_path / 'cache'
+  _photo(folder / 'a.png', 20, 20, (1, 2, 3))
+  first = _read(folder, cache)
+  status = (folder / 'a.png').stat()
+  _photo(folder / 'a.png', 20, 20, (4, 5, 6))
+  assert (folder / 'a.png').stat().st_size == status.st_size
+  second = _read(folder, cache)
+  assert second.source != first.source
+  assert second.first(1)[0, 0, 0].tolist() == [4, 5, 6]
+  # Copied elsewhere it is the same.
+  shutil.copytree(folder, tmp_path / 'copy', copy_function=shutil.copyfile)
+  assert _read(tmp_path / 'copy', tmp_path / 'other').source == second.source
+
+
 def _read(folder, cache):
   return data.from_folder(folder, 16, cache=cache)
 
 
-def _photo(path, width, height):
+def _photo(path, width, height, color=(0, 0, 0)):
   path.parent.mkdir(parents=True, exist_ok=True)
-  Image.new('RGB', (width, height)).save(path)
+  Image.new('RGB', (width, height), color).save(path)
 
 
 def test_a_folder_that_changed_is_read_again(tmp_path):

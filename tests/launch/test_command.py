@@ -1,9 +1,11 @@
 import functools
+import os
+import pathlib
 import re
 
 import pytest
 
-from dgan_jax import errors, progress
+from dgan_jax import errors, progress, workdir
 from launch import command
 from tests.launch import terminal
 
@@ -92,6 +94,8 @@ def test_help_says_what_flags_there_are_and_ends_with_an_example(run):
     ),
     (['--workdir=x', '--what=\x1b[1m'], r'There is no \\x1b\[1m\.'),
     ([], r'Say where to write: --workdir=FOLDER\.'),
+    (['--workdir=gs://bucket/x'], 'gs://bucket/x is an address; .*'),
+    (['--workdir=x', '--config=s3://b/c.py'], 's3://b/c.py is an address; .*'),
   ],
 )
 def test_a_mistake_gets_one_line_and_status_2(run, args, complaint):
@@ -123,6 +127,25 @@ def test_a_command_refuses_nonsense_before_it_writes(
   assert complaint in done.stderr
   assert len(done.stderr.splitlines()) == 1
   assert not list(workdir.rglob('*.json'))
+
+
+def test_a_tilde_is_the_home_folder_in_flags(run, tmp_path):
+  (tmp_path / 'mine.py').write_text('from configs.tiny import get_config')
+  folder = os.path.relpath(tmp_path, pathlib.Path.home())
+  done = run(f'--config=~/{folder}/mine.py', f'--workdir=~/{folder}/x')
+  assert done.stdout.endswith(f' {pathlib.Path.home() / folder}/x\n')
+
+
+def test_a_second_process_in_its_folder_gets_one_line(run, tmp_path):
+  folder = tmp_path / 'x'
+  with workdir.use(folder):
+    done = run(f'--workdir={folder}')
+  assert done.stderr == (
+    f'Another process is at work in {folder}; wait until it is done, or name '
+    'another folder.\n'
+  )
+  assert done.returncode == 2
+  assert run(f'--workdir={folder}').returncode == 0
 
 
 def test_an_interrupt_says_how_to_go_on(run):

@@ -47,6 +47,35 @@ def test_the_demo_tells_of_progress_classes_and_how_to_load(finished):
   assert "22 samples in 'train': image (64, 64, 3)" in output
 
 
+def test_what_reads_it_is_said(finished):
+  output, workdir = finished
+  card = (workdir / 'report' / 'data_card.html').read_text()
+  for text in (output, card):
+    assert 'tensorflow-datasets 4.9.7 or newer' in text
+
+
+def test_nothing_but_the_dataset_holds_the_samples(finished):
+  _, workdir = finished
+  assert [path.name for path in (workdir / 'run').iterdir()] == ['.lock']
+
+
+def test_a_dataset_of_one_format_is_for_any_tfds_and_grows(
+  finished, config, tmp_path, capsys
+):
+  for name in ('interpreter', 'schema.json'):
+    place = finished[1] / name
+    if place.exists():
+      (tmp_path / name).symlink_to(place)
+  config.dataset.formats = ('tfrecord',)
+  for config.factory.num_samples in (5, 7):
+    dataset = generate.main(config, tmp_path)
+    assert len(dataset.summary) == config.factory.num_samples
+  output = capsys.readouterr().out
+  assert '4.9.7' not in output
+  assert 'tfds.load(' in output
+  assert not list(tmp_path.rglob('*array_record*'))
+
+
 def test_the_dataset_loads_and_holds_every_sample_once(finished):
   _, workdir = finished
   data = tfds.data_source('datasetgan_car/tiny', data_dir=workdir / 'data')

@@ -32,7 +32,7 @@ def map_file(
     errors.UserError: there is no such file, or it is too large for what it
       should be.
   """
-  path = pathlib.Path(path)
+  path = storage.path(path)
   if not path.is_file():
     raise errors.UserError(f'{path} does not exist or is not a file.')
   with untrusted.refusing(path), open(path, 'rb') as file:

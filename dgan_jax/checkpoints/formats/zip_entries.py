@@ -19,7 +19,10 @@ def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
     FormatError: it is none, or a damaged one.
   """
   try:
-    with _DirectoryFile(path) as file, zipfile.ZipFile(file) as archive:
+    with (
+      _DirectoryFile(storage.path(path)) as file,
+      zipfile.ZipFile(file) as archive,
+    ):
       return archive.infolist()
   except Exception as error:  # of seven kinds, for an archive that is none
     reason = shown(error).rstrip('.')

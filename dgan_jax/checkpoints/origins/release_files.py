@@ -133,14 +133,15 @@ def member_files(pattern: str) -> list[str]:
   Raises:
     errors.UserError: there are none.
   """
-  if pathlib.Path(pattern).is_dir():
+  place = storage.path(pattern)
+  if place.is_dir():
     paths = [
       str(path)
-      for path in pathlib.Path(pattern).iterdir()
+      for path in place.iterdir()
       if re.fullmatch(r'model_[0-9]+\.pth', path.name)
     ]
   else:
-    paths = glob.glob(pattern)
+    paths = glob.glob(str(place))
   if not paths:
     raise errors.UserError(
       f'{pattern} has no files; expected model_0.pth, model_1.pth, ...'
@@ -191,7 +192,7 @@ def write_members(
   Raises:
     OSError: the folder cannot be written, or the disk is full.
   """
-  folder = pathlib.Path(folder)
+  folder = storage.path(folder)
   folder.mkdir(parents=True, exist_ok=True)
   paths = []
   for i, member in enumerate(interpreter_to_release(interpreter)):
