@@ -14,10 +14,9 @@ it holds every kink of their piecewise linear interpolants, so the sum of all of
 them is interpolated to the label size once.
 """
 
-import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import chex
 import jax.numpy as jnp
@@ -33,23 +32,6 @@ Kernels = tuple[chex.Array, ...]
 Rows = Callable[[chex.Array, int], chex.Array]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Group:
-  """Levels of one size and place as one map, or what the canvas sees of it.
-
-  Attributes:
-    levels: their numbers in the pyramid.
-    place: of the map.
-    top: row of the level that is the map's first.
-    maps: [rows, width, channels of all].
-  """
-
-  levels: tuple[int, ...]
-  place: pyramid_lib.Geometry
-  top: int
-  maps: chex.Array
-
-
 class Projection:
   """The levels of one image, ready for the first layer of any member."""
 
@@ -59,12 +41,14 @@ class Projection:
     """`pyramid` has levels [h, w, channels], of one image."""
     self._canvas = canvas
     self._channels = pyramid.channels
+    places = zip(pyramid.levels, pyramid.places(canvas), strict=True)
+    seen = [_seen(*each, canvas) for each in places]
     same: dict[tuple[tuple[int, ...], pyramid_lib.Geometry], list[int]] = {}
-    for number, place in enumerate(pyramid.places(canvas)):
-      size = pyramid.levels[number].shape[:2]
-      same.setdefault((size, place), []).append(number)
+    for number, (level, place) in enumerate(seen):
+      same.setdefault((level.shape[:2], place), []).append(number)
+    # Of levels of one size and place: their numbers, and all as one map.
     self._groups = [
-      _group([pyramid.levels[i] for i in numbers], numbers, place, canvas)
+      (numbers, jnp.concatenate([seen[i][0] for i in numbers], -1), place)
       for (_, place), numbers in same.items()
     ]
 
@@ -73,8 +57,8 @@ class Projection:
     levels: [members, channels of the group, hidden] each."""
     parts = jnp.split(kernel, np.cumsum(self._channels)[:-1], axis=1)
     return tuple(
-      jnp.concatenate([parts[i] for i in group.levels], 1)
-      for group in self._groups
+      jnp.concatenate([parts[i] for i in numbers], 1)
+      for numbers, _, _ in self._groups
     )
 
   def hidden(self, kernels: Kernels, bias: chex.Array) -> Rows:
@@ -86,19 +70,20 @@ class Projection:
     """
     canvas = self._canvas
     aligned, elsewhere, corners = [], [], []
-    for group, kernel in zip(self._groups, kernels, strict=True):
-      if group.place == pyramid_lib.Geometry():
-        aligned.append((group.maps, kernel))
-        continue
-      projected = _project(group.maps, kernel)
-      if _has_kinks_on_corners(group.place):
-        corners.append(_on_corners(projected, group, canvas))
+    for (_, maps, place), kernel in zip(self._groups, kernels, strict=True):
+      if place == _labels(canvas):
+        aligned.append((maps, kernel))
+      elif _has_kinks_on_corners(place):
+        corners.append(_on_corners(_project(maps, kernel), place, canvas))
       else:
-        elsewhere.append((projected, group.top, group.place))
+        elsewhere.append((_project(maps, kernel), place))
     if corners:
       shape = corners[0].shape
       grid = functools.reduce(jnp.add, corners, jnp.broadcast_to(bias, shape))
-      elsewhere.insert(0, (grid, canvas.rows[0] // 2, _CORNERS))
+      # Corners are 2 apart.
+      down = pyramid_lib.Axis(2, 2 * (canvas.rows[0] // 2) - 1)
+      place = pyramid_lib.Geometry(down, pyramid_lib.Axis(2, -1))
+      elsewhere.insert(0, (grid, place))
 
     def rows(first: chex.Array, count: int) -> chex.Array:
       parts = [
@@ -107,20 +92,14 @@ class Projection:
       ]
       y = first + canvas.rows[0] + jnp.arange(count)
       x = jnp.arange(canvas.width)
-      for projected, top, place in elsewhere:
-        down, across = place.rows.position(y) - top, place.columns.position(x)
-        parts.append(_interpolate(_interpolate(projected, 0, down), 1, across))
+      for projected, place in elsewhere:
+        part = _interpolate(projected, 0, place.rows.position(y))
+        parts.append(_interpolate(part, 1, place.columns.position(x)))
       if not corners:
         parts.append(jnp.broadcast_to(bias, (count, canvas.width, bias.size)))
       return functools.reduce(jnp.add, parts)
 
     return rows
-
-
-# Where the corners lie: every second edge between the pixels of the labels.
-_CORNERS = pyramid_lib.Geometry(
-  pyramid_lib.Axis(2, -1), pyramid_lib.Axis(2, -1)
-)
 
 
 def _has_kinks_on_corners(place: pyramid_lib.Geometry) -> bool:
@@ -132,50 +111,43 @@ def _has_kinks_on_corners(place: pyramid_lib.Geometry) -> bool:
 
 
 def _on_corners(
-  projected: chex.Array, group: _Group, canvas: pyramid_lib.Canvas
+  projected: chex.Array,
+  place: pyramid_lib.Geometry,
+  canvas: pyramid_lib.Canvas,
 ) -> chex.Array:
   """A hidden map at the corners that the canvas sees."""
   first, end = canvas.rows[0] // 2, (canvas.rows[1] + 1) // 2 + 1
-  edges = 2 * jnp.arange(first, end) - 0.5
-  across = group.place.columns.position(
-    2 * jnp.arange((canvas.width + 1) // 2 + 1) - 0.5
-  )
-  down = group.place.rows.position(edges) - group.top
-  return _interpolate(_interpolate(projected, 1, across), 0, down)
+  down = 2 * jnp.arange(first, end) - 0.5
+  across = 2 * jnp.arange((canvas.width + 1) // 2 + 1) - 0.5
+  part = _interpolate(projected, 1, place.columns.position(across))
+  return _interpolate(part, 0, place.rows.position(down))
 
 
-def _group(
-  levels: Sequence[chex.Array],
-  numbers: Sequence[int],
-  place: pyramid_lib.Geometry,
-  canvas: pyramid_lib.Canvas,
-) -> _Group:
-  """Levels of one size and place; those finer than the labels are reduced to
-  them, as all others are later."""
-  height, width = levels[0].shape[:2]
-  here = pyramid_lib.Geometry()
-  aligned = place == here and (height, width) == canvas.size
-  first, end = canvas.rows
-  if not aligned:
-    first, end = _rows_seen(height, place.rows, canvas)
-  maps = jnp.concatenate([level[first:end] for level in levels], -1)
-  if not aligned and min(place.rows.scale, place.columns.scale) <= 1:
-    down = place.rows.position(jnp.arange(*canvas.rows)) - first
+def _labels(canvas: pyramid_lib.Canvas) -> pyramid_lib.Geometry:
+  """Where the labels themselves lie."""
+  return pyramid_lib.Geometry(pyramid_lib.Axis(1, canvas.rows[0]))
+
+
+def _seen(
+  level: chex.Array, place: pyramid_lib.Geometry, canvas: pyramid_lib.Canvas
+) -> tuple[chex.Array, pyramid_lib.Geometry]:
+  """What the canvas sees of a level, and where that lies: the rows that its
+  rows, and the corners around them, are interpolated from. A level finer than
+  the labels is reduced to them, as all others are later."""
+  height = level.shape[0]
+  if place == pyramid_lib.Geometry() and level.shape[:2] == canvas.size:
+    return level[slice(*canvas.rows)], _labels(canvas)
+  if min(place.rows.scale, place.columns.scale) <= 1:
+    part = _interpolate(level, 0, place.rows.position(jnp.arange(*canvas.rows)))
     across = place.columns.position(jnp.arange(canvas.width))
-    reduced = _interpolate(_interpolate(maps, 0, down), 1, across)
-    maps, first, place = reduced.astype(maps.dtype), canvas.rows[0], here
-  return _Group(tuple(numbers), place, first, maps)
-
-
-def _rows_seen(
-  height: int, axis: pyramid_lib.Axis, canvas: pyramid_lib.Canvas
-) -> tuple[int, int]:
-  """The rows (first, end) of a level that the canvas's rows, and the corners
-  around them, are interpolated from."""
-  first = math.floor((canvas.rows[0] - 1 - axis.offset) / axis.scale - 0.5)
-  end = math.ceil((canvas.rows[1] + 1 - axis.offset) / axis.scale + 0.5)
-  first = min(max(first, 0), height - 1)
-  return first, max(min(end, height), first + 1)
+    return _interpolate(part, 1, across).astype(level.dtype), _labels(canvas)
+  ends = np.array([canvas.rows[0] - 1.5, canvas.rows[1] + 0.5])
+  first, end = np.clip(place.rows.position(ends), 0, height - 1)
+  first, end = math.floor(first), math.ceil(end) + 1
+  down = pyramid_lib.Axis(
+    place.rows.scale, place.rows.offset + first * place.rows.scale
+  )
+  return level[first:end], pyramid_lib.Geometry(down, place.columns)
 
 
 def _project(maps: chex.Array, kernel: chex.Array) -> chex.Array:
