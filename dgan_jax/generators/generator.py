@@ -117,6 +117,7 @@ def architecture_from_json(fields: Mapping[str, Any]) -> Architecture:
   return kinds[kind](**fields)
 
 
+@functools.cache
 def shapes(architecture: Architecture, has_noise: bool) -> dict[str, Any]:
   """The `jax.ShapeDtypeStruct`s of a generator's params, w_avg and noise."""
   shape = functools.partial(jax.ShapeDtypeStruct, dtype=jnp.float32)

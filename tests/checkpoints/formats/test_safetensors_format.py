@@ -86,7 +86,7 @@ _KEY = 'params.mapping.dense_0.bias'
     ({_KEY: np.zeros(8, np.float32)}, {}, ['is damaged']),
     ({_KEY: np.full(8, np.nan, np.float32)}, {}, [_KEY, 'not finite']),
     ({}, {'version': '2'}, ['version 2', 'version 1']),
-    ({}, {'format': None}, ['no key', 'holds 4']),
+    ({}, {'format': None}, ['holds 43 arrays']),
     ({}, {'architecture': None}, ['does not describe']),
     ({}, {'architecture': '[' * 100_000}, ['RecursionError']),
     ({}, {'architecture': '[]'}, ['does not describe']),

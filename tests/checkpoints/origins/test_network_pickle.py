@@ -346,7 +346,7 @@ def test_networks_that_are_not_as_they_should_be_are_refused(
         'torch.storage._load_from_bytes',
         b'B' + b'\x7f\x00\x00\x00' + b'abc',
       ),
-      'announced',
+      'expected 127 bytes',
     ),
     (pickles.call('copyreg._reconstructor', b'N', b'N', b'N'), 'instance'),
     (
