@@ -82,7 +82,7 @@ def read_checkpoint(
   path: storage_lib.PathLike, budget: untrusted.Budget | None = None
 ) -> Checkpoint:
   """Reads a state dict and what is kept beside it; see `read`."""
-  path = storage.path(path)
+  path = storage_lib.path(path)
   budget = budget or untrusted.Budget()
   with untrusted.refusing(path):
     if is_unpacked(path):
