@@ -1,12 +1,14 @@
 """The one file that knows devices: how work spreads over them."""
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from dgan_jax import errors
@@ -67,6 +69,29 @@ def platform() -> dict[str, str]:
   """What the bits of a result depend on beside its inputs: the kind of
   backend and the version of JAX."""
   return {'backend': jax.default_backend(), 'jax': jax.__version__}
+
+
+def check_agreed(state: Any, source: object) -> None:
+  """Makes sure that all processes go on from the same arrays; all must call.
+
+  Args:
+    state: pytree of arrays, or None.
+    source: where it was looked for, said in the error.
+
+  Raises:
+    errors.UserError: another process has something else.
+  """
+  if process_count() == 1:
+    return
+  leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(jax.device_get(state))]
+  digest = hashlib.sha256(b''.join(leaf.tobytes() for leaf in leaves)).digest()
+  mine = np.frombuffer(digest, np.uint8)
+  if (multihost_utils.process_allgather(mine) != mine).any():
+    raise errors.UserError(
+      f'Process {process_index()} of {process_count()} does not find in '
+      f'{source} what another one finds there; they need one folder that all '
+      'of them see.'
+    )
 
 
 def has_small_cache() -> bool:
@@ -211,7 +236,21 @@ def spread_step(
       )
     return x.reshape(count, -1, *x.shape[1:])
 
-  return lambda state, batch: mapped(state, jax.tree.map(part, batch))
+  local = [
+    device
+    for device in devices or jax.devices()
+    if device.process_index == jax.process_index()
+  ]
+
+  def run(state: Any, batch: Any) -> tuple[Any, Any]:
+    # Of several processes each must give the state of all its devices: one
+    # that lies on the first alone is gone once that has been handed over.
+    state = jax.tree.map(
+      lambda x: x if _lies_on(x, local) else _replicate(x, local), state
+    )
+    return mapped(state, jax.tree.map(part, batch))
+
+  return run
 
 
 @functools.cache
@@ -253,6 +292,11 @@ def local_rows(batch_size: int) -> slice:
     )
   start = size * jax.process_index()
   return slice(start, start + size)
+
+
+def _lies_on(x: Any, devices: Sequence[jax.Device]) -> bool:
+  """Whether an array is on all of the devices."""
+  return isinstance(x, jax.Array) and x.devices() >= set(devices)
 
 
 def _replicate(state: Any, devices: Sequence[jax.Device]) -> Any:

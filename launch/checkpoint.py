@@ -21,9 +21,11 @@ class Checkpoint:
 
   def restore(self, like: Any) -> Any | None:
     """The state saved last, of the shape of `like`, or None."""
-    if not common.is_saved(self._folder):
-      return None
-    return store.load_pytree(self._folder, like)
+    state = None
+    if common.is_saved(self._folder):
+      state = store.load_pytree(self._folder, like)
+    parallel.check_agreed(state, self._folder)
+    return state
 
   def save(self, state: Any) -> None:
     """Skips most calls, as saving costs time too."""

@@ -81,6 +81,7 @@ def train(
   ) as record:
     initial = jax.jit(lambda: state_lib.init(recipe, key=key))()
     state = record.restore(initial)
+    parallel.check_agreed(state, workdir)
     advance = _advance(recipe, key, devices)
     _run(advance, recipe, state, images, seed, record, schedule, on_progress)
 
