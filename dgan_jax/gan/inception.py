@@ -177,7 +177,7 @@ def _entries() -> Iterator[state_dict_lib.Entry]:
         )
   # Features don't need it; a file without it is of another network.
   kernel = (NUM_FEATURES, _NUM_CLASSES)
-  yield state_dict_lib.Entry('fc.weight', ('fc', 'kernel'), kernel, 'dense')
+  yield state_dict_lib.Entry('fc.weight', ('fc', 'kernel'), kernel, 'oi')
   yield state_dict_lib.Entry('fc.bias', ('fc', 'bias'), kernel[1:])
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import storage
+from dgan_jax import storage, validation
 from dgan_jax.generators import layers
 from dgan_jax.tasks import task as task_lib
 
@@ -42,13 +42,13 @@ class InterpreterSpec:
     rows: the crop its labels live in, None for whole images.
   """
 
-  feature_channels: tuple[int, ...]
+  feature_channels: tuple[validation.Count, ...]
   task: task_lib.Task
-  hidden: tuple[int, int]
-  members: int
+  hidden: tuple[validation.Count, validation.Count]
+  members: validation.Count
   generator_checksum: str = ''
-  resolution: int = 0
-  rows: tuple[int, int] | None = None
+  resolution: validation.Whole = 0
+  rows: tuple[validation.Whole, validation.Whole] | None = None
 
   @property
   def num_outputs(self) -> int:

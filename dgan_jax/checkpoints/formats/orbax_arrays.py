@@ -70,15 +70,29 @@ def write(
   values = {key: array for key, array in arrays.items() if array.size}
   # As few files as can be.
   args = ocp.args.PyTreeSave(values, ocdbt_target_data_file_size=0)
+  process, level = jax.process_index(), logging.get_verbosity()
+  # Orbax narrates each step, and logs as errors what it also raises.
+  logging.set_verbosity(logging.FATAL)
   try:
-    with _orbax() as handler:
+    with contextlib.closing(
+      ocp.PyTreeCheckpointHandler(
+        use_zarr3=True,
+        # This process alone: no barriers, everything on this host.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+          primary_host=process, active_processes={process}
+        ),
+      )
+    ) as handler:
       handler.save(folder, args=args)
       handler.finalize(folder)
   except Exception as error:  # TensorStore has no types for its errors
     shutil.rmtree(folder, ignore_errors=True)
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     raise errors.UserError(
-      f'{folder} cannot be written: {_first_line(error)}'
+      f'{folder} cannot be written: {shown(reason, 200)}'
     ) from error
+  finally:
+    logging.set_verbosity(level)
   return digests(folder)
 
 
@@ -233,27 +247,3 @@ def parse(text: Any) -> jax.ShapeDtypeStruct:
     raise FormatError(f'has an array {shown(text)}; expected a type and shape.')
   shape = tuple(int(size) for size in match[2].split(',') if size.strip())
   return jax.ShapeDtypeStruct(untrusted.checked_shape(shape), _TYPES[match[1]])
-
-
-@contextlib.contextmanager
-def _orbax() -> Iterator[ocp.PyTreeCheckpointHandler]:
-  """Orbax for this process alone: no barriers, everything on this host."""
-  process = jax.process_index()
-  level = logging.get_verbosity()
-  # Orbax narrates each step, and logs as errors what it also raises.
-  logging.set_verbosity(logging.FATAL)
-  handler = ocp.PyTreeCheckpointHandler(
-    use_zarr3=True,
-    multiprocessing_options=ocp.options.MultiprocessingOptions(
-      primary_host=process, active_processes={process}
-    ),
-  )
-  try:
-    yield handler
-  finally:
-    handler.close()
-    logging.set_verbosity(level)
-
-
-def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:200]

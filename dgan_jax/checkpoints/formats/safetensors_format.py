@@ -6,7 +6,6 @@ Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import safetensors
@@ -34,13 +33,11 @@ def write_generator(
   arrays = {
     'params': generator.params,
     'w_avg': generator.w_avg,
-    'noise': generator.noise,
+    'noise': {str(i): v for i, v in enumerate(generator.noise or ())},
   }
   architecture = generators.architecture_to_json(generator.architecture)
   data = safetensors.numpy.save(
-    state_dict.from_params(
-      _numbered(arrays), _entries(generator.architecture, has_noise)
-    ),
+    state_dict.from_params(arrays, _entries(generator.architecture, has_noise)),
     {
       'format': _FORMAT,
       'version': _VERSION,
@@ -134,12 +131,5 @@ def _entries(
   architecture: generators.Architecture, has_noise: bool
 ) -> list[state_dict.Entry]:
   """An entry for every array of a generator."""
-  shapes = _numbered(generators.shapes(architecture, has_noise))
+  shapes = generators.shapes(architecture, has_noise)
   return state_dict.entries_of(shapes, lambda path: ('.'.join(path), 'same'))
-
-
-def _numbered(arrays: Mapping[str, Any]) -> dict[str, Any]:
-  """The tree with its tuple of noise maps as a dict."""
-  maps = arrays['noise'] or ()
-  noise = {str(i): value for i, value in enumerate(maps)}
-  return {**arrays, 'noise': noise}

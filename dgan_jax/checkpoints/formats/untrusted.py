@@ -8,12 +8,11 @@ number of steps, arrays and gigabytes.
 import contextlib
 import math
 import time
-import types
 import typing
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from dgan_jax import errors, storage
+from dgan_jax import errors, storage, validation
 
 # Of all files of a checkpoint together.
 MAX_FILE_BYTES = 4 * 2**30
@@ -28,8 +27,6 @@ MAX_ARRAYS = 20_000
 MAX_SECONDS = 600.0
 
 _MAX_RANK = 8
-# Of the fields of a record: a schema has some tens of classes.
-_MAX_ITEMS, _MAX_TEXT, _MAX_NUMBER = 4096, 4096, 2**31
 # What small files may unpack to whatever their size.
 _FREE_BYTES = 2**26
 
@@ -99,44 +96,23 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
     made: further fields, that are no longer JSON.
 
   Raises:
-    FormatError: a field is missing, unknown, of another type, or as large as
-      none can be; or the class refuses them.
+    FormatError: a field is missing, unknown, or not as it is annotated; or the
+      class refuses them.
   """
-  kinds = typing.get_type_hints(kind)
   if not isinstance(fields, dict):
     raise FormatError(f'has {shown(fields)} in place of a {kind.__name__}.')
-  values = {}
-  for name, value in fields.items():
-    values[name] = tuple(value) if isinstance(value, list) else value
-    if name not in kinds or not _is_a(values[name], kinds[name]):
-      found = 'a list' if isinstance(value, list) else shown(value)
-      raise FormatError(
-        f'has {shown(name)} = {found}; no {kind.__name__} has that.'
-      )
+  hints = typing.get_type_hints(kind, include_extras=True)
+  values = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in fields.items()
+  }
   try:
-    return kind(**values, **made)
+    result = kind(**values, **made)
+    for name, value in values.items():
+      validation.expect(name, value, hints[name])
+    return result
   except (TypeError, ValueError) as error:
     raise FormatError(f'makes no sense ({shown(error, 200)}).') from None
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-  """Whether a value is of an annotated type, and of a size that can be."""
-  if typing.get_origin(kind) in (types.UnionType, typing.Union):
-    return any(_is_a(value, option) for option in typing.get_args(kind))
-  if typing.get_origin(kind) is tuple:
-    kinds = typing.get_args(kind)
-    if not isinstance(value, tuple) or len(value) > _MAX_ITEMS:
-      return False
-    if kinds[1:] == (...,):
-      kinds = kinds[:1] * len(value)
-    return len(kinds) == len(value) and all(map(_is_a, value, kinds))
-  if kind is float:
-    return type(value) in (int, float) and abs(value) < _MAX_NUMBER
-  if type(value) is not kind:
-    return False
-  if kind is int:
-    return 0 <= value < _MAX_NUMBER
-  return kind is not str or len(value) < _MAX_TEXT
 
 
 class Budget:

@@ -215,7 +215,7 @@ def noise_entries(
     key: with '{}' for the number.
   """
   return [
-    state_dict.Entry(key.format(i), ('noise', str(i)), (1, r, r, 1), '11hw')
+    state_dict.Entry(key.format(i), ('noise', str(i)), (1, r, r, 1), 'nchw')
     for i, r in enumerate(architecture.noise_resolutions)
   ]
 
@@ -234,7 +234,7 @@ def _coloured(
   coloured = {}
   for entry in entries:
     value = weights.get(entry.key)
-    if value is None or value.ndim != len(entry.stored_shape):
+    if value is None or value.ndim != len(entry.stored_shape) or not value.size:
       continue  # which `to_params` says
     if entry.path[-1] == 'const' and entry.to_ours(value).shape[:2] != (4, 4):
       height, width = entry.to_ours(value).shape[:2]

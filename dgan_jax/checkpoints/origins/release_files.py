@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, pyramid, schema, storage
-from dgan_jax.checkpoints.formats import torch_format, torch_writer
+from dgan_jax.checkpoints.formats import torch_format, torch_writer, untrusted
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.checkpoints.origins import stylegan1_names
 from dgan_jax.generators import generator as generators
@@ -106,8 +106,9 @@ def interpreter_for(
     pyramid.Canvas.of(architecture.resolution, rows)
   except ValueError as error:
     raise errors.UserError(str(error)) from None
+  budget = untrusted.Budget()
   interpreter = interpreter_from_release(
-    [torch_format.read(path) for path in paths],
+    [torch_format.read_checkpoint(p, budget).state_dict for p in paths],
     feature_channels=architecture.feature_channels,
     sources=paths,
     generator_checksum=generators.checksum(generator),

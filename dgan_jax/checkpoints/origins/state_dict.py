@@ -19,41 +19,17 @@ StateDict = Mapping[str, np.ndarray]
 Path = tuple[str, ...]
 _Transform = Callable[[np.ndarray], np.ndarray]
 
-# Their layout to ours, and back. PyTorch keeps dense weights [out, in],
-# convolutions [out, in, height, width] and images [n, c, height, width];
-# TensorFlow [in, out] and [height, width, in, out] as we do.
+# Their layout to ours, and back, where it is more than the order of axes.
 _LAYOUTS: Mapping[str, tuple[_Transform, _Transform]] = {
   'same': (lambda x: x, lambda x: x),
-  'dense': (np.transpose, np.transpose),
-  'oihw': (
-    lambda x: x.transpose(2, 3, 1, 0),
-    lambda x: x.transpose(3, 2, 0, 1),
-  ),
-  '1oihw': (
-    lambda x: x[0].transpose(2, 3, 1, 0),
-    lambda x: x.transpose(3, 2, 0, 1)[None],
-  ),
   'hwio_mirrored': (lambda x: x[::-1, ::-1], lambda x: x[::-1, ::-1]),
-  'oi11': (lambda x: x[:, :, 0, 0].T, lambda x: x.T[:, :, None, None]),
-  '1oi11': (
-    lambda x: x[0, :, :, 0, 0].T,
-    lambda x: x.T[None, :, :, None, None],
-  ),
-  '11io': (lambda x: x[0, 0], lambda x: x[None, None]),
-  'chw': (lambda x: x.transpose(1, 2, 0), lambda x: x.transpose(2, 0, 1)),
-  '1chw': (
-    lambda x: x[0].transpose(1, 2, 0),
-    lambda x: x.transpose(2, 0, 1)[None],
-  ),
-  '1c11': (lambda x: x[0, :, 0, 0], lambda x: x[None, :, None, None]),
-  '1': (lambda x: x[0], lambda x: x[None]),
   'less_one': (lambda x: x + 1, lambda x: x - 1),
-  'hw': (lambda x: x[None, :, :, None], lambda x: x[0, :, :, 0]),
-  '11hw': (
-    lambda x: x.transpose(0, 2, 3, 1),
-    lambda x: x.transpose(0, 3, 1, 2),
-  ),
+  '1hw1': (lambda x: x[None, :, :, None], lambda x: x[0, :, :, 0]),
 }
+# Ours. PyTorch keeps dense weights 'oi' (outputs, inputs), convolutions 'oihw'
+# and images 'nchw'; TensorFlow as we do. Axes of length 1 that we don't have
+# are written as 1: 'oi11'.
+_ORDER = 'nhwcio'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +55,22 @@ class Entry:
     return self.to_stored(no_memory).shape
 
   def to_ours(self, value: np.ndarray) -> np.ndarray:
-    return _LAYOUTS[self.layout][0](value)
+    if self.layout in _LAYOUTS:
+      return _LAYOUTS[self.layout][0](value)
+    kept = tuple(0 if axis == '1' else slice(None) for axis in self.layout)
+    return value[kept].transpose(self._order)
 
   def to_stored(self, value: np.ndarray) -> np.ndarray:
-    return _LAYOUTS[self.layout][1](value)
+    if self.layout in _LAYOUTS:
+      return _LAYOUTS[self.layout][1](value)
+    added = [i for i, axis in enumerate(self.layout) if axis == '1']
+    return np.expand_dims(value.transpose(np.argsort(self._order)), added)
+
+  @property
+  def _order(self) -> list[int]:
+    """Which of their axes, without those of length 1, our axes are."""
+    axes = self.layout.replace('1', '')
+    return sorted(range(len(axes)), key=lambda i: _ORDER.index(axes[i]))
 
   def read(self, state_dict: StateDict, source: str) -> jnp.ndarray:
     """The array as ours; see `checked` for what it raises."""
@@ -101,7 +89,7 @@ def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
     zip((features, *sizes), sizes, strict=False)
   ):
     key, dense = f'layers.{3 * i}', f'dense_{i}'
-    yield Entry(f'{key}.weight', (dense, 'kernel'), (fan_in, size), 'dense')
+    yield Entry(f'{key}.weight', (dense, 'kernel'), (fan_in, size), 'oi')
     yield Entry(f'{key}.bias', (dense, 'bias'), (size,))
     if i < 2:
       for theirs, ours in (
@@ -126,7 +114,8 @@ def entries_of(
   """
   entries = []
   for keys, leaf in jax.tree_util.tree_leaves_with_path(shapes):
-    path = tuple(key.key for key in keys)
+    text = jax.tree_util.keystr(keys, simple=True, separator='/')
+    path = tuple(text.split('/'))
     key, layout = naming(path)
     entries.append(Entry(key, path, leaf.shape, layout))
   return entries

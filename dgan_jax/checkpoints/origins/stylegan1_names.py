@@ -41,7 +41,7 @@ def _release_architecture(
     ),
     latent_size=size('g_mapping.dense0.weight'),
     mapping_layers=architecture_hints.count_layers(
-      arrays, r'g_mapping\.dense([0-9]+)\.', source
+      arrays, r'g_mapping\.dense([0-9]+)\.'
     ),
   )
 
@@ -53,7 +53,7 @@ def _release_key(
   match path:
     case ('mapping', dense, _):
       name = dense.replace('_', '')
-      layout = 'dense' if leaf == 'weight' else 'same'
+      layout = 'oi' if leaf == 'weight' else 'same'
       return f'g_mapping.{name}.{leaf}', layout
     case ('synthesis', 'to_rgb', _):
       layout = 'oi11' if leaf == 'weight' else 'same'
@@ -75,7 +75,7 @@ def _release_key(
       return f'{key}.epi{i}.top_epi.noise.weight', 'same'
     case [epilogue, 'style', _]:
       i = epilogue.removeprefix('epilogue_')
-      layout = 'dense' if leaf == 'weight' else 'same'
+      layout = 'oi' if leaf == 'weight' else 'same'
       return f'{key}.epi{i}.style_mod.lin.{leaf}', layout
   raise AssertionError(path)
 

@@ -41,7 +41,7 @@ _ADA_CONV: arrays_to_generator.Leaves = {
   ('kernel',): ('weight', 'oihw'),
   ('bias',): ('bias', 'same'),
   ('noise_strength',): ('noise_strength', 'same'),
-  ('style', 'kernel'): ('affine.weight', 'dense'),
+  ('style', 'kernel'): ('affine.weight', 'oi'),
   ('style', 'bias'): ('affine.bias', 'same'),
 }
 _ADA_RGB: arrays_to_generator.Leaves = {
@@ -49,7 +49,7 @@ _ADA_RGB: arrays_to_generator.Leaves = {
   ('kernel',): ('weight', 'oi11'),
 }
 _ADA_DENSE: arrays_to_generator.Leaves = {
-  ('kernel',): ('weight', 'dense'),
+  ('kernel',): ('weight', 'oi'),
   ('bias',): ('bias', 'same'),
 }
 # Settings of every block, and the same as an argument of the network.
@@ -107,14 +107,14 @@ def _ada_architecture(
       source,
     ),
     mapping_layers=architecture_hints.count_layers(
-      arrays, r'mapping\.fc([0-9]+)\.', source
+      arrays, r'mapping\.fc([0-9]+)\.'
     ),
     num_labels=num_labels,
     block=stated
     or architecture_hints.block(
       arrays, 'synthesis.b4.torgb.weight', 'synthesis.b8.skip.weight'
     ),
-    conv_clamp=architecture_hints.clamp(clamp, source),
+    conv_clamp=architecture_hints.clamp(clamp),
   )
 
 
@@ -141,7 +141,7 @@ def _ada_noise(architecture: stylegan2.StyleGAN2) -> list[state_dict.Entry]:
   ]
   return [
     state_dict.Entry(
-      f'synthesis.{layer}.noise_const', ('noise', str(i)), (1, r, r, 1), 'hw'
+      f'synthesis.{layer}.noise_const', ('noise', str(i)), (1, r, r, 1), '1hw1'
     )
     for i, (layer, r) in enumerate(
       zip(layers, architecture.noise_resolutions, strict=True)
@@ -177,7 +177,7 @@ _EDITGAN_CONV: arrays_to_generator.Leaves = {
   ('kernel',): ('conv.weight', '1oihw'),
   ('bias',): ('activate.bias', 'same'),
   ('noise_strength',): ('noise.weight', '1'),
-  ('style', 'kernel'): ('conv.modulation.weight', 'dense'),
+  ('style', 'kernel'): ('conv.modulation.weight', 'oi'),
   ('style', 'bias'): ('conv.modulation.bias', 'same'),
 }
 _EDITGAN_RGB: arrays_to_generator.Leaves = {
@@ -218,7 +218,7 @@ def _editgan_architecture(
       source,
     ),
     mapping_layers=architecture_hints.count_layers(
-      arrays, r'style\.([0-9]+)\.', source
+      arrays, r'style\.([0-9]+)\.'
     ),
   )
 

@@ -75,7 +75,7 @@ def _stylegan1_architecture(
       source,
     ),
     mapping_layers=architecture_hints.count_layers(
-      arrays, r'G_mapping/Dense([0-9]+)/', source
+      arrays, r'G_mapping/Dense([0-9]+)/'
     ),
     instance_norm_eps=1e-8,
     fused_from=_fused_from(settings, source),
@@ -192,13 +192,13 @@ def _stylegan2_architecture(
       source,
     ),
     mapping_layers=architecture_hints.count_layers(
-      arrays, r'G_mapping/Dense([0-9]+)/', source
+      arrays, r'G_mapping/Dense([0-9]+)/'
     ),
     block=settings.get('architecture')
     or architecture_hints.block(
       arrays, f'{synthesis}/4x4/ToRGB/weight', f'{synthesis}/8x8/Skip/weight'
     ),
-    conv_clamp=architecture_hints.clamp(settings.get('conv_clamp'), source),
+    conv_clamp=architecture_hints.clamp(settings.get('conv_clamp')),
   )
 
 

@@ -91,11 +91,11 @@ _KEY = 'params.mapping.dense_0.bias'
     ({}, {'architecture': '[' * 100_000}, ['RecursionError']),
     ({}, {'architecture': '[]'}, ['does not describe']),
     ({}, _architecture(kind='StyleGAN3'), ['StyleGAN3']),
-    ({}, _architecture(resolution=12), ['Resolution 12']),
+    ({}, _architecture(resolution=12), ['resolution is 12']),
     ({}, _architecture(resolution='16'), ['does not describe']),
     ({}, _architecture(channels=[6, 5, 0]), ['does not describe']),
     ({}, _architecture(more=1), ['more']),
-    ({}, _architecture(mapping_layers=10**9), ['1000000000 mapping']),
+    ({}, _architecture(mapping_layers=10**9), ['mapping_layers is 1000000000']),
     ({}, {'checksum': None}, ['is damaged']),
   ],
 )

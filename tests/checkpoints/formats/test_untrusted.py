@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from dgan_jax import errors
+from dgan_jax import errors, validation
 from dgan_jax.checkpoints.formats import byte_stream, untrusted, zstd_frames
 
 
@@ -44,7 +44,7 @@ def test_shapes_that_numpy_would_refuse_are_refused(shape):
 
 @dataclasses.dataclass(frozen=True)
 class _Record:
-  size: int
+  size: validation.Whole
   sizes: tuple[int, ...] = ()
   pair: tuple[int, int] | None = None
   name: str = ''
@@ -71,9 +71,9 @@ def test_a_record_comes_back_from_json():
     *(
       {'size': 1, name: value}
       for name, value in (
-        *(('sizes', 3), ('sizes', [1, 'x']), ('sizes', [0] * 10**5)),
+        *(('sizes', 3), ('sizes', [1, 'x']), ('sizes', {})),
         *(('pair', [1]), ('pair', [1, 2, 3]), ('name', 3), ('name', {})),
-        *(('name', 'x' * 10**5), ('share', float('nan')), ('share', 'x')),
+        *(('share', float('nan')), ('share', 'x')),
         *(('share', float('inf')), ('on', 1), ('on', None)),
       )
     ),
