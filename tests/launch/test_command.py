@@ -113,7 +113,7 @@ def test_a_mistake_gets_one_line_and_status_2(run, args, complaint):
     (
       'train_interpreter',
       ['--config.interpreter.class_weights=(1.0,2.0)'],
-      'class_weights is (1.0, 2.0); expected one for each of the 20 classes',
+      'class_weights is (1.0, 2.0); expected one for each of the 20 names',
     ),
     ('train_gan', ['--config.domain.setting=side'], "setting is 'side'"),
   ],
