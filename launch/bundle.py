@@ -61,6 +61,10 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
   store.save_generator(folder / 'generator', generator, _DTYPE)
   config = command.load_config('configs/rendered_car.py')
   config.generator = str(folder / 'generator')
+  # What the annotator knows is what is to be painted.
+  (folder / 'annotated').mkdir(parents=True, exist_ok=True)
+  schema = annotator.schema.to_json()
+  storage.write_json(folder / 'annotated' / 'schema.json', schema)
   sample.main(config, folder / 'annotated')
   painting.paint(folder / 'annotated', annotator)
   # How to paint them, and with paths of this machine.

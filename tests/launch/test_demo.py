@@ -154,8 +154,8 @@ def test_generating_without_an_interpreter_says_what_is_missing(
 @pytest.mark.parametrize(
   ('section', 'field', 'value', 'complaint'),
   [
-    ('interpreter', 'mode', 'fast', r'config\.interpreter\.mode is 'fast''),
-    ('sampling', 'noise', 'loud', r'config\.sampling\.noise is 'loud''),
+    ('interpreter', 'mode', 'fast', r"config\.interpreter\.mode is 'fast'"),
+    ('sampling', 'noise', 'loud', r"config\.sampling\.noise is 'loud'"),
   ],
 )
 def test_a_value_that_makes_no_sense_is_refused(
