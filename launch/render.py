@@ -40,6 +40,7 @@ _FILES = flags.DEFINE_bool('files', False, 'Also write images/ and masks/.')
 
 _SHOWN = 48  # pictures on the sheet, at most
 _POINT = (255, 40, 200)
+_TILE = 256  # pixels, width of a picture on the sheet
 
 
 def main(argv: Sequence[str]) -> None:
@@ -110,6 +111,7 @@ def with_keypoints(rendered: renderer.Rendered) -> np.ndarray:
     rendered.keypoints[there],
     [_POINT] * int(there.sum()),
     rendered.visible[there],
+    width=_TILE,
   )
 
 

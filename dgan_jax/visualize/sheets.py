@@ -75,6 +75,7 @@ def keypoint_overlay(
   keypoints: np.ndarray,
   colors: Sequence[Color],
   filled: Sequence[bool] | np.ndarray | None = None,
+  width: int = _TILE_WIDTHS[0],
 ) -> np.ndarray:
   """The image with a dot on every keypoint, as large as on a contact sheet.
 
@@ -83,11 +84,12 @@ def keypoint_overlay(
     keypoints: x and y in pixels from the top left corner, [n, 2].
     colors: of the dots.
     filled: bool [n]; the others are rings. None: all are filled.
+    width: that the picture is to have at least.
 
   Returns:
-    uint8 [height, width, 3], enlarged by the factor of `_enlargement`.
+    uint8 [height, width, 3], enlarged by a whole factor.
   """
-  factor = _enlargement(image.shape[1])
+  factor = _enlargement(image.shape[1], width)
   picture = Image.fromarray(image.repeat(factor, 0).repeat(factor, 1))
   draw = ImageDraw.Draw(picture)
   radius = max(3, picture.width / 60)
@@ -261,9 +263,9 @@ def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
   return _beside(tiles, _GAP)
 
 
-def _enlargement(width: int) -> int:
+def _enlargement(width: int, smallest: int = _TILE_WIDTHS[0]) -> int:
   """The factor by which a contact sheet enlarges pictures of a width."""
-  return max(1, math.ceil(_TILE_WIDTHS[0] / width))
+  return max(1, math.ceil(smallest / width))
 
 
 def _beside(pictures: Sequence[Image.Image], gap: int) -> Image.Image:

@@ -1,9 +1,10 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from dgan_jax import errors
+from dgan_jax import errors, storage
 from dgan_jax.annotations import keypoint_file, manifest
 from tests.tasks import blobs
 
@@ -55,6 +56,17 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, content, words):
   with pytest.raises(errors.UserError, match=words) as caught:
     _load(_folder(tmp_path, content))
   assert '\n' not in str(caught.value)
+
+
+def test_the_schema_of_the_folder_counts_and_has_to_agree(tmp_path):
+  folder = _folder(tmp_path, {'a': {}, 'b': {}})
+  path = folder / 'schema.json'
+  storage.write_json(path, blobs.SCHEMA.to_json())
+  assert _load(folder).schema == blobs.SCHEMA
+  other = dataclasses.replace(blobs.SCHEMA, keypoints=('red', 'green'))
+  storage.write_json(path, other.to_json())
+  with pytest.raises(errors.UserError, match="keypoints: label 1 is 'green'"):
+    _load(folder)
 
 
 def test_a_keypoint_that_is_never_visible_is_named(tmp_path, caplog):

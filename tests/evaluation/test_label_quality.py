@@ -26,7 +26,9 @@ def labelled(subject, interpreter, truth):
     _, _, pyramid = generators.sample(subject.generator, key, subject.sampling)
     found = {}
     for voting in label_quality.VOTINGS:
-      spec = dataclasses.replace(interpreter.spec, soft_voting=voting == 'soft')
+      spec = interpreter.spec
+      task = dataclasses.replace(spec.task, soft_voting=voting == 'soft')
+      spec = dataclasses.replace(spec, task=task)
       voter = ensemble.Interpreter(spec, params)
       found[voting] = labelling.label(voter, pyramid, canvas)
     return found

@@ -113,6 +113,6 @@ def test_a_schema_of_other_keypoints_is_refused(config, monkeypatch, tmp_path):
   other = config.copy_and_resolve_references()
   other.schema = 'car_20'
   with pytest.raises(
-    errors.UserError, match="other keypoints: label 0 is 'red'"
+    errors.UserError, match="have other classes: label 0 is 'blob'"
   ):
     train_interpreter.main(other, tmp_path)

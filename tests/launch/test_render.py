@@ -39,7 +39,7 @@ def test_a_sheet_images_and_masks_are_written(tmp_path):
   ('args', 'message'),
   [
     ((), 'Say where to write: --output=FOLDER.'),
-    (('--output={}', '--resolution=7'), 'no resolution 7; it may be 16 to'),
+    (('--output={}', '--resolution=7'), 'resolution is 7; expected'),
   ],
 )
 def test_what_is_missing_or_wrong_gets_one_line(args, message, tmp_path):
