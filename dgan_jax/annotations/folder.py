@@ -31,6 +31,7 @@ from dgan_jax.annotations import masks as masks_lib
 
 SCHEMA = 'schema.json'
 _PICTURES = ('.png', '.jpg', '.jpeg')
+_OF_WINDOWS = ('desktop.ini', 'Thumbs.db')  # hidden there, though by no dot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,6 +259,13 @@ def _read_masks(
   """uint8 [n, height, width], after matching files and entries."""
   paths: dict[str, pathlib.Path] = {}
   for path in sorted((folder / 'masks').glob('[!.]*')):
+    if path.name in _OF_WINDOWS:
+      continue
+    if path.is_dir():
+      raise errors.UserError(
+        f'{path} is a folder; masks lie in {path.parent} itself, each by the '
+        'name of its entry.'
+      )
     if path.suffix.lower() not in masks_lib.ENDINGS:
       raise errors.UserError(
         f'{path} is neither .png nor .npy; save it as one, or take it away.'
