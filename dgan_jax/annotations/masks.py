@@ -78,9 +78,10 @@ def read_masks(
       before, first = seen.setdefault(label, (color, path))
       if before != color:
         raise errors.UserError(
-          f'Index {label} is {list(before)} in mask {first} and {list(color)} '
-          f'in {path}: a program has chosen new palettes; keep one for all '
-          'masks, in the order of the classes, or save in grey.'
+          f'Index {label}, {_name(label, schema)}, is {list(before)} in mask '
+          f'{first} and {list(color)} in {path}: a program has chosen new '
+          'palettes; keep one for all masks, in the order of the classes, or '
+          'save in grey.'
         )
     size = painted.labels.shape
     masks.append(painted.labels.astype(np.uint8))
@@ -330,16 +331,17 @@ def _check_palette(
     tells = is_ours or max(color) - min(color) > 2 * _NEAR
     if tells and right_ones and label not in right_ones:
       right = min(right_ones)
-      name = (
-        'ignored pixels'
-        if right == schema.ignore_label
-        else repr(schema.classes[right])
-      )
       raise errors.UserError(
-        f'Mask {path} paints index {label} in {list(color)}, the colour of '
-        f'{name}, which is label {right} of the schema {schema.name!r}: keep '
-        'the palette in its order, or save in grey.'
+        f'Mask {path} paints index {label}, {_name(label, schema)}, in '
+        f'{list(color)}, the colour of {_name(right, schema)}, which is label '
+        f'{right} of the schema {schema.name!r}: keep the palette in its '
+        'order, or save in grey.'
       )
+
+
+def _name(label: int, schema: schema_lib.Schema) -> str:
+  ignored = label == schema.ignore_label
+  return 'ignored pixels' if ignored else repr(schema.classes[label])
 
 
 def _classes_of(
