@@ -96,7 +96,8 @@ def sheet(
     [image, task.draw(image, one)]
     for image, one in zip(images, labels, strict=True)
   ]
-  heads, places = ['image', 'labels'], range(len(images))
+  heads = ['image', 'labels']
+  places: Sequence[int] = range(len(images))
   title = f'{len(annotations)} annotated images'
   if wrong := mismatched(images, annotations):
     pictures = _pictures(annotations, images.shape[1:3])

@@ -151,12 +151,15 @@ def load(
 
 
 def read_schema(
-  folder: storage.PathLike, given: schema_lib.Schema | None = None
+  folder: storage.PathLike,
+  given: schema_lib.Schema | None = None,
+  noun: str = 'classes',
 ) -> schema_lib.Schema:
   """What the labels of a folder mean: as its schema.json says, else `given`.
 
   Raises:
-    errors.UserError: there is neither, or the two have other classes.
+    errors.UserError: there is neither, or the two have other classes (or
+      'keypoints', as `noun` says).
   """
   path = storage.path(folder) / SCHEMA
   if not path.exists():
@@ -168,8 +171,9 @@ def read_schema(
     return given
   own = schema_lib.get_schema(str(path))
   if given is not None:
+    names, others = getattr(own, noun), getattr(given, noun)
     schema_lib.check_same_classes(
-      str(path), own.classes, f'the schema {given.name!r}', given.classes
+      str(path), names, f'the schema {given.name!r}', others, noun
     )
   return own
 
