@@ -61,7 +61,7 @@ class Schema:
     count = len(self.classes)
     if not 1 <= count <= MAX_CLASSES:
       self._refuse(f'has {count} classes; expected 1 to {MAX_CLASSES}')
-    for names in (self.classes, self.keypoints):
+    for names in ((self.name,), self.classes, self.keypoints):
       for name in names:
         # Files that list names have one in a line; blanks at the ends get lost.
         if name != name.strip() or not name.isprintable() or len(name) > 100:
@@ -91,7 +91,7 @@ class Schema:
         self._refuse(f'merges into {coarser!r} with a label outside 0 to 254')
 
   def _refuse(self, problem: str) -> None:
-    raise errors.UserError(f'The schema {self.name!r} {problem}.')
+    raise errors.UserError(f'The schema {self.name!r:.120} {problem}.')
 
   @property
   def num_classes(self) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from dgan_jax import errors, rng, storage, workdir
+from dgan_jax.annotations import folder as annotated_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -61,10 +62,9 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
   store.save_generator(folder / 'generator', generator, _DTYPE)
   config = command.load_config('configs/rendered_car.py')
   config.generator = str(folder / 'generator')
-  # What the annotator knows is what is to be painted.
   (folder / 'annotated').mkdir(parents=True, exist_ok=True)
   schema = annotator.schema.to_json()
-  storage.write_json(folder / 'annotated' / 'schema.json', schema)
+  storage.write_json(folder / 'annotated' / annotated_lib.SCHEMA, schema)
   sample.main(config, folder / 'annotated')
   painting.paint(folder / 'annotated', annotator)
   # How to paint them, and with paths of this machine.

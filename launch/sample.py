@@ -13,14 +13,12 @@ Example:
 
 import dataclasses
 import pathlib
-import re
 import shlex
-import sys
-from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 from absl import flags
+from ml_collections import config_flags
 
 from dgan_jax import errors, rng, schema, storage
 from dgan_jax.annotations import folder, manifest
@@ -150,32 +148,25 @@ def _readme(
     height=image.shape[0],
     width=image.shape[1],
     labels='\n'.join(labels),
-    train=_command('launch.train_interpreter', workdir, annotations=True),
+    train=_command('launch.train_interpreter', workdir),
     generate=_command('launch.generate', workdir),
   )
 
 
-def _joined(argv: Sequence[str]) -> Iterator[str]:
-  """Arguments, each flag of the config in one with its value."""
-  rest = iter(argv)
-  for arg in rest:
-    separate = re.fullmatch(r'--?config[\w.]*', arg)
-    yield f'{arg}={next(rest, "")}' if separate else arg
-
-
-def _command(
-  name: str, workdir: pathlib.Path, *, annotations: bool = False
-) -> str:
-  """What to run next: with the config that this command was given."""
-  kept = [
-    arg
-    for arg in _joined(sys.argv[1:])
-    if re.match('--?config[.=]', arg) and not re.match('--?config.schema', arg)
-  ]
-  if annotations:
-    kept.append(f'--config.annotations={workdir}')
-  target = pathlib.Path('out') / (workdir.name or 'mine')
-  return shlex.join(['python', '-m', name, f'--workdir={target}', *kept])
+def _command(name: str, workdir: pathlib.Path) -> str:
+  """What to run next: with the config that this command was given, and the
+  schema of the folder, edited or not."""
+  argv = ['python', '-m', name]
+  argv.append(f'--workdir=out/{workdir.name or "my"}_dataset')
+  given = {}
+  if 'config' in flags.FLAGS:  # It is not where another command calls this one.
+    flag = flags.FLAGS['config']
+    argv.append(f'--config={config_flags.get_config_filename(flag)}')
+    given = dict(config_flags.get_override_values(flag))
+  given['annotations'] = workdir
+  given['schema'] = workdir / folder.SCHEMA
+  argv += [f'--config.{field}={value}' for field, value in given.items()]
+  return shlex.join(argv)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ import shutil
 
 import numpy as np
 
-from dgan_jax import parallel, progress, rng, storage
+from dgan_jax import errors, parallel, progress, rng, storage
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import drawn
 from dgan_jax.checkpoints import store
@@ -49,35 +49,44 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     'seed': config.seed,
   }
 
+  sheet = workdir / 'annotations.png'
+
   def show(images: np.ndarray) -> None:
-    path = workdir / 'annotations.png'
-    storage.write_bytes(path, sheets.png(drawn.sheet(images, annotated, task)))
-    print(f'Look at {path}: the labels over the images they are of.')
+    if parallel.process_index() == 0:
+      picture = drawn.sheet(images, annotated, task)
+      storage.write_bytes(sheet, sheets.png(picture))
+      print(f'Look at {sheet}: what was read, over the images it is of.')
 
   folder = workdir / 'training'
+  is_new = not folder.exists()
   workdir_lib.open_run(folder, identity)
-  common.note_command(workdir)
   result = workdir / 'interpreter'
   if common.is_saved(result):
     store.load_interpreter(result)  # refuses a damaged one
-    print(f'The interpreter in {result} is trained.')
+    print(f'The interpreter in {result} is trained; {sheet} shows on what.')
     return
-  with (
-    progress.MetricWriter(folder) as writer,
-    command.terminal_progress('steps', writer) as on_progress,
-    checkpoint.Checkpoint(folder / 'state') as state,
-  ):
-    interpreter = training.train(
-      generator,
-      annotated,
-      sampling,
-      options,
-      key=rng.stream(rng.root_key(config.seed), 'interpreter'),
-      on_images=show,
-      on_progress=on_progress,
-      checkpoint=state,
-    )
+  try:
+    with (
+      progress.MetricWriter(folder) as writer,
+      command.terminal_progress('steps', writer) as on_progress,
+      checkpoint.Checkpoint(folder / 'state') as state,
+    ):
+      interpreter = training.train(
+        generator,
+        annotated,
+        sampling,
+        options,
+        key=rng.stream(rng.root_key(config.seed), 'interpreter'),
+        on_images=show,
+        on_progress=on_progress,
+        checkpoint=state,
+      )
+  except errors.UserError:
+    if is_new:  # What is mended is another run: leave no trace of this one.
+      shutil.rmtree(folder, ignore_errors=True)
+    raise
   if parallel.process_index() == 0:
+    common.note_command(workdir)
     store.save_interpreter(result, interpreter)
     shutil.rmtree(folder / 'state', ignore_errors=True)
     print(f'Wrote {options.members} members to {result}.')

@@ -178,8 +178,9 @@ def test_a_bad_schema_file_is_refused_by_its_name(changes, message):
   [' door', 'door ', 'do\nor', 'do\u2028or', '\x1b[0m', '\ud800', 'x' * 101],
 )
 def test_names_that_lists_of_names_cannot_hold_are_refused(name):
-  for field in ('classes', 'keypoints'):
-    value = {'name': 'a', 'classes': ['b', 'c'], field: ['d', name]}
+  for field in ('classes', 'keypoints', 'name'):
+    found = name if field == 'name' else ['d', name]
+    value = {'name': 'a', 'classes': ['b', 'c'], field: found}
     with pytest.raises(errors.UserError, match='printable') as caught:
       schema.Schema.from_json(value)
     assert str(caught.value).isprintable()

@@ -8,6 +8,7 @@ are compared with what the generator draws from the latents.
 from collections.abc import Sequence
 
 import numpy as np
+from absl import logging
 from PIL import Image
 
 from dgan_jax import errors
@@ -16,9 +17,11 @@ from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
 
 # Other noise and JPEG leave a picture nearer to its image than this share of
-# what lies between different images, and nearer than these of 255 levels.
+# what lies between different images, and nearer than these of 255 levels. What
+# is as near as the last number is the same, however alike all images are.
 _SHARE = 0.8
 _LEVELS = 40.0
+_SAME = 1.0
 # Pictures are reduced to this many pixels, or a little more.
 _SIZE = 32
 
@@ -30,7 +33,7 @@ def mismatched(
 
   Args:
     images: uint8 [n, height, width, 3], drawn from the latents.
-    annotations: of n entries; those without a picture of this size are not
+    annotations: of n entries; those without a picture of this shape are not
       compared.
   """
   pictures = _pictures(annotations, images.shape[1:3])
@@ -43,7 +46,8 @@ def mismatched(
     distances = np.abs(theirs - _reduced(images[place])).mean((1, 2, 3))
     own, others = distances[row], np.delete(distances, row)
     usual = np.median(others) if others.size else np.inf
-    if own > others.min(initial=np.inf) or own > min(_SHARE * usual, _LEVELS):
+    limit = min(others.min(initial=np.inf), _SHARE * usual, _LEVELS)
+    if own > max(limit, _SAME):
       wrong.append(place)
   return wrong
 
@@ -59,15 +63,15 @@ def check(images: np.ndarray, annotations: keypoint_file.Annotated) -> None:
   """Refuses masks of other images; see `mismatched`.
 
   Raises:
-    errors.UserError: with the first entry that doesn't match.
+    errors.UserError: with the entries that don't match.
   """
   if wrong := mismatched(images, annotations):
-    place = wrong[0]
+    names = ', '.join(annotations.names[place] for place in wrong[:8])
     raise errors.UserError(
-      f'{annotations.images[place]} is not the image that the generator draws '
-      f'from the latent of {annotations.names[place]!r} ({len(wrong)} of '
-      f'{len(annotations)} entries differ): masks and latents are in another '
-      'order, or made with another generator or truncation.'
+      f'{annotations.images[wrong[0]]} is not the image that the generator '
+      f'draws from its latent; {len(wrong)} of {len(annotations)} differ '
+      f'({names}{", ..." if len(wrong) > 8 else ""}): masks and latents are in '
+      'another order, or made with another generator or truncation.'
     )
 
 
@@ -84,17 +88,28 @@ def sheet(
     task: of them.
 
   Returns:
-    Every image, its labels over it, and their names.
+    Every image, its labels over it, and their names; where some are of other
+    images, only these, with the picture that was painted on.
   """
   labels = [task.annotated(one) for one in task.truth(annotations)]
+  strips = [
+    [image, task.draw(image, one)]
+    for image, one in zip(images, labels, strict=True)
+  ]
+  heads = ['image', 'labels']
+  places: Sequence[int] = range(len(images))
+  title = f'{len(annotations)} annotated images'
+  if wrong := mismatched(images, annotations):
+    pictures = _pictures(annotations, images.shape[1:3])
+    for place in wrong:
+      strips[place].append(np.asarray(pictures[place]))
+    heads = ['drawn', 'labels', 'painted on']
+    places, title = wrong, f'{len(wrong)} labels of other images'
   return sheets.strip_sheet(
-    [
-      [image, task.draw(image, one)]
-      for image, one in zip(images, labels, strict=True)
-    ],
-    ['image', 'labels'],
-    annotations.names,
-    title=f'{len(annotations)} annotated images',
+    [strips[place] for place in places],
+    heads,
+    [annotations.names[place] for place in places],
+    title=title,
     legend=task.legend(labels),
   )
 
@@ -103,12 +118,20 @@ def _pictures(
   annotations: keypoint_file.Annotated, size: tuple[int, ...]
 ) -> Sequence[np.ndarray | None]:
   """uint8 [height, width, 3] of every entry; None where there is none of that
-  size."""
-  found: list[np.ndarray | None] = []
-  for path in annotations.images:
-    picture = None if path is None else masks.open_image(path, size)
-    if picture is not None and picture.size == (size[1], size[0]):
-      found.append(np.array(picture.convert('RGB')))
+  shape."""
+  found: list[np.ndarray | None] = [None] * len(annotations)
+  for place, path in enumerate(annotations.images):
+    if path is None:
+      continue
+    picture = masks.open_image(path)
+    width, height = picture.size
+    if abs(width * size[0] / (height * size[1]) - 1) < 0.02:
+      resized = picture.convert('RGB').resize((size[1], size[0]))
+      found[place] = np.asarray(resized)
     else:
-      found.append(None)
-  return found or [None] * len(annotations)
+      words = (
+        '%s is %d x %d (height x width): pictures of another shape than the '
+        "generator's are not compared with what it draws."
+      )
+      logging.log_first_n(logging.WARNING, words, 1, path, height, width)
+  return found

@@ -31,6 +31,7 @@ from dgan_jax.annotations import masks as masks_lib
 
 SCHEMA = 'schema.json'
 _PICTURES = ('.png', '.jpg', '.jpeg')
+_OF_WINDOWS = ('desktop.ini', 'Thumbs.db')  # hidden there, though by no dot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,12 +151,15 @@ def load(
 
 
 def read_schema(
-  folder: storage.PathLike, given: schema_lib.Schema | None = None
+  folder: storage.PathLike,
+  given: schema_lib.Schema | None = None,
+  noun: str = 'classes',
 ) -> schema_lib.Schema:
   """What the labels of a folder mean: as its schema.json says, else `given`.
 
   Raises:
-    errors.UserError: there is neither, or the two have other classes.
+    errors.UserError: there is neither, or the two have other classes (or
+      'keypoints', as `noun` says).
   """
   path = storage.path(folder) / SCHEMA
   if not path.exists():
@@ -167,8 +171,9 @@ def read_schema(
     return given
   own = schema_lib.get_schema(str(path))
   if given is not None:
+    names, others = getattr(own, noun), getattr(given, noun)
     schema_lib.check_same_classes(
-      str(path), own.classes, f'the schema {given.name!r}', given.classes
+      str(path), names, f'the schema {given.name!r}', others, noun
     )
   return own
 
@@ -258,6 +263,13 @@ def _read_masks(
   """uint8 [n, height, width], after matching files and entries."""
   paths: dict[str, pathlib.Path] = {}
   for path in sorted((folder / 'masks').glob('[!.]*')):
+    if path.name in _OF_WINDOWS:
+      continue
+    if path.is_dir():
+      raise errors.UserError(
+        f'{path} is a folder; masks lie in {path.parent} itself, each by the '
+        'name of its entry.'
+      )
     if path.suffix.lower() not in masks_lib.ENDINGS:
       raise errors.UserError(
         f'{path} is neither .png nor .npy; save it as one, or take it away.'

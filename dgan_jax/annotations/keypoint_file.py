@@ -85,17 +85,8 @@ def load(
     errors.UserError: something does not fit.
   """
   folder = storage.path(folder)
-  given = schema
-  schema = folder_lib.read_schema(folder, given)
+  schema = folder_lib.read_schema(folder, schema, 'keypoints')
   names = keypoints_lib.Keypoints(schema).names
-  if given is not None:
-    schema_lib.check_same_classes(
-      str(folder / folder_lib.SCHEMA),
-      names,
-      f'the schema {given.name!r}',
-      given.keypoints,
-      'keypoints',
-    )
   listed = manifest.read(folder)
   path = folder / FILENAME
   found = storage.read_json(path)

@@ -1,13 +1,15 @@
 """Painted masks: read as the painter saw them or refused, checked, written.
 
 A mask is an 8-bit PNG whose values are the labels (grey, or indexed colours),
-an RGB PNG in exactly the colours of the schema, or a .npy file of integers.
-Nothing is resized, rounded or guessed. What one file cannot show, the folder
-does: an index has one colour in all masks, and two classes at least are there.
+an RGB PNG in exactly the colours of the schema, or a .npy file of whole
+numbers. Nothing is resized, rounded or guessed. What one file cannot show, the
+folder does: an index has one colour in all masks, and two classes at least are
+there.
 """
 
 import dataclasses
 import pathlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -28,6 +30,10 @@ _HOW_TO_SAVE = (
 _BIT_DEPTH, _COLOR_TYPE = 24, 25
 _GREY = 0
 _ORIENTATION = 0x0112  # of EXIF; 1: as it is stored
+# A program that reduces colours changes those it keeps by so many of 255
+# levels. The palettes people know (VOC, Cityscapes, matplotlib, ...) have no
+# colour as near to one of a built-in schema, but for greys.
+_NEAR = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,30 +78,20 @@ def read_masks(
       before, first = seen.setdefault(label, (color, path))
       if before != color:
         raise errors.UserError(
-          f'Index {label} is {list(before)} in mask {first} and {list(color)} '
-          f'in {path}: a program has chosen new palettes; keep one for all '
-          'masks, in the order of the classes, or save in grey.'
+          f'Index {label}, {_name(label, schema)}, is {list(before)} in mask '
+          f'{first} and {list(color)} in {path}: a program has chosen new '
+          'palettes; keep one for all masks, in the order of the classes, or '
+          'save in grey.'
         )
     size = painted.labels.shape
     masks.append(painted.labels.astype(np.uint8))
   _check_palette(seen, schema)
-  stacked = np.stack(masks)
-  if len(paths) > 1:
-    _check_classes(storage.path(paths[0]).parent, stacked, schema)
-  return stacked
-
-
-def read_mask(
-  path: storage.PathLike,
-  schema: schema_lib.Schema,
-  size: tuple[int, int] | None = None,
-) -> np.ndarray:
-  """Reads one mask, uint8 [height, width]; see `read_masks`."""
-  return read_masks([path], schema, size)[0]
+  _check_classes(storage.path(paths[0]).parent, masks, schema)
+  return np.stack(masks)
 
 
 def encode(mask: np.ndarray, schema: schema_lib.Schema) -> bytes:
-  """A mask as the bytes of a PNG file that `read_mask` reads and painting
+  """A mask as the bytes of a PNG file that `read_masks` reads and painting
   programs show in the colours of the schema.
 
   Args:
@@ -119,7 +115,9 @@ def read_npy(path: storage.PathLike) -> np.ndarray:
     array = np.load(storage.path(path), allow_pickle=False)
   except FileNotFoundError:
     raise errors.UserError(f'{path} does not exist.') from None
-  except (ValueError, EOFError, MemoryError) as error:
+  except OSError:
+    raise
+  except Exception as error:  # Headers are parsed as Python: many kinds.
     reason = str(error).splitlines()[0] if str(error) else 'no data'
     raise errors.UserError(
       f'{path} cannot be read as a .npy array ({reason}); save it again with '
@@ -156,21 +154,18 @@ def open_image(
     errors.UserError: it is damaged, far too large, or no image.
   """
   try:
-    with Image.open(storage.path(path)) as image:
-      if size is None or image.size == (size[1], size[0]):
-        image.load()
-      return image
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')  # of what doesn't matter to pixels
+      warnings.simplefilter('error', Image.DecompressionBombWarning)
+      with Image.open(storage.path(path)) as image:
+        if size is None or image.size == (size[1], size[0]):
+          image.load()
+        return image
   except FileNotFoundError:
     raise errors.UserError(f'{path} does not exist.') from None
-  except (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-  ) as error:
-    if isinstance(error, PermissionError | IsADirectoryError):
-      raise
+  except (PermissionError, IsADirectoryError):
+    raise
+  except Exception as error:  # Damage shows in many kinds.
     reason = str(error).splitlines()[0] if str(error) else 'no data'
     raise errors.UserError(
       f'{path} cannot be read as an image ({reason}); save it again.'
@@ -185,18 +180,27 @@ def _read(
     check_size(f'Mask {path}', painted.labels.shape, size)
     return painted
   image = open_image(path, size)
-  if image.format != 'PNG':
+  if image.format != 'PNG' or getattr(image, 'is_animated', False):
+    kind = 'moving PNG' if image.format == 'PNG' else image.format
     raise errors.UserError(
-      f'Mask {path} is a {image.format} file whatever its name says, and may '
+      f'Mask {path} is a {kind} file whatever its name says, and may '
       f'have changed the labels; {_HOW_TO_SAVE}.'
     )
   check_size(f'Mask {path}', image.size[::-1], size)
-  if (turned := image.getexif().get(_ORIENTATION, 1)) != 1:
+  if (turned := _orientation(image)) != 1:
     raise errors.UserError(
       f'Mask {path} is shown turned or mirrored (orientation {turned}); save '
       'it without that tag, lying as its image does.'
     )
   return _labels_of(path, image, schema)
+
+
+def _orientation(image: Image.Image) -> int | str:
+  try:
+    with warnings.catch_warnings(action='ignore'):
+      return image.getexif().get(_ORIENTATION, 1)
+  except Exception:  # whatever the parser met
+    return 'unreadable'
 
 
 def _labels_of(
@@ -239,33 +243,35 @@ def _from_colors(
       f'Mask {path} has transparent pixels, which have no colour; fill them '
       'in the colour of their class.'
     )
-  if len(set(schema.palette)) < schema.num_classes:
+  meanings = list(enumerate(schema.palette))
+  if schema.ignore_label is not None:
+    meanings.append((schema.ignore_label, schema_lib.IGNORE_COLOR))
+  labels = {color: label for label, color in meanings}
+  if len(labels) < len(meanings):
     raise errors.UserError(
       f'Mask {path} is painted in colours, and the schema {schema.name!r} has '
-      'two classes of one colour; save indices, or give each its own.'
+      'two labels of one colour (ignored pixels are '
+      f'{list(schema_lib.IGNORE_COLOR)}); save indices, or give each its own.'
     )
-  labels = {color: label for label, color in enumerate(schema.palette)}
-  if schema.ignore_label is not None:
-    labels.setdefault(schema_lib.IGNORE_COLOR, schema.ignore_label)
   weights = np.array([1 << 16, 1 << 8, 1])
   found, inverse = np.unique(pixels[..., :3] @ weights, return_inverse=True)
   inverse = inverse.reshape(pixels.shape[:2])
-  table = np.zeros(len(found), np.uint8)
-  for place, value in enumerate(found.tolist()):
-    color = (value >> 16, value >> 8 & 255, value & 255)
-    if color not in labels:
-      where = inverse == place
-      row, column = np.argwhere(where)[0]
-      distances = np.abs(np.array(schema.palette) - color).sum(1)
-      raise errors.UserError(
-        f'Mask {path} has {int(where.sum())} pixels of the colour '
-        f'{list(color)} (first at row {row}, column {column}), which no class '
-        f'of the schema {schema.name!r} has (nearest: '
-        f'{schema.classes[int(distances.argmin())]!r}); {_HOW_TO_SAVE}, '
-        'without anti-aliasing.'
-      )
-    table[place] = labels[color]
-  return table[inverse]
+  colors = [(x >> 16, x >> 8 & 255, x & 255) for x in found.tolist()]
+  table = np.array([labels.get(color, -1) for color in colors])
+  mask = table[inverse]
+  if (table < 0).any():
+    where = mask < 0
+    row, column = np.argwhere(where)[0]
+    color = colors[inverse[row, column]]
+    distances = np.abs(np.array(schema.palette) - color).sum(1)
+    raise errors.UserError(
+      f'Mask {path} has {int(where.sum())} pixels in {int((table < 0).sum())} '
+      f'colours that no class of the schema {schema.name!r} has, first at row '
+      f'{row}, column {column}: {list(color)} (nearest: '
+      f'{schema.classes[int(distances.argmin())]!r}); {_HOW_TO_SAVE}, without '
+      'anti-aliasing.'
+    )
+  return mask
 
 
 def _color(rgb: np.ndarray) -> schema_lib.Color:
@@ -282,9 +288,13 @@ def _read_npy(path: pathlib.Path) -> np.ndarray:
       f'Mask {path} has the shape {mask.shape}; expected one channel of '
       'labels, [height, width].'
     )
+  if mask.dtype.kind == 'f':
+    values = mask.astype(np.float64)
+    whole = (values == np.rint(values)) & (np.abs(values) < 2**31)
+    mask = mask.astype(np.int64) if whole.all() else mask
   if mask.dtype.kind not in 'iub':
     raise errors.UserError(
-      f'Mask {path} holds {mask.dtype} values; labels are integers: save '
+      f'Mask {path} holds {mask.dtype} values; labels are whole numbers: save '
       'mask.astype(numpy.uint8).'
     )
   return mask
@@ -308,47 +318,47 @@ def _check_palette(
 ) -> None:
   """Refuses indices in the colours of other classes than they stand for.
 
-  A painting program may have put the palette in another order. Palettes most
-  of whose colours the schema doesn't have are of somebody's own, and pass.
+  A painting program may have put the palette in another order. Palettes with
+  none of the schema's colours are of somebody's own, and pass; a grey, which
+  every palette has, says something only if most of the colours are known.
   """
   meant = {
     label: set(_classes_of(color, schema)) for label, (color, _) in seen.items()
   }
-  known = [label for label in meant if meant[label]]
-  if 2 * len(known) <= len(seen):
-    return
-  for label in known:
-    if label not in meant[label]:
-      color, path = seen[label]
-      right = min(meant[label])
-      name = (
-        'ignored pixels'
-        if right == schema.ignore_label
-        else repr(schema.classes[right])
-      )
+  is_ours = 2 * sum(map(bool, meant.values())) > len(seen)
+  for label, right_ones in meant.items():
+    color, path = seen[label]
+    tells = is_ours or max(color) - min(color) > 2 * _NEAR
+    if tells and right_ones and label not in right_ones:
+      right = min(right_ones)
       raise errors.UserError(
-        f'Mask {path} paints index {label} in {list(color)}, the colour of '
-        f'{name}, which is label {right} of the schema {schema.name!r}: keep '
-        'the palette in its order, or save in grey.'
+        f'Mask {path} paints index {label}, {_name(label, schema)}, in '
+        f'{list(color)}, the colour of {_name(right, schema)}, which is label '
+        f'{right} of the schema {schema.name!r}: keep the palette in its '
+        'order, or save in grey.'
       )
+
+
+def _name(label: int, schema: schema_lib.Schema) -> str:
+  ignored = label == schema.ignore_label
+  return 'ignored pixels' if ignored else repr(schema.classes[label])
 
 
 def _classes_of(
   color: schema_lib.Color, schema: schema_lib.Schema
 ) -> Iterator[int]:
   """The labels that a colour may stand for."""
-  for label, other in enumerate(schema.palette):
-    if other == color:
-      yield label
+  distances = np.abs(np.array(schema.palette) - color).max(1)
+  yield from np.flatnonzero(distances <= _NEAR).tolist()
   if color == schema_lib.IGNORE_COLOR and schema.ignore_label is not None:
     yield schema.ignore_label
 
 
 def _check_classes(
-  folder: pathlib.Path, masks: np.ndarray, schema: schema_lib.Schema
+  folder: pathlib.Path, masks: Sequence[np.ndarray], schema: schema_lib.Schema
 ) -> None:
   """Refuses masks that show nothing to tell apart."""
-  labels = np.unique(masks).tolist()
+  labels = sorted(set().union(*(np.unique(mask).tolist() for mask in masks)))
   classes = [label for label in labels if label != schema.ignore_label]
   if len(classes) > 1 or schema.num_classes == 1:
     return

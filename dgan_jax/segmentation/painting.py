@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dgan_jax import errors, storage
-from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.annotations import manifest, masks
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import predict
@@ -45,11 +45,11 @@ def paint(
   """
   folder = storage.path(folder)
   names = manifest.read(folder).names
-  _check_schema(folder, annotator.schema)
+  schema = folder_lib.read_schema(folder, annotator.schema)
   images = _read(folder, names)
   painted, confidence = predict.annotate(annotator, images)
   encoded = {
-    name: masks.encode(mask, annotator.schema)
+    name: masks.encode(mask, schema)
     for name, mask in zip(names, painted, strict=True)
   }
   _refuse_masks_of_others(folder, encoded)
@@ -68,18 +68,6 @@ def paint(
   for name, data in encoded.items():
     storage.write_bytes(folder / 'masks' / f'{name}.png', data)
   return images, painted
-
-
-def _check_schema(folder: pathlib.Path, painted: schema_lib.Schema) -> None:
-  path = folder / 'schema.json'
-  if not path.exists():
-    return
-  asked = schema_lib.get_schema(str(path))
-  if asked.classes != painted.classes:
-    raise errors.UserError(
-      f'{path} asks for the classes of {asked.name!r}; the annotator paints '
-      f'those of {painted.name!r}.'
-    )
 
 
 def _read(folder: pathlib.Path, names: Sequence[str]) -> np.ndarray:

@@ -213,10 +213,14 @@ def test_two_masks_of_one_entry_are_refused(folder):
 
 
 def test_files_that_are_no_masks_are_refused_but_hidden_ones_are_not(folder):
-  (folder / 'masks' / '.DS_Store').write_bytes(b'')
+  for hidden in ('.DS_Store', 'Thumbs.db', 'desktop.ini'):
+    (folder / 'masks' / hidden).write_bytes(b'')
   assert len(folder_lib.load(folder)) == 3
   (folder / 'masks' / '000.jpg').write_bytes(b'')
   assert '000.jpg is neither .png nor .npy' in refusal(folder)
+  (folder / 'masks' / '000.jpg').unlink()
+  (folder / 'masks' / 'mine').mkdir()
+  assert 'mine is a folder; masks lie in' in refusal(folder)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import shlex
 import jax
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
@@ -15,6 +16,7 @@ from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection, stylegan1
 from launch import sample
+from tests.launch import terminal
 
 
 @pytest.fixture(scope='module')
@@ -140,22 +142,52 @@ def test_what_to_paint_has_to_be_said(saved, tmp_path):
     run(saved, tmp_path, schema='')
 
 
-def test_the_readme_says_commands_that_work_as_they_stand(
-  saved, tmp_path, monkeypatch
-):
-  folder = tmp_path / 'my paint'
-  given = ['--config', 'configs/tiny.py', f'--config.generator={saved[1]}']
-  argv = ['sample.py', *given, '--config.schema=car_20', '--num_samples=3']
-  monkeypatch.setattr('sys.argv', argv)
-  run(saved, folder)
-  text = (folder / 'README.txt').read_text()
-  train, generate = (
-    shlex.split(line) for line in text.splitlines() if 'python -m' in line
+def test_the_readme_says_commands_that_work_as_they_stand(saved, tmp_path):
+  folder = tmp_path / 'my $paint'
+  done = terminal.run(
+    *('launch.sample', '--config', 'configs/tiny.py', f'--workdir={folder}'),
+    *(f'--config.generator={saved[1]}', '--config.schema=car_20'),
+    *(
+      '--config.sampling.truncation_psi=1.0',
+      '--noconfig.interpreter.soft_voting',
+      '--config.interpreter.steps=5',
+      '--config.interpreter.members=1',
+    ),
+    *('--config.factory.num_samples=8', '--num_samples=3', '--candidates=0'),
   )
-  same = ['--config=configs/tiny.py', f'--config.generator={saved[1]}']
-  target = '--workdir=out/my paint'
-  assert train == [
-    *('python', '-m', 'launch.train_interpreter', target, *same),
-    f'--config.annotations={folder}',
-  ]
-  assert generate == ['python', '-m', 'launch.generate', target, *same]
+  assert done.returncode == 0, done.stderr
+  edited = (folder / 'schema.json').read_text().replace('"mirror"', '"ear"')
+  (folder / 'schema.json').write_text(edited)
+  for picture in (folder / 'images').iterdir():
+    mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % 20
+    Image.fromarray(mask).save(folder / 'masks' / picture.name)
+  train, generate = (
+    shlex.split(line)
+    for line in (folder / 'README.txt').read_text().splitlines()
+    if 'python -m' in line
+  )
+
+  def run_here(argv):
+    argv = [arg.replace('=out/', f'={tmp_path}/out/') for arg in argv]
+    assert argv[:2] == ['python', '-m']
+    return terminal.run(*argv[2:])
+
+  made = tmp_path / 'out' / 'my $paint_dataset'
+  picture = folder / 'images' / '001.png'
+  kept = picture.read_bytes()
+  other = np.where(np.asarray(Image.open(picture)) < 128, 255, 0)
+  Image.fromarray(other.astype(np.uint8)).save(picture)
+  done = run_here(train)
+  assert done.returncode == 2
+  assert '001.png is not the image that the generator draws' in done.stderr
+  assert f'Look at {made}/annotations.png' in done.stdout
+  # Nothing is left that would refuse what was mended.
+  assert not (made / 'training').exists()
+
+  picture.write_bytes(kept)
+  for argv in (train, generate):
+    done = run_here(argv)
+    assert done.returncode == 0, done.stderr
+  builder = tfds.builder('datasetgan_car/tiny', data_dir=made / 'data')
+  assert builder.info.features['segmentation_mask'].names[11] == 'ear'
+  assert sum(split.num_examples for split in builder.info.splits.values()) == 8

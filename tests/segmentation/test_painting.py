@@ -31,7 +31,7 @@ def test_the_masks_are_read_as_those_of_a_person(folder):
   np.testing.assert_array_equal(found, predict.annotate(annotator, images)[0])
   for name, mask in zip(('000', '001', '002'), found, strict=True):
     path = folder / 'masks' / f'{name}.png'
-    read = masks.read_mask(path, synthetic.SCHEMA, (16, 16))
+    read = masks.read_masks([path], synthetic.SCHEMA, (16, 16))[0]
     np.testing.assert_array_equal(read, mask)
 
 
@@ -67,8 +67,17 @@ def test_other_classes_are_not_painted(folder):
   schema = synthetic.SCHEMA.to_json() | {'name': 'mine'}
   schema['classes'] = ['background', 'box', 'lid']
   (folder / 'schema.json').write_text(json.dumps(schema))
-  with pytest.raises(errors.UserError, match="asks for the classes of 'mine'"):
+  with pytest.raises(errors.UserError, match="label 2 is 'lid' in the one"):
     painting.paint(folder, synthetic.annotator())
+
+
+def test_masks_have_the_colours_that_the_folder_says(folder):
+  schema = synthetic.SCHEMA.to_json()
+  schema['palette'][1] = [1, 2, 3]
+  (folder / 'schema.json').write_text(json.dumps(schema))
+  painting.paint(folder, synthetic.annotator())
+  with Image.open(folder / 'masks' / '000.png') as mask:
+    assert mask.getpalette()[3:6] == [1, 2, 3]
 
 
 def test_an_image_of_another_size_is_refused_by_name(folder):
