@@ -172,9 +172,3 @@ def sha256(*parts: bytes | str | np.ndarray) -> str:
     digest.update(f'{header}:{len(data)}:'.encode())
     digest.update(data)
   return digest.hexdigest()
-
-
-def sha256_of_file(name: PathLike) -> str:
-  """Hex digest of all bytes of a file."""
-  with open(path(name), 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

@@ -7,7 +7,8 @@ import numpy as np
 
 import dgan_jax
 from dgan_jax import parallel, report
-from dgan_jax.factory import export, run
+from dgan_jax.factory import dataset as dataset_lib
+from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import task as task_lib
@@ -24,7 +25,7 @@ _BUNDLED = (
 
 def present(
   job: run.Job,
-  dataset: export.Dataset,
+  dataset: dataset_lib.Dataset,
   config: command.Config,
   workdir: pathlib.Path,
 ) -> None:
@@ -62,7 +63,7 @@ def present(
   print(f'  {loading_line(dataset)}\n')
 
 
-def loading_line(dataset: export.Dataset) -> str:
+def loading_line(dataset: dataset_lib.Dataset) -> str:
   """The Python that loads it; `tfds` is imported."""
   name = f'{dataset.card.name}/{dataset.card.config}'
   data_dir = str(dataset.directory.parents[2])
@@ -70,13 +71,13 @@ def loading_line(dataset: export.Dataset) -> str:
   return f'data = tfds.{call}({name!r}, data_dir={data_dir!r})'
 
 
-def _needed(dataset: export.Dataset) -> str:
+def _needed(dataset: dataset_lib.Dataset) -> str:
   """What reads it."""
   newer = ' 4.9.7 or newer' if len(dataset.formats) > 1 else ''
   return f'tensorflow-datasets{newer}'
 
 
-def _shown_samples(dataset: export.Dataset) -> list[report.Sample]:
+def _shown_samples(dataset: dataset_lib.Dataset) -> list[report.Sample]:
   """The first samples, the most and the least uncertain."""
   scores = dataset.summary.scores
   least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
@@ -100,7 +101,7 @@ def _shown_samples(dataset: export.Dataset) -> list[report.Sample]:
 
 def _facts(
   job: run.Job,
-  dataset: export.Dataset,
+  dataset: dataset_lib.Dataset,
   config: command.Config,
   workdir: pathlib.Path,
 ) -> dict[str, dict[str, str]]:

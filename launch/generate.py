@@ -15,11 +15,12 @@ import pathlib
 from dgan_jax import errors, progress
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
-from dgan_jax.factory import export, run
+from dgan_jax.factory import dataset as dataset_lib
+from dgan_jax.factory import run
 from launch import command, common, dataset_report
 
 
-def main(config: command.Config, workdir: pathlib.Path) -> export.Dataset:
+def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
   if not common.is_saved(workdir / 'interpreter'):
     raise errors.UserError(

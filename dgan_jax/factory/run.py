@@ -7,6 +7,7 @@ from typing import Any
 
 from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax import workdir as workdir_lib
+from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import (
   export,
   labeller,
@@ -94,7 +95,7 @@ def generate(
   data_dir: storage.PathLike,
   formats: Sequence[str] = record_files.FORMATS,
   on_progress: progress.OnProgress | None = None,
-) -> export.Dataset:
+) -> dataset_lib.Dataset:
   """Makes a labelled dataset, or goes on with making it.
 
   Several processes may do this at once with the same arguments, each on its
@@ -194,7 +195,7 @@ def assemble(
   process_index: int = 0,
   process_count: int = 1,
   on_progress: progress.OnProgress | None = None,
-) -> export.Dataset:
+) -> dataset_lib.Dataset:
   """`generate` for any maker of samples.
 
   Args:
@@ -211,7 +212,7 @@ def assemble(
     on_progress: see `workers.fill`.
   """
   made_from = _identity(source, layout, options)
-  target = export.Target(
+  target = dataset_lib.Target(
     card.directory(data_dir),
     card,
     layout,
@@ -231,7 +232,7 @@ def assemble(
   }
   encode = functools.partial(_encode, records.Encoder(layout), layout.task)
 
-  def make(there: export.Dataset | None) -> None:
+  def make(there: dataset_lib.Dataset | None) -> None:
     """Makes the dataset of what is there and what is missing."""
     num_stored = len(there.summary) if there else 0
     run = shards.Shards(
@@ -244,7 +245,7 @@ def assemble(
         locks,
         make_samples,
         encode,
-        is_finished=functools.partial(export.is_finished, target),
+        is_finished=functools.partial(dataset_lib.is_finished, target),
         process_index=process_index,
         process_count=process_count,
         on_progress=on_progress,
@@ -260,7 +261,7 @@ def assemble(
         process_count=process_count,
       )
 
-  dataset = export.find(target)  # before any work is done
+  dataset = dataset_lib.find(target)  # before any work is done
   for attempts_left in reversed(range(_ATTEMPTS)):
     if dataset and dataset.provenance == target.provenance:
       break
@@ -269,11 +270,11 @@ def assemble(
     except FileNotFoundError:  # Others have finished a part, and tidied up.
       if not attempts_left:
         raise
-    dataset = export.find(target)
+    dataset = dataset_lib.find(target)
   else:
     raise errors.UserError(f'{target.directory} changes all the time.')
   shards.Shards(workdir, plan, identity).remove()
-  export.settle(target)
+  export.set_default_config(data_dir, card, replace=False)
   return dataset
 
 

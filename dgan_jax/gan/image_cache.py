@@ -109,8 +109,7 @@ class Cache:
           return
     if count is not None:
       raise RuntimeError(f'There are {done} pictures of {count}.')
-    content = storage.sha256_of_file(self._path)
-    header = {**self._identity, 'content': content}
+    header = {**self._identity, 'content': storage.sha256(self.pixels())}
     storage.write_json(self._folder / _HEADER, header)
 
   def _is_full(self, count: int | None) -> bool:

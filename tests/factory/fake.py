@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dgan_jax import progress, schema
-from dgan_jax.factory import export, record_files, records, run, workers
+from dgan_jax.factory import dataset as dataset_lib
+from dgan_jax.factory import record_files, records, run, workers
 from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import part_segmentation
 
@@ -67,7 +68,7 @@ def make(
   formats: Sequence[str] = record_files.FORMATS,
   source: Mapping[str, Any] = SOURCE,
   **options: Any,
-) -> export.Dataset:
+) -> dataset_lib.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
   return run.assemble(

@@ -211,8 +211,10 @@ def test_no_sample_is_lost_or_doubled(undisturbed):
 
 def test_the_summary_counts_the_pixels_of_every_class(undisturbed):
   _, dataset = undisturbed
-  counts = dataset.summary.counts[dataset.kept].sum(0)
-  masks = np.stack([fake.sample(i).labels['mask'] for i in dataset.kept])
+  counts = dataset.summary.counts[dataset.splits['train']].sum(0)
+  masks = np.stack(
+    [fake.sample(i).labels['mask'] for i in dataset.splits['train']]
+  )
   assert counts.tolist() == np.bincount(masks.ravel()).tolist()
   stored = json.loads((dataset.directory / 'metadata.json').read_text())
   assert list(stored['class_pixels']['train'].values()) == counts.tolist()

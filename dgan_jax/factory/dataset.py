@@ -1,0 +1,256 @@
+"""A dataset of the factory: as it is to be, and as it is on the disk."""
+
+import contextlib
+import dataclasses
+import heapq
+import itertools
+import json
+import operator
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from dgan_jax import errors, storage, workdir
+from dgan_jax.factory import record_files, records, shards
+from dgan_jax.factory import splits as splits_lib
+
+# In its metadata.
+PROVENANCE = 'made_from'
+# Score, counts and record size of every sample, by position.
+SAMPLES = 'samples.npy'
+
+# What may come of reading a file that is not what was written.
+_DAMAGE = (
+  *(OSError, EOFError, ValueError, TypeError, LookupError),
+  errors.UserError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """A dataset as it is to be.
+
+  Attributes:
+    directory: `<data_dir>/<name>/<config>/<version>`.
+    card: its name and texts.
+    layout: of its features.
+    made_from: everything that the samples depend on, as JSON values.
+    first_index: global index of the first sample.
+    num_samples: in all splits.
+    uncertain_fraction: see `splits_lib.split_by_uncertainty`.
+    formats: kinds of record files; see `record_files.in_order`.
+  """
+
+  directory: pathlib.Path
+  card: records.Card
+  layout: records.Layout
+  made_from: Mapping[str, Any]
+  first_index: int
+  num_samples: int
+  uncertain_fraction: float
+  formats: Sequence[str]
+
+  @property
+  def provenance(self) -> dict[str, Any]:
+    """What tells it from other datasets, as JSON values."""
+    provenance: dict[str, Any] = {
+      **self.made_from,
+      'first_index': self.first_index,
+      'num_samples': self.num_samples,
+      'uncertain_fraction': self.uncertain_fraction,
+      'formats': self.formats,
+    }
+    return json.loads(json.dumps(provenance))  # as it will be read
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+  """A finished dataset on disk.
+
+  Attributes:
+    directory: `<data_dir>/<name>/<config>/<version>`.
+    card: its name and texts.
+    layout: of its features.
+    provenance: everything it is made from, as JSON values.
+    splits: split -> positions of its samples, ascending; position p has the
+      global index `first_index + p`. TFDS knows no empty splits.
+    summary: scores and counts by position.
+    files: split -> its files, of one of the formats.
+  """
+
+  directory: pathlib.Path
+  card: records.Card
+  layout: records.Layout
+  provenance: Mapping[str, Any]
+  splits: Mapping[str, np.ndarray]
+  summary: shards.Summary
+  files: Mapping[str, Sequence[record_files.RecordFile]]
+
+  @property
+  def formats(self) -> tuple[str, ...]:
+    """The kinds of files it is stored in."""
+    return tuple(self.provenance['formats'])
+
+  def read(self, position: int) -> dict[str, Any]:
+    """The features of one sample, as numpy arrays and scalars."""
+    if not 0 <= position < len(self.summary):
+      raise IndexError(
+        f'{self.directory} has no sample {position}; expected 0 to '
+        f'{len(self.summary) - 1}.'
+      )
+    files = self.files.values()
+    [payload] = read_payloads(files, np.array([position]))
+    example: dict[str, Any]
+    example = self.layout.features().deserialize_example_np(payload)
+    return example
+
+
+def split(summary: shards.Summary, fraction: float) -> dict[str, np.ndarray]:
+  """Split -> positions of its samples; see `Dataset.splits`."""
+  parts = splits_lib.split_by_uncertainty(summary.scores, fraction)
+  named = zip(('train', 'uncertain'), parts, strict=True)
+  return {name: positions for name, positions in named if len(positions)}
+
+
+def find(target: Target) -> Dataset | None:
+  """The dataset that is there, the one asked for or one that may become it.
+
+  It may if all that differs is that it has fewer samples, or is stored in
+  other formats; its `provenance` tells.
+
+  Raises:
+    errors.UserError: it is made from something else, or larger.
+  """
+  if not target.directory.parent.is_dir():
+    return None
+  with contextlib.ExitStack() as stack:
+    # Somebody may be putting another in its place; not on a read-only disk.
+    with contextlib.suppress(OSError):
+      stack.enter_context(locked(target.directory))
+    return _find(target)
+
+
+def _find(target: Target) -> Dataset | None:
+  directory = target.directory
+  if not directory.exists():
+    return None
+  found = storage.read_json(directory / 'metadata.json').get(PROVENANCE, {})
+  free = {'formats': None}
+  if found.get('num_samples', 0) < target.num_samples:
+    free['num_samples'] = None
+  if differences := workdir.compare(found | free, target.provenance | free):
+    raise errors.UserError(
+      f'{directory} holds a dataset that was made from something else: '
+      f'{differences}. Name another config or data_dir, or delete it.'
+    )
+  try:
+    return _open(target, found)
+  except _DAMAGE as error:
+    logging.warning(
+      '%s cannot be read, and all of its samples are made again: %s.',
+      *(directory, error),
+    )
+    return None
+
+
+def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
+  """Raises one of many errors where the dataset is damaged."""
+  directory = target.directory
+  table = np.load(directory / SAMPLES, allow_pickle=False)
+  if len(table) != provenance['num_samples']:
+    raise ValueError(f'{SAMPLES} has {len(table)} samples')
+  summary = shards.Summary(
+    table['score'].copy(), table['counts'].astype(np.int64), table['size']
+  )
+  splits = split(summary, provenance['uncertain_fraction'])
+  files: dict[str, dict[str, list[record_files.RecordFile]]] = {}
+  for info in storage.read_json(directory / 'dataset_info.json')['splits']:
+    ends = np.cumsum([int(length) for length in info['shardLengths']])
+    parts = np.split(splits[info['name']], ends[:-1])
+    paths = records.file_paths(directory, target.card, info['name'], len(parts))
+    for path, part in zip(paths, parts, strict=True):
+      for file_format in provenance['formats']:
+        files.setdefault(file_format, {}).setdefault(info['name'], []).append(
+          record_files.RecordFile(
+            path[file_format], file_format, part, summary.sizes[part]
+          )
+        )
+  whole = [
+    file_format
+    for file_format, by_split in files.items()
+    if all(file.is_whole() for file in itertools.chain(*by_split.values()))
+  ]
+  if not whole:
+    raise ValueError('record files are missing or cut short')
+  return Dataset(
+    directory,
+    target.card,
+    target.layout,
+    {**provenance, 'formats': whole},
+    splits,
+    summary,
+    files[whole[0]],
+  )
+
+
+def is_finished(target: Target) -> bool:
+  """Whether exactly this dataset is there, and can be read."""
+  try:
+    found = storage.read_json(target.directory / 'metadata.json')
+  except (OSError, errors.UserError):
+    return False
+  # Most often it isn't, and need not be opened.
+  if found.get(PROVENANCE) != target.provenance:
+    return False
+  dataset = find(target)
+  return dataset is not None and dataset.provenance == target.provenance
+
+
+def is_made(target: Target) -> bool:
+  """Like `is_finished`, for whoever is `locked`; refuses another dataset."""
+  found = _find(target)
+  return found is not None and found.provenance == target.provenance
+
+
+def read_payloads(
+  sources: Iterable[Iterable[record_files.RecordFile]], positions: np.ndarray
+) -> Iterator[bytes]:
+  """The records at these positions, ascending.
+
+  Args:
+    sources: of each, the files follow each other; every position is in one.
+    positions: int64 [n].
+  """
+  chains = (
+    itertools.chain.from_iterable(file.read(positions) for file in files)
+    for files in sources
+  )
+  merged = heapq.merge(*chains, key=operator.itemgetter(0))
+  for position, (found, payload) in zip(
+    positions.tolist(), merged, strict=True
+  ):
+    assert found == position
+    yield payload
+
+
+@contextlib.contextmanager
+def locked(directory: pathlib.Path) -> Iterator[None]:
+  """One process at a time puts datasets of one name in their place."""
+  with workdir.Locks(directory.parents[1]) as locks:
+    locks.take(0, wait=True)  # the files have other numbers
+    old = old_place(directory)
+    if old.exists():  # Somebody was killed at it.
+      if directory.exists():
+        shutil.rmtree(old, ignore_errors=True)
+      else:
+        old.rename(directory)
+    yield
+
+
+def old_place(directory: pathlib.Path) -> pathlib.Path:
+  """Where a dataset is while another takes its place."""
+  return directory.with_name(f'.{directory.name}.old')
