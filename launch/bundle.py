@@ -59,7 +59,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
       f'That is more than {_MOST_CHANGED:.1%}: nothing was written.'
     )
   store.save_generator(folder / 'generator', generator, _DTYPE)
-  config = command.load_config('configs/rendered_car.py')
+  config = command.load_config('rendered_car')
   config.generator = str(folder / 'generator')
   sample.main(config, folder / 'annotated')
   painting.paint(folder / 'annotated', annotator)

@@ -23,6 +23,7 @@ from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
 from dgan_jax.tasks import keypoints, kinds, part_segmentation
 from dgan_jax.tasks import task as task_lib
+from launch import command
 
 _ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
 _ASSET = _ASSETS / 'rendered_cars_64'
@@ -191,11 +192,11 @@ def note_command(workdir: pathlib.Path) -> None:
   """Adds the command that is running to those that made `workdir`."""
   spec = sys.modules['__main__'].__spec__
   name = spec.name if spec else sys.argv[0]
-  command = shlex.join(['python', '-m', name, *sys.argv[1:]])
+  line = command.spoken(shlex.join(['python', '-m', name, *sys.argv[1:]]))
   with workdir_lib.opening(workdir):
     commands = read_commands(workdir)
-    if command not in commands:
-      lines = '\n'.join([*commands, command])
+    if line not in commands:
+      lines = '\n'.join([*commands, line])
       storage.write_text(workdir / _COMMANDS, f'{lines}\n')
 
 

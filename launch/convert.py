@@ -123,7 +123,7 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
     print(f'Look at {sheet}.')
   if not single:
     print(
-      'Next: python -m launch.sample --workdir=paint '
+      f'Next: {command.spoken("python -m launch.sample")} --workdir=paint '
       f'--config.generator={output} --config.schema=SCHEMA'
     )
 

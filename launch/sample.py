@@ -175,7 +175,8 @@ def _command(
   if annotations:
     kept.append(f'--config.annotations={workdir}')
   target = pathlib.Path('out') / (workdir.name or 'mine')
-  return shlex.join(['python', '-m', name, f'--workdir={target}', *kept])
+  line = shlex.join(['python', '-m', name, f'--workdir={target}', *kept])
+  return command.spoken(line)
 
 
 if __name__ == '__main__':
