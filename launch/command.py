@@ -242,8 +242,7 @@ def load_config(path: str) -> Config:
   if not storage.path(path).is_file():
     shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
     raise errors.UserError(
-      f'There is no config file {path}; '
-      f'there are {", ".join(shipped)}.'
+      f'There is no config file {path}; there are {", ".join(shipped)}.'
     )
   try:
     config = runpy.run_path(path)['get_config']()
