@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dgan_jax import rng, validation
+from dgan_jax import report, rng, validation
 from dgan_jax.generators import generator as generators
 from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
@@ -76,25 +76,17 @@ class Samples:
     some = self[:_SHOWN]
     if some.task is None or some.uncertainty is None or some.score is None:
       return sheets.contact_sheet(some.image)
-    labels = [
-      {name: x[i] for name, x in some.labels.items()} for i in range(len(some))
+    shown = [
+      report.Sample(
+        row, image, {k: x[row] for k, x in some.labels.items()}, *rest
+      )
+      for row, (image, *rest) in enumerate(
+        zip(some.image, some.uncertainty, some.score, strict=True)
+      )
     ]
+    captions = [f'score {score:.4f}' for score in some.score]
     maximum = sheets.uncertainty_maximum(some.uncertainty)
-    return sheets.strip_sheet(
-      [
-        [
-          some.image[i],
-          some.task.draw(some.image[i], labels[i]),
-          sheets.uncertainty_image(some.uncertainty[i], maximum),
-        ]
-        for i in range(len(some))
-      ],
-      ['image', 'labels', 'uncertainty'],
-      [f'score {score:.4f}' for score in some.score],
-      legend=some.task.legend(labels),
-      maximum=maximum,
-      uncertainty_text=some.task.uncertainty_text,
-    )
+    return report.sample_sheet(shown, some.task, captions, maximum)
 
   def show(self) -> None:
     """Opens `sheet` in a window, or draws it into the notebook."""

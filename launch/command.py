@@ -189,7 +189,7 @@ def config_file(name: str) -> str:
   leaves as it is."""
   shipped = _CONFIGS / f'{pathlib.PurePath(name).stem}.py'
   named = name in (shipped.stem, f'configs/{shipped.name}')
-  if not named or pathlib.Path(name).is_file() or not shipped.is_file():
+  if not named or storage.path(name).is_file() or not shipped.is_file():
     return os.path.expanduser(name)
   near = os.path.relpath(shipped)
   return str(shipped) if near.startswith('..') else near

@@ -11,6 +11,7 @@ from ml_collections.config_dict import ConfigDict as Config
 from dgan_jax import api, errors, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
+from dgan_jax.api import reading
 from dgan_jax.checkpoints import opening
 from dgan_jax.datasets import bundled
 from dgan_jax.factory import run as run_lib
@@ -64,7 +65,7 @@ def check_task(config: Config, source: str, task: task_lib.Task) -> None:
 
 def load_annotations(
   config: Config, generator: generators.Generator
-) -> api.Annotated:
+) -> reading.Annotated:
   """The annotations that the config names: 'bundled', or a folder."""
   return api.load_annotations(
     config.annotations,
@@ -95,19 +96,19 @@ def sampling(
     fields['rows'] = None
   if fields['label'] == -1:
     fields['label'] = None
-  return api.drawable('config.sampling', generator, fields)
+  return reading.drawable('config.sampling', generator, fields)
 
 
 def annotated_sampling(
   config: Config,
-  annotated: api.Annotated,
+  annotated: reading.Annotated,
   generator: generators.Generator,
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
   if not annotated.sampling:
     return sampling(config, generator)
   fields = {**annotated.sampling, 'dtype': config.sampling.dtype}
-  return api.drawable(f'{config.annotations}: sampling', generator, fields)
+  return reading.drawable(f'{config.annotations}: sampling', generator, fields)
 
 
 def interpreter_options(

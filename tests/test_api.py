@@ -11,6 +11,7 @@ from PIL import Image
 
 import dgan_jax as dg
 from dgan_jax import api, rng
+from dgan_jax.api import making, reading
 from dgan_jax.factory import labeller
 from dgan_jax.generators import generator as generators
 from tests import small
@@ -22,13 +23,18 @@ _README = pathlib.Path(__file__).parents[1] / 'README.md'
 def examples(tmp_path_factory):
   """The examples of the docstrings, run from top to bottom: (names made, what
   failed, functions that have some)."""
-  finder = doctest.DocTestFinder()
-  found = [test for test in finder.find(api, 'api') if test.examples]
+  find = doctest.DocTestFinder().find
+  found = [
+    test
+    for module in (reading, making)
+    for test in sorted(find(module, 'api'), key=lambda test: test.lineno or 0)
+    if test.examples
+  ]
   names, failures = {'dg': dg}, []
   before = pathlib.Path.cwd()
   os.chdir(tmp_path_factory.mktemp('examples'))
   try:
-    for test in sorted(found, key=lambda test: test.lineno):
+    for test in found:
       test.globs = names
       runner = doctest.DocTestRunner()
       runner.run(test, out=failures.append, clear_globs=False)
