@@ -1,7 +1,8 @@
 # make demo     the whole way from 16 painted masks to a dataset, in out/demo
 # make test     the tests
 # make lint     style and types
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || \
+  command -v python3.11 || echo python3)
 VENV ?= .venv
 DEMO_ARGS ?= --config.factory.num_samples=500
 TEST_ARGS ?=
@@ -24,13 +25,13 @@ lint: $(VENV)/installed-dev
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -qq --disable-pip-version-check \
-	  --requirement requirements.txt
+	  --editable '.[tensorflow]'
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed
 	$(RUN) -m pip install -qq --disable-pip-version-check \
-	  --requirement requirements-dev.txt
+	  --editable '.[dev]'
 	touch $@

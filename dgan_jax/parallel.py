@@ -94,6 +94,11 @@ def check_agreed(state: Any, source: object) -> None:
     )
 
 
+def devices_for(blocks: int) -> list[jax.Device]:
+  """This host's devices, no more than there are blocks."""
+  return jax.local_devices()[:blocks]
+
+
 def has_small_cache() -> bool:
   """Whether work should come in pieces that fit a processor's cache, as on
   CPUs, rather than as large as possible."""

@@ -8,9 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import tensorboardX
+from absl import logging
 
 from dgan_jax import storage
+
+try:
+  import tensorboardX
+except ImportError:  # an extra
+  tensorboardX = None  # noqa: N816
 
 # What long library calls take as `on_progress`: units done, units in all, and
 # whatever numbers are known by then.
@@ -78,7 +83,8 @@ def _duration(seconds: float) -> str:
 
 
 class MetricWriter:
-  """Writes scalars to `metrics.jsonl` and to TensorBoard files.
+  """Writes scalars to `metrics.jsonl`, and to TensorBoard files where
+  tensorboardX is installed.
 
   Each line of `metrics.jsonl` is an object with `step`, `time` (seconds since
   the epoch) and the values by name. A run that goes on appends.
@@ -91,7 +97,11 @@ class MetricWriter:
     path = folder / 'metrics.jsonl'
     _drop_half_line(path)
     self._lines = open(path, 'a', encoding='utf-8')  # noqa: SIM115
-    self._tensorboard = tensorboardX.SummaryWriter(str(folder))
+    self._tensorboard = None
+    if tensorboardX is None:
+      logging.info('%s gets no TensorBoard files: no tensorboardX.', folder)
+    else:
+      self._tensorboard = tensorboardX.SummaryWriter(str(folder))
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
     """Appends the `values` of one step."""
@@ -100,12 +110,14 @@ class MetricWriter:
     record: dict[str, Any] = {'step': int(step), 'time': now, **scalars}
     self._lines.write(json.dumps(record) + '\n')
     self._lines.flush()
-    for name, value in scalars.items():
-      self._tensorboard.add_scalar(name, value, int(step), walltime=now)
+    if self._tensorboard:
+      for name, value in scalars.items():
+        self._tensorboard.add_scalar(name, value, int(step), walltime=now)
 
   def close(self) -> None:
     self._lines.close()
-    self._tensorboard.close()
+    if self._tensorboard:
+      self._tensorboard.close()
 
   def __enter__(self) -> Self:
     return self

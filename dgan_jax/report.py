@@ -64,6 +64,30 @@ class Figure:
   picture: Image.Image
 
 
+def sample_sheet(
+  samples: Sequence[Sample],
+  drawing: Drawing,
+  captions: Sequence[str],
+  maximum: float,
+) -> Image.Image:
+  """Every sample's image, labels and uncertainty on a scale to `maximum`."""
+  return sheets.strip_sheet(
+    [
+      [
+        sample.image,
+        drawing.draw(sample.image, sample.labels),
+        sheets.uncertainty_image(sample.uncertainty, maximum),
+      ]
+      for sample in samples
+    ],
+    ['image', 'labels', 'uncertainty'],
+    captions,
+    legend=drawing.legend([sample.labels for sample in samples]),
+    maximum=maximum,
+    uncertainty_text=drawing.uncertainty_text,
+  )
+
+
 def figures(
   samples: Sequence[Sample],
   drawing: Drawing,
@@ -93,21 +117,8 @@ def figures(
   )
 
   def sheet(chosen: Sequence[Sample]) -> Image.Image:
-    return sheets.strip_sheet(
-      [
-        [
-          sample.image,
-          drawing.draw(sample.image, sample.labels),
-          sheets.uncertainty_image(sample.uncertainty, maximum),
-        ]
-        for sample in chosen
-      ],
-      ['image', 'labels', 'uncertainty'],
-      [f'{sample.index}    score {sample.score:.4f}' for sample in chosen],
-      legend=drawing.legend([sample.labels for sample in chosen]),
-      maximum=maximum,
-      uncertainty_text=drawing.uncertainty_text,
-    )
+    captions = [f'{one.index}    score {one.score:.4f}' for one in chosen]
+    return sample_sheet(chosen, drawing, captions, maximum)
 
   return [
     Figure(

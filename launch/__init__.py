@@ -22,3 +22,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # errors only
 FIXED_THREADS = 'PJRT_NPROC' not in os.environ
 if FIXED_THREADS:
   os.environ['PJRT_NPROC'] = str(max(os.cpu_count() or 1, 8))
+
+# How whoever reads our texts runs a command: this and its name.
+PROGRAM = 'python -m launch.'

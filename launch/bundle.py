@@ -16,14 +16,14 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from dgan_jax import errors, rng, storage, workdir
+from dgan_jax import api, errors, rng, storage, workdir
 from dgan_jax.annotations import folder as annotated_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import painting, predict
 from dgan_jax.visualize import sheets
-from launch import command, common, drawing, sample
+from launch import command, common, sample
 
 _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
@@ -60,7 +60,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
       f'That is more than {_MOST_CHANGED:.1%}: nothing was written.'
     )
   store.save_generator(folder / 'generator', generator, _DTYPE)
-  config = command.load_config('configs/rendered_car.py')
+  config = command.load_config('rendered_car')
   config.generator = str(folder / 'generator')
   (folder / 'annotated').mkdir(parents=True, exist_ok=True)
   schema = annotator.schema.to_json()
@@ -76,13 +76,8 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
 def _images(generator: generators.Generator, name: str, n: int) -> np.ndarray:
   """n samples, uint8 [n, height, width, 3], of keys of their own."""
   keys = rng.sample_keys(rng.stream(rng.root_key(0), name), np.arange(n))
-  sampling = generators.usual_sampling(generator)
-  drawn = []
   with command.terminal_progress(f'images to {name}') as on_progress:
-    for image in drawing.draw(generator, keys, sampling):
-      drawn.append(image)
-      on_progress(len(drawn), n, {})
-  return np.stack(drawn)
+    return api.sample(generator, keys=keys, on_progress=on_progress).image
 
 
 def _labels_changed(

@@ -51,7 +51,9 @@ def run_config(
     # JAX reads it when the first array is made.
     del os.environ['PJRT_NPROC']
   config_flags.DEFINE_config_file(
-    'config', None, f'A config file. Default: configs/{config}.py'
+    'config',
+    None,
+    f'A config file, or the name of one that comes with it. Default: {config}',
   )
   flags.DEFINE_string(
     'workdir', workdir, 'Folder for everything this command writes.'
@@ -97,17 +99,12 @@ def run(
     _print_help()
     sys.exit(0)
   _plain_logging()
-  # A shell leaves the ~ of --config=~/mine.py as it is.
-  sys.argv = [re.sub('^(--?config=)(~.*)', _expanded, arg) for arg in sys.argv]
   with _plain_errors():
+    argv = list(_with_config_files(sys.argv))
     if config:
-      _check_config(sys.argv, os.path.relpath(_CONFIGS / f'{config}.py'))
-    app.run(main, flags_parser=flags.FLAGS)
+      _check_config(argv, config_file(config))
+    app.run(main, argv, flags_parser=flags.FLAGS)
   raise AssertionError('app.run returned.')
-
-
-def _expanded(match: re.Match[str]) -> str:
-  return match[1] + os.path.expanduser(match[2])
 
 
 @contextlib.contextmanager
@@ -147,7 +144,7 @@ def _fail(message: str) -> NoReturn:
     character if character.isprintable() else repr(character)[1:-1]
     for character in ' '.join(message.split())
   )
-  print(line, file=sys.stderr)
+  print(spoken(line), file=sys.stderr)
   sys.exit(2)
 
 
@@ -155,7 +152,7 @@ def _print_help() -> None:
   """Prints the docstring up to its example, the flags, the example."""
   command = sys.modules['__main__']
   text, example, tail = (command.__doc__ or '').partition('Example:')
-  print(f'{text.strip()}\n')
+  print(f'{spoken(text).strip()}\n')
   own = flags.FLAGS.get_key_flags_for_module(command)
   shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
   for flag in {flag.name: flag for flag in [*shared, *own]}.values():
@@ -163,7 +160,39 @@ def _print_help() -> None:
     print(f'  --{flag.name}: {flag.help}{default}')
     if flag.name == 'config':
       print('  --config.FIELD=VALUE: Any field of the config.')
-  print(f'\n{example}{tail}'.rstrip())
+  print(f'\n{example}{spoken(tail)}'.rstrip())
+
+
+def spoken(text: str) -> str:
+  """A text that names commands, as whoever started this one calls them."""
+  if launch.PROGRAM != 'dgan ':
+    return text
+  return re.sub(r'(python -m )?\blaunch\.(?=[a-z])', launch.PROGRAM, text)
+
+
+def _with_config_files(argv: Sequence[str]) -> Iterator[str]:
+  """The arguments, with the name of a config in one with its flag, and for a
+  shipped one its file."""
+  rest = iter(argv)
+  for arg in rest:
+    if re.fullmatch('--?config', arg):
+      arg = f'{arg}={next(rest, "")}'
+    flag, equals, value = arg.partition('=')
+    if equals and re.fullmatch('--?config', flag):
+      arg = f'{flag}={config_file(value)}'
+    yield arg
+
+
+def config_file(name: str) -> str:
+  """The file of a shipped config: `tiny` and `configs/tiny.py` name one from
+  wherever they are said. Anything else is a path already, whose ~ a shell
+  leaves as it is."""
+  shipped = _CONFIGS / f'{pathlib.PurePath(name).stem}.py'
+  named = name in (shipped.stem, f'configs/{shipped.name}')
+  if not named or storage.path(name).is_file() or not shipped.is_file():
+    return os.path.expanduser(name)
+  near = os.path.relpath(shipped)
+  return str(shipped) if near.startswith('..') else near
 
 
 def _check_config(argv: list[str], default: str) -> None:
@@ -174,9 +203,9 @@ def _check_config(argv: list[str], default: str) -> None:
     errors.UserError: says what there is.
   """
   paths, names = [], []
-  for arg, following in zip(argv, [*argv[1:], ''], strict=True):
-    if match := re.fullmatch('--?config(?:=(.*))?', arg):
-      paths.append(following if match[1] is None else match[1])
+  for arg in argv:
+    if match := re.fullmatch('--?config=(.*)', arg):
+      paths.append(match[1])
     elif match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
       names.append(match[1])
   if not paths:
@@ -209,11 +238,11 @@ def load_config(path: str) -> Config:
   Raises:
     errors.UserError: no such file, or one that does not give a config.
   """
+  path = config_file(path)
   if not storage.path(path).is_file():
     shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
     raise errors.UserError(
-      f'There is no config file {path}; '
-      f'configs/ has {", ".join(shipped)} (as configs/NAME.py).'
+      f'There is no config file {path}; there are {", ".join(shipped)}.'
     )
   try:
     config = runpy.run_path(path)['get_config']()

@@ -1,50 +1,40 @@
 """What the commands share: from a config to what the library takes."""
 
-import dataclasses
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import jax
-import numpy as np
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import errors, rng, storage, validation
+from dgan_jax import api, errors, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
-from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.annotations import keypoint_file
+from dgan_jax.api import reading
 from dgan_jax.checkpoints import opening
+from dgan_jax.datasets import bundled
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
-from dgan_jax.tasks import keypoints, kinds, part_segmentation
+from dgan_jax.tasks import kinds
 from dgan_jax.tasks import task as task_lib
+from launch import command
 
-_ASSETS = pathlib.Path(__file__).parents[1] / 'dgan_jax' / 'assets'
-_ASSET = _ASSETS / 'rendered_cars_64'
 _COMMANDS = 'commands.txt'
-_LOADERS: Mapping[str, Any] = {
-  part_segmentation.PartSegmentation.kind: folder_lib.load,
-  keypoints.Keypoints.kind: keypoint_file.load,
-}
 
 
 def load_generator(config: Config) -> generators.Generator:
   """The generator that the config names: 'bundled', or a file or folder."""
-  bundled = config.generator == 'bundled'
   return opening.load_generator(
-    _ASSET / 'generator' if bundled else config.generator
+    bundled.path(config.generator, bundled.GENERATOR)
   )
 
 
 def load_annotator(name: str) -> annotator.Annotator:
   """A simulated annotator: 'bundled', or the folder of one."""
-  bundled = name == 'bundled'
-  return annotator.load(_ASSETS / 'rendered_car_annotator' if bundled else name)
+  return annotator.load(bundled.path(name, bundled.ANNOTATOR))
 
 
 def given_schema(config: Config) -> schema_lib.Schema | None:
@@ -75,41 +65,15 @@ def check_task(config: Config, source: str, task: task_lib.Task) -> None:
 
 def load_annotations(
   config: Config, generator: generators.Generator
-) -> keypoint_file.Annotated:
-  """The annotations that the config names: 'bundled', or a folder.
-
-  Where they don't say with which noise their images were made, they get some.
-
-  Raises:
-    errors.UserError: they don't fit the schema or the generator.
-  """
-  bundled = config.annotations == 'bundled'
-  canvas = sampling(config, generator).canvas(generator.architecture)
-  if config.task not in _LOADERS:
-    raise errors.UserError(
-      f'config.task is {config.task!r}; expected one of {", ".join(_LOADERS)}.'
-    )
-  annotated: keypoint_file.Annotated = _LOADERS[config.task](
-    _ASSET / 'annotated' if bundled else config.annotations,
+) -> reading.Annotated:
+  """The annotations that the config names: 'bundled', or a folder."""
+  return api.load_annotations(
+    config.annotations,
+    generator,
+    task=config.task,
     schema=given_schema(config),
-    size=(canvas.height, canvas.width),
-    latent_size=generator.architecture.latent_size,
-    num_ws=generator.architecture.num_ws,
-  )
-  if annotated.generator_checksum not in ('', generators.checksum(generator)):
-    raise errors.UserError(
-      f'The images of {config.annotations} were made by another generator '
-      f'than {config.generator}; name the one that launch.sample was given.'
-    )
-  if annotated.noise_keys is not None:
-    return annotated
-  # The release keeps no record of the noise either: any will do.
-  keys = rng.sample_keys(
-    rng.stream(rng.root_key(config.seed), 'annotated'),
-    np.arange(len(annotated)),
-  )
-  return dataclasses.replace(
-    annotated, noise_keys=np.asarray(jax.random.key_data(keys))
+    sampling=sampling(config, generator),
+    seed=config.seed,
   )
 
 
@@ -132,30 +96,19 @@ def sampling(
     fields['rows'] = None
   if fields['label'] == -1:
     fields['label'] = None
-  return _drawable('config.sampling', fields, generator)
+  return reading.drawable('config.sampling', generator, fields)
 
 
 def annotated_sampling(
   config: Config,
-  annotated: keypoint_file.Annotated,
+  annotated: reading.Annotated,
   generator: generators.Generator,
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
   if not annotated.sampling:
     return sampling(config, generator)
   fields = {**annotated.sampling, 'dtype': config.sampling.dtype}
-  return _drawable(f'{config.annotations}: sampling', fields, generator)
-
-
-def _drawable(
-  section: str, fields: Mapping[str, Any], generator: generators.Generator
-) -> generators.Sampling:
-  def sampling(**fields: Any) -> generators.Sampling:
-    options = generators.Sampling(**fields)
-    options.check_generator(generator)
-    return options
-
-  return validation.build(section, sampling, fields)
+  return reading.drawable(f'{config.annotations}: sampling', generator, fields)
 
 
 def interpreter_options(
@@ -191,11 +144,11 @@ def note_command(workdir: pathlib.Path) -> None:
   """Adds the command that is running to those that made `workdir`."""
   spec = sys.modules['__main__'].__spec__
   name = spec.name if spec else sys.argv[0]
-  command = shlex.join(['python', '-m', name, *sys.argv[1:]])
+  line = command.spoken(shlex.join(['python', '-m', name, *sys.argv[1:]]))
   with workdir_lib.opening(workdir):
     commands = read_commands(workdir)
-    if command not in commands:
-      lines = '\n'.join([*commands, command])
+    if line not in commands:
+      lines = '\n'.join([*commands, line])
       storage.write_text(workdir / _COMMANDS, f'{lines}\n')
 
 

@@ -23,14 +23,16 @@ import time
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 from absl import flags
 
-from dgan_jax import errors, schema, storage, workdir
+from dgan_jax import api, errors, rng, schema, storage, workdir
 from dgan_jax.checkpoints import opening, store
 from dgan_jax.checkpoints.formats import npy, safetensors_format
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
-from launch import command, common, drawing
+from dgan_jax.visualize import sheets
+from launch import command, common
 
 _SHEET = 'contact_sheet.png'
 
@@ -119,13 +121,29 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
   )
   if _NUM_IMAGES.value:
     sheet = output.with_suffix('.png') if single else output / _SHEET
-    drawing.contact_sheet(generator, sheet, _NUM_IMAGES.value)
+    _draw_sheet(generator, sheet, _NUM_IMAGES.value)
     print(f'Look at {sheet}.')
   if not single:
     print(
-      'Next: python -m launch.sample --workdir=paint '
+      f'Next: {command.spoken("python -m launch.sample")} --workdir=paint '
       f'--config.generator={output} --config.schema=SCHEMA'
     )
+
+
+def _draw_sheet(
+  generator: generators.Generator, path: pathlib.Path, count: int
+) -> None:
+  """Samples 0, 1, ... as `launch.sample` draws them, on one picture."""
+  with command.terminal_progress('images') as on_progress:
+    drawn = api.sample(generator, count, on_progress=on_progress)
+  keys = rng.key_from_data(drawn.key)
+  sampling = generators.usual_sampling(generator)
+  labels = generators.labels_of(generator, count, keys, sampling)
+  captions = None
+  if labels is not None:
+    captions = [f'class {label}' for label in np.asarray(labels)]
+  sheet = sheets.contact_sheet(drawn.image, captions=captions)
+  storage.write_bytes(path, sheets.png(sheet))
 
 
 def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
@@ -133,10 +151,10 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
     raise errors.UserError(
       'An interpreter needs its generator and schema: --generator, --schema.'
     )
-  interpreter = release_files.interpreter_for(
+  interpreter = api.load_interpreter(
+    pattern,
     opening.load_generator(_GENERATOR.value),
-    schema.get_schema(_SCHEMA.value),
-    release_files.member_files(pattern),
+    schema=schema.get_schema(_SCHEMA.value),
     rows=_rows(),
   )
   spec = interpreter.spec

@@ -1,5 +1,6 @@
 """What a finished run has made: pictures, a data card, a class table."""
 
+import importlib.util
 import pathlib
 
 import jax
@@ -67,7 +68,8 @@ def loading_line(dataset: dataset_lib.Dataset) -> str:
   """The Python that loads it; `tfds` is imported."""
   name = f'{dataset.card.name}/{dataset.card.config}'
   data_dir = str(dataset.directory.parents[2])
-  call = 'load' if 'tfrecord' in dataset.formats else 'data_source'
+  can_load = importlib.util.find_spec('tensorflow') or len(dataset.formats) == 1
+  call = 'load' if 'tfrecord' in dataset.formats and can_load else 'data_source'
   return f'data = tfds.{call}({name!r}, data_dir={data_dir!r})'
 
 

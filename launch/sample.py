@@ -20,12 +20,12 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from dgan_jax import errors, rng, schema, storage
+from dgan_jax import api, errors, rng, schema, storage
 from dgan_jax.annotations import folder, manifest
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
-from launch import command, common, drawing
+from launch import command, common
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
@@ -94,14 +94,13 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
-  images: list[np.ndarray] = []
   with command.terminal_progress('images') as on_progress:
-    for image in drawing.draw(generator, keys, sampling):
-      png = sheets.png(image)
-      storage.write_bytes(workdir / 'images' / f'{names[len(images)]}.png', png)
-      images.append(image)
-      on_progress(len(images), len(names), {})
-  sheet = sheets.contact_sheet(np.stack(images), captions=names)
+    images = api.sample(
+      generator, keys=keys, sampling=sampling, on_progress=on_progress
+    ).image
+  for name, image in zip(names, images, strict=True):
+    storage.write_bytes(workdir / 'images' / f'{name}.png', sheets.png(image))
+  sheet = sheets.contact_sheet(images, captions=names)
   storage.write_bytes(workdir / 'contact_sheet.png', sheets.png(sheet))
   readme = _readme(workdir, classes, images[0], len(names))
   storage.write_text(workdir / 'README.txt', readme)
@@ -166,7 +165,7 @@ def _command(name: str, workdir: pathlib.Path) -> str:
   given['annotations'] = workdir
   given['schema'] = workdir / folder.SCHEMA
   argv += [f'--config.{field}={value}' for field, value in given.items()]
-  return shlex.join(argv)
+  return command.spoken(shlex.join(argv))
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ import shutil
 
 import numpy as np
 
-from dgan_jax import errors, parallel, progress, rng, storage
+from dgan_jax import api, errors, parallel, progress, storage
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import drawn
 from dgan_jax.checkpoints import store
@@ -71,15 +71,15 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       command.terminal_progress('steps', writer) as on_progress,
       checkpoint.Checkpoint(folder / 'state') as state,
     ):
-      interpreter = training.train(
+      interpreter = api.train_interpreter(
         generator,
         annotated,
-        sampling,
-        options,
-        key=rng.stream(rng.root_key(config.seed), 'interpreter'),
+        seed=config.seed,
+        sampling=sampling,
         on_images=show,
         on_progress=on_progress,
         checkpoint=state,
+        **vars(options),
       )
   except errors.UserError:
     if is_new:  # What is mended is another run: leave no trace of this one.

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 
 import pytest
@@ -16,8 +17,9 @@ _PACKAGE = _ROOT / 'dgan_jax'
 _ROOMS = (
   *('errors', 'validation', 'storage', 'workdir', 'progress', 'rng'),
   *('parallel', 'schema', 'pyramid', 'metrics', 'visualize', 'report', 'tasks'),
-  *('renderers', 'generators', 'annotations', 'interpreter', 'checkpoints'),
-  *('factory', 'segmentation', 'evaluation', 'gan', 'datasets'),
+  *('renderers', 'generators', 'samples', 'annotations', 'interpreter'),
+  *('checkpoints', 'factory', 'segmentation', 'evaluation', 'gan', 'datasets'),
+  *('api', '__main__'),
 )
 _MODULES = sorted(_PACKAGE.rglob('*.py'))
 
@@ -40,9 +42,8 @@ def _imports(path):
   'path', _MODULES, ids=lambda path: str(path.relative_to(_PACKAGE))
 )
 def test_a_module_imports_only_from_rooms_above_it(path):
-  if path == _PACKAGE / '__init__.py':
-    assert not list(_imports(path))
-    return
+  if path.parent == _PACKAGE and path.name == '__init__.py':
+    return  # has the names of the last room, and imports them when used
   allowed = _ROOMS[: _ROOMS.index(_room(path)) + 1]
   for name in _imports(path):
     top, *rest = name.split('.')
@@ -82,6 +83,9 @@ def test_only_one_module_knows_about_devices():
 
 def test_every_import_is_among_the_requirements():
   text = (_ROOT / 'requirements.txt').read_text()
+  project = tomllib.loads((_ROOT / 'pyproject.toml').read_text())['project']
+  extras = project['optional-dependencies']['tensorboard']
+  text = '\n'.join([text, *extras])
   required = set(re.findall(r'^[\w-]+', text, re.MULTILINE))
   required = {name.lower().replace('_', '-') for name in required}
   distributions = metadata.packages_distributions()
@@ -97,6 +101,25 @@ def test_every_import_is_among_the_requirements():
           owner.lower().replace('_', '-') for owner in distributions[top]
         }
         assert owners & required, f'{path} imports {top}'
+
+
+def test_the_package_shows_its_names_and_imports_nothing_until_they_are_used():
+  code = (
+    'import sys\n'
+    'import dgan_jax as dg\n'
+    'assert set(dg.__all__) < set(dir(dg))\n'
+    'assert "jax" not in sys.modules\n'
+    'from dgan_jax import *\n'
+    'assert callable(label) and label is dg.label\n'
+    'try: dg.lable\n'
+    'except AttributeError: pass\n'
+    'else: raise AssertionError\n'
+    'assert "tensorflow" not in sys.modules\n'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr
 
 
 def test_importing_the_package_starts_no_backend_and_reads_no_flag():

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from dgan_jax import rng
+from dgan_jax import rng, storage
 from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.checkpoints import store
 from dgan_jax.datasets import base
@@ -11,6 +11,12 @@ from dgan_jax.interpreter import training
 ASSETS = pathlib.Path(__file__).parents[1] / 'assets' / 'rendered_cars_64'
 GENERATOR = ASSETS / 'generator'
 ANNOTATED = ASSETS / 'annotated'
+ANNOTATOR = ASSETS.with_name('rendered_car_annotator')
+
+
+def path(name: storage.PathLike, shipped: pathlib.Path) -> storage.PathLike:
+  """What 'bundled' stands for; anything else is a path already."""
+  return shipped if name == 'bundled' else name
 
 
 def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:

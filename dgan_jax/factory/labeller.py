@@ -26,6 +26,8 @@ def labelled_block(
   sampling: generator_lib.Sampling,
   keys: chex.PRNGKey,
   tile_pixels: int = labelling.TILE_PIXELS,
+  latents: chex.Array | None = None,
+  space: str = 'z',
 ) -> dict[str, Any]:
   """Samples and their labels as one computation: latent to finished sample.
 
@@ -35,11 +37,17 @@ def labelled_block(
     sampling: truncation, noise, crop and type.
     keys: [n], one per sample.
     tile_pixels: see `labelling.label`.
+    latents: [n, ...], see `generators.generator.styles`; None: the z of keys.
+    space: 'z' or 'w', of the latents.
 
   Returns:
     The arrays of `LabelledSample`, each with a leading axis [n].
   """
-  z, image, pyramid = generator_lib.sample(generator, keys, sampling)
+  if latents is None:
+    latents = rng.latents(keys, generator.architecture.latent_size)
+  image, pyramid = generator_lib.sample_latents(
+    generator, latents, keys, sampling, space
+  )
   canvas = sampling.canvas(generator.architecture)
   labels = labelling.label(interpreter, pyramid, canvas, tile_pixels)
   fields = dict(vars(labels))
@@ -48,12 +56,22 @@ def labelled_block(
   maximum = spec.task.uncertainty_maximum(spec.members)
   return {
     'key': jax.random.key_data(keys),
-    'latent': z,
+    'latent': latents,
     'image': image,
     'labels': fields,
     'uncertainty': task_lib.to_uint8(uncertainty, maximum),
     'score': score,
   }
+
+
+def tile_size(
+  generator: generator_lib.Generator, sampling: generator_lib.Sampling
+) -> int:
+  """Pixels that the devices should label at once."""
+  if parallel.has_small_cache():
+    return labelling.TILE_PIXELS
+  canvas = sampling.canvas(generator.architecture)
+  return canvas.height * canvas.width
 
 
 def labeller(
@@ -81,12 +99,7 @@ def labeller(
     order. Neighbours that are not asked for are made all the same, and
     dropped: ask for ranges.
   """
-  canvas = sampling.canvas(generator.architecture)
-  tile_pixels = (
-    labelling.TILE_PIXELS
-    if parallel.has_small_cache()
-    else canvas.height * canvas.width
-  )
+  tile_pixels = tile_size(generator, sampling)
 
   def block(state: Any, keys: chex.Array) -> dict[str, Any]:
     generator, interpreter = state

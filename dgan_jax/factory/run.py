@@ -126,7 +126,7 @@ def generate(
     )
   options = dataclasses.replace(options, block_size=job.block_size)
   generator_checksum = generator_lib.checksum(job.generator)
-  _check_fit(job, generator_checksum)
+  check_fit(job, generator_checksum)
   layout = job.layout()
   source = {
     'generator': generator_checksum,
@@ -153,8 +153,9 @@ def generate(
   )
 
 
-def _check_fit(job: Job, generator_checksum: str) -> None:
-  """Refuses an interpreter that was made for something else."""
+def check_fit(job: Job, generator_checksum: str) -> None:
+  """Raises errors.UserError for an interpreter that was made for something
+  else."""
   spec = job.interpreter.spec
   architecture = job.generator.architecture
   pairs = (

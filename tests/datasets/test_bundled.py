@@ -59,4 +59,4 @@ def test_the_car_builder_generates_from_the_bundled_job(trained, tmp_path):
   job = builder.job(tmp_path / 'work')
   assert job.options.num_samples == 1000
   assert trained[0][0].masks.shape == (16, 64, 64)
-  run._check_fit(job, generators.checksum(job.generator))
+  run.check_fit(job, generators.checksum(job.generator))

@@ -18,7 +18,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _CONTEXT = multiprocessing.get_context('forkserver')
 _CONTEXT.set_forkserver_preload(
   [
-    *('launch.command', 'launch.common', 'launch.drawing'),
+    *('launch.command', 'launch.common'),
     *('dgan_jax.checkpoints.opening', 'dgan_jax.datasets', 'dgan_jax.gan.loop'),
   ]
 )

@@ -199,3 +199,23 @@ def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
   assert first.startswith('0/2 steps')
   assert last.startswith('2/2 steps')
   assert len((tmp_path / 'metrics.jsonl').read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize('name', ['tiny', 'configs/tiny.py'])
+def test_a_shipped_config_is_found_by_its_name_from_anywhere(
+  tmp_path, monkeypatch, name
+):
+  monkeypatch.chdir(tmp_path)
+  assert command.load_config(name) == command.load_config(
+    command.config_file('tiny')
+  )
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs' / 'tiny.py').write_text('get_config = 3')
+  found = command.config_file('configs/tiny.py')
+  assert found == 'configs/tiny.py'  # a file of the user's comes first
+
+
+def test_a_config_is_named_in_one_argument_or_in_two(run):
+  for args in (['--config=tiny'], ['--config', 'tiny'], ['-config', 'tiny']):
+    done = run(*args, '--workdir=x')
+    assert done.stdout == '2 (0, 0) x\n', done.stderr
