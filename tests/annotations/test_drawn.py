@@ -60,6 +60,15 @@ def test_two_that_changed_places_are_found(images, annotations):
   assert drawn.mismatched(images[order], annotations) == [1, 3]
 
 
+def test_two_alike_that_changed_places_are_found(images, annotations):
+  alike = images.copy()
+  alike[1] = np.minimum(images[0], 245) + 10
+  for path, picture in zip(annotations.images, alike, strict=True):
+    Image.fromarray(picture).save(path)
+  assert drawn.mismatched(alike, annotations) == []
+  assert drawn.mismatched(alike[[1, 0, 2, 3, 4]], annotations) == [0, 1]
+
+
 def test_images_of_another_generator_are_found(images, annotations):
   other = np.random.default_rng(5).permutation(images.reshape(-1, 3))
   assert len(drawn.mismatched(other.reshape(images.shape), annotations)) == 5
