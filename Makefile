@@ -1,8 +1,7 @@
 # make demo     the whole way from 16 painted masks to a dataset, in out/demo
 # make test     the tests
 # make lint     style and types
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || \
-  command -v python3.11 || echo python3)
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV ?= .venv
 DEMO_ARGS ?= --config.factory.num_samples=500
 TEST_ARGS ?=

@@ -99,13 +99,14 @@ def storage(values: np.ndarray) -> Any:
   stream = io.BytesIO()
   for start in (_MAGIC, 1001, {'little_endian': True}):
     pickle.dump(start, stream, 2)
+  identity = ('storage', _FLOATS, '0', 'cpu', values.size, None)
+
+  class Pickler(pickle.Pickler):
+    def persistent_id(self, value: Any) -> Any:
+      return identity if value is values else None
+
   with _modules([_FLOATS]):
-    pickler = pickle.Pickler(stream, 2)
-    identity = ('storage', _FLOATS, '0', 'cpu', values.size, None)
-    pickler.persistent_id = (  # type: ignore[method-assign]
-      lambda value: identity if value is values else None
-    )
-    pickler.dump(values)
+    Pickler(stream, 2).dump(values)
   pickle.dump(['0'], stream, 2)
   stream.write(struct.pack('<q', values.size) + values.tobytes())
   return _Call(_STORAGE, stream.getvalue())
