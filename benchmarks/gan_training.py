@@ -70,7 +70,7 @@ def measure_ours(
 ) -> Speed:
   """Ours, as `gan.loop` runs it."""
   size = 4 * 2 ** (len(channels) - 1)
-  recipe = state_lib.Recipe.of(
+  config = state_lib.TrainConfig.of(
     stylegan1.StyleGAN1(size, channels, latent_size),
     discriminators.ResidualDiscriminator(size, channels),
     options,
@@ -81,12 +81,12 @@ def measure_ours(
     np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8),
     np.arange(options.batch_size, dtype=np.int32),
   )
-  state = jax.jit(lambda: state_lib.init(recipe, key=key))()
+  state = jax.jit(lambda: state_lib.init(config, key=key))()
   medians: list[float] = []
   for function in (steps.adversarial_step, steps.penalty_step):
     step = parallel.spread_step(
       lambda state, batch, mean, f=function: f(  # type: ignore[misc]
-        recipe, state, batch, mean, key=key
+        config, state, batch, mean, key=key
       )
     )
     times = []

@@ -25,7 +25,7 @@ which has to be installed for that.
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from dgan_jax import rng, schema
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
+from dgan_jax.training import run_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +61,22 @@ class Run:
     return next((t for t, reached in self.curve if reached >= mean_iou), np.inf)
 
 
-class _Snapshots:
-  """A `training.Checkpoint` that notes time and parameters."""
+class _Snapshots(run_folder.RunFolder):
+  """Notes time and parameters, and keeps nothing."""
 
   def __init__(self) -> None:
     self.start = time.perf_counter()
     self.taken: list[tuple[float, Any]] = []
 
-  def restore(self, like: Any) -> None:
-    del like
+  def restore(self, initial: Any) -> tuple[Any, dict[str, Any]]:
+    return initial, {}
 
-  def save(self, state: Any) -> None:
+  def save(self, state: Any, *unused: Any, now: bool = False) -> None:
+    del unused, now
     self.taken.append((time.perf_counter() - self.start, state.best))
+
+  def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    del step, metrics
 
 
 def train_paper(members: int, max_epochs: int, seed: int) -> Run:
@@ -122,7 +127,7 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
       cars.subject.sampling,
       options,
       key=rng.root_key(seed),
-      checkpoint=snapshots,
+      folder=snapshots,
     )
   )
   curve = [

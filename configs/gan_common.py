@@ -58,8 +58,6 @@ def get_config() -> ConfigDict:
   training.augment = False
   training.augment_target = 0.6  # how much may be learnt by heart
   training.augment_images = 500_000  # after which it may be at its strongest
-  # The discriminator judges fakes once for both losses: a third faster.
-  training.one_pass = True
   training.dtype = 'float32'  # or 'bfloat16', on accelerators
 
   config.schedule = schedule = ConfigDict()

@@ -1,7 +1,6 @@
 """The one file that knows devices: how work spreads over them."""
 
 import functools
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -71,27 +70,55 @@ def platform() -> dict[str, str]:
   return {'backend': jax.default_backend(), 'jax': jax.__version__}
 
 
-def check_agreed(state: Any, source: object) -> None:
-  """Makes sure that all processes go on from the same arrays; all must call.
+def is_preempted(step: int) -> bool:
+  """Whether all processes are to stop after this step, because the machine of
+  one goes away; to be asked at every step, in the same one in all."""
+  if jax.process_count() == 1:
+    return False
+  return bool(multihost_utils.reached_preemption_sync_point(step))
 
-  Args:
-    state: pytree of arrays, or None.
-    source: where it was looked for, said in the error.
+
+def check_same(what: str, value: str) -> None:
+  """Waits for all processes of the run.
 
   Raises:
-    errors.UserError: another process has something else.
+    errors.UserError: in every process, where `value` differs between them.
   """
-  if process_count() == 1:
-    return
-  leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(jax.device_get(state))]
-  digest = hashlib.sha256(b''.join(leaf.tobytes() for leaf in leaves)).digest()
-  mine = np.frombuffer(digest, np.uint8)
-  if (multihost_utils.process_allgather(mine) != mine).any():
-    raise errors.UserError(
-      f'Process {process_index()} of {process_count()} does not find in '
-      f'{source} what another one finds there; they need one folder that all '
-      'of them see.'
-    )
+  first, *others = _gather(value)
+  for index, other in enumerate(others, start=1):
+    if other != first:
+      raise errors.UserError(
+        f'{what} differs between the processes of the run: process 0 has '
+        f'{first!r}, process {index} {other!r}; start all with the same config '
+        'and the same files.'
+      )
+
+
+def in_first_process(function: Callable[[], None]) -> None:
+  """Calls a function in process 0 alone, which the others wait for.
+
+  Raises:
+    errors.UserError: in every process, where that one is refused something.
+  """
+  refusal = ''
+  if jax.process_index() == 0:
+    try:
+      function()
+    except (errors.UserError, OSError) as error:
+      refusal = str(error)
+  if refusal := _gather(refusal)[0]:
+    raise errors.UserError(refusal)
+
+
+def _gather(text: str) -> list[str]:
+  """What the processes call this with, in their order; cut at 1,000 bytes."""
+  if jax.process_count() == 1:
+    return [text]
+  data = np.zeros(1000, np.uint8)
+  cut = np.frombuffer(text.encode()[:1000], np.uint8)
+  data[: len(cut)] = cut
+  rows = multihost_utils.process_allgather(data)
+  return [row.tobytes().rstrip(b'\0').decode(errors='ignore') for row in rows]
 
 
 def devices_for(blocks: int) -> list[jax.Device]:

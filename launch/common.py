@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import api, errors, storage, validation
+from dgan_jax import api, errors, parallel, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.api import reading
@@ -130,11 +130,6 @@ def factory_options(config: Config) -> run_lib.FactoryOptions:
   return validation.build('config.factory', run_lib.FactoryOptions, fields)
 
 
-def is_saved(folder: pathlib.Path) -> bool:
-  """Whether a save into the folder was ever finished."""
-  return (folder / 'checkpoint.json').is_file()
-
-
 def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:
   """The folder of datasets."""
   return storage.path(config.data_dir or workdir / 'data')
@@ -142,6 +137,8 @@ def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:
 
 def note_command(workdir: pathlib.Path) -> None:
   """Adds the command that is running to those that made `workdir`."""
+  if parallel.process_index():
+    return  # Process 0 does it for all.
   spec = sys.modules['__main__'].__spec__
   name = spec.name if spec else sys.argv[0]
   line = command.spoken(shlex.join(['python', '-m', name, *sys.argv[1:]]))

@@ -27,12 +27,12 @@ import numpy as np
 from absl import flags
 
 from dgan_jax import api, errors, rng, schema, storage, workdir
-from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints import opening, pytrees, store
 from dgan_jax.checkpoints.formats import npy, safetensors_format
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command
 
 _SHEET = 'contact_sheet.png'
 
@@ -91,7 +91,7 @@ def main(argv: Sequence[str]) -> None:
   with contextlib.nullcontext() if single else workdir.use(output):
     if generator:
       _convert_generator(generator, output)
-    elif common.is_saved(storage.path(interpreter)):
+    elif pytrees.is_saved(storage.path(interpreter)):
       _export_interpreter(interpreter, output)
     else:
       _convert_interpreter(interpreter, output)

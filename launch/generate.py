@@ -12,8 +12,8 @@ Example:
 
 import pathlib
 
-from dgan_jax import errors, progress
-from dgan_jax.checkpoints import store
+from dgan_jax import errors, parallel, progress
+from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import run
@@ -22,7 +22,7 @@ from launch import command, common, dataset_report
 
 def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
-  if not common.is_saved(workdir / 'interpreter'):
+  if not pytrees.is_saved(workdir / 'interpreter'):
     raise errors.UserError(
       f'There is no {workdir / "interpreter"}; train one first: '
       f'python -m launch.train_interpreter --workdir={workdir}.'
@@ -38,8 +38,11 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
     config, str(workdir / 'interpreter'), job.interpreter.spec.task
   )
   common.note_command(workdir)
+  folder = workdir / 'generation'
+  if process := parallel.process_index():
+    folder = folder / f'process_{process}'
   with (
-    progress.MetricWriter(workdir / 'generation') as writer,
+    progress.MetricWriter(folder) as writer,
     command.terminal_progress('samples', writer) as on_progress,
   ):
     dataset = run.generate(
@@ -50,7 +53,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
       formats=config.dataset.formats,
       on_progress=on_progress,
     )
-  dataset_report.present(job, dataset, config, workdir)
+  if not process:
+    dataset_report.present(job, dataset, config, workdir)
   return dataset
 
 

@@ -12,11 +12,9 @@ Example:
 """
 
 import pathlib
-import shutil
 from typing import Annotated
 
-from dgan_jax import parallel, progress, renderers, rng, validation
-from dgan_jax import workdir as workdir_lib
+from dgan_jax import parallel, renderers, rng, validation
 from dgan_jax.renderers.engine import batches
 from dgan_jax.renderers.engine import renderer as domain_lib
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -27,51 +25,58 @@ from dgan_jax.segmentation import (
   training,
   unet,
 )
-from launch import checkpoint, command, common
+from dgan_jax.training import run_folder
+from launch import command, common
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
   domain = validation.build('config.domain', renderers.get, config.domain)
-  architecture, options = _recipe(config, domain)
-  folder, result = workdir / 'training', workdir / 'annotator'
-  workdir_lib.open_run(folder, config.to_dict())
-  common.note_command(workdir)
-  if common.is_saved(result):
-    annotator_lib.load(result)  # refuses a damaged one
-    print(f'The annotator in {result} is trained.')
-    return
-  learnt = _render(domain, 'annotated', config.num_pairs)
-  held_out = _render(domain, 'test', config.num_held_out)
-  with (
-    progress.MetricWriter(folder) as writer,
-    command.terminal_progress('steps', writer) as on_progress,
-    checkpoint.Checkpoint(folder / 'state') as state,
-  ):
-    annotator = training.train(
-      architecture,
-      domain.schema,
-      learnt,
-      options,
-      key=rng.stream(rng.root_key(config.seed), 'annotator'),
-      held_out=held_out,
-      on_progress=on_progress,
-      checkpoint=state,
-    )
-  if parallel.process_index() == 0:
-    annotator = annotator_lib.rounded(annotator, config.stored_dtype)
-    report = workdir / 'report'
-    table, scores = quality_report.write(report, annotator, held_out)
-    print(f'\n{table}\n\nLook at {report / "held_out.png"}.')
-    facts = {'config': config.to_dict(), 'held_out': scores}
-    annotator_lib.save(
-      result, annotator, facts=facts, dtype=config.stored_dtype
-    )
-    shutil.rmtree(folder / 'state', ignore_errors=True)
-    print(f'Wrote the annotator to {result}.')
+  architecture, options = _network_and_options(config, domain)
+  result = workdir / 'annotator'
+  with run_folder.RunFolder(workdir / 'training', config.to_dict()) as folder:
+    common.note_command(workdir)
+    if run_folder.is_finished(result):
+      annotator_lib.load(result)  # refuses a damaged one
+      print(f'The annotator in {result} is trained.')
+      return
+    learnt = _render(domain, 'annotated', config.num_pairs)
+    held_out = _render(domain, 'test', config.num_held_out)
+    with command.terminal_progress('steps') as on_progress:
+      annotator = training.train(
+        architecture,
+        domain.schema,
+        learnt,
+        options,
+        key=rng.stream(rng.root_key(config.seed), 'annotator'),
+        held_out=held_out,
+        on_progress=on_progress,
+        folder=folder,
+      )
+    if parallel.process_index() == 0:
+      _write(config, workdir, annotator, held_out)
+      folder.forget_state()
+      print(f'Wrote the annotator to {result}.')
 
 
-def _recipe(
+def _write(
+  config: command.Config,
+  workdir: pathlib.Path,
+  annotator: annotator_lib.Annotator,
+  held_out: pairs.Pairs,
+) -> None:
+  """The annotator, and how good it is."""
+  annotator = annotator_lib.rounded(annotator, config.stored_dtype)
+  report = workdir / 'report'
+  table, scores = quality_report.write(report, annotator, held_out)
+  print(f'\n{table}\n\nLook at {report / "held_out.png"}.')
+  facts = {'config': config.to_dict(), 'held_out': scores}
+  annotator_lib.save(
+    workdir / 'annotator', annotator, facts=facts, dtype=config.stored_dtype
+  )
+
+
+def _network_and_options(
   config: command.Config, domain: domain_lib.Domain
 ) -> tuple[unet.UNet, training.Options]:
   """The network and how it is trained."""

@@ -26,7 +26,7 @@ from launch import command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
-  generator, discriminator, options = _recipe(config)
+  generator, discriminator, options = _networks_and_options(config)
   pair = {'discriminator': discriminator, 'options': options}
   validation.build('config.training', loop.check_sharing, pair)
   schedule = validation.build(
@@ -54,7 +54,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   print(f'Look at the sheets in {workdir / "gan" / "samples"}.')
 
 
-def _recipe(
+def _networks_and_options(
   config: command.Config,
 ) -> tuple[
   generators.Architecture,

@@ -16,15 +16,15 @@ import shutil
 
 import numpy as np
 
-from dgan_jax import api, errors, parallel, progress, storage
-from dgan_jax import workdir as workdir_lib
+from dgan_jax import api, errors, parallel, storage
 from dgan_jax.annotations import drawn
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
 from dgan_jax.tasks import kinds
+from dgan_jax.training import run_folder
 from dgan_jax.visualize import sheets
-from launch import checkpoint, command, common
+from launch import command, common
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -57,39 +57,35 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       storage.write_bytes(sheet, sheets.png(picture))
       print(f'Look at {sheet}: what was read, over the images it is of.')
 
-  folder = workdir / 'training'
-  is_new = not folder.exists()
-  workdir_lib.open_run(folder, identity)
+  place = workdir / 'training'
+  is_new = not place.exists()
   result = workdir / 'interpreter'
-  if common.is_saved(result):
-    store.load_interpreter(result)  # refuses a damaged one
-    print(f'The interpreter in {result} is trained; {sheet} shows on what.')
-    return
-  try:
-    with (
-      progress.MetricWriter(folder) as writer,
-      command.terminal_progress('steps', writer) as on_progress,
-      checkpoint.Checkpoint(folder / 'state') as state,
-    ):
-      interpreter = api.train_interpreter(
-        generator,
-        annotated,
-        seed=config.seed,
-        sampling=sampling,
-        on_images=show,
-        on_progress=on_progress,
-        checkpoint=state,
-        **vars(options),
-      )
-  except errors.UserError:
-    if is_new:  # What is mended is another run: leave no trace of this one.
-      shutil.rmtree(folder, ignore_errors=True)
-    raise
-  if parallel.process_index() == 0:
+  with run_folder.RunFolder(place, identity) as folder:
+    if run_folder.is_finished(result):
+      store.load_interpreter(result)  # refuses a damaged one
+      print(f'The interpreter in {result} is trained; {sheet} shows on what.')
+      return
+    try:
+      with command.terminal_progress('steps') as on_progress:
+        interpreter = api.train_interpreter(
+          generator,
+          annotated,
+          seed=config.seed,
+          sampling=sampling,
+          on_images=show,
+          on_progress=on_progress,
+          folder=folder,
+          **vars(options),
+        )
+    except errors.UserError:
+      if is_new:  # What is mended is another run: leave no trace of this one.
+        shutil.rmtree(place, ignore_errors=True)
+      raise
     common.note_command(workdir)
-    store.save_interpreter(result, interpreter)
-    shutil.rmtree(folder / 'state', ignore_errors=True)
-    print(f'Wrote {options.members} members to {result}.')
+    if parallel.process_index() == 0:
+      store.save_interpreter(result, interpreter)
+      folder.forget_state()
+      print(f'Wrote {options.members} members to {result}.')
 
 
 if __name__ == '__main__':

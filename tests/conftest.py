@@ -25,13 +25,13 @@ _TESTS = pathlib.Path(__file__).parent
 # Their programs are large and run for a moment only; none is held to numbers
 # that depend on how well it is compiled.
 _IN_A_HURRY = (
-  *('segmentation', 'evaluation', 'gan', 'launch'),
+  *('segmentation', 'evaluation', 'gan', 'launch', 'training'),
   *('interpreter/test_training.py', 'test_api.py'),
 )
 # What takes longest, first: no worker has to wait for one of these at the end.
 _SLOW = (
-  *('launch', 'test_api.py', 'benchmarks', 'interpreter', 'test_parity.py'),
-  'gan',
+  *('training', 'launch', 'test_api.py', 'benchmarks', 'interpreter'),
+  *('test_parity.py', 'gan'),
   *('test_parity_stylegan2.py', 'checkpoints/test_opening.py', 'evaluation'),
   *('checkpoints/test_fuzz.py', 'factory', 'generators', 'segmentation'),
 )

@@ -21,11 +21,11 @@ def test_a_config_has_the_fields_that_common_declares_and_no_lists(config):
 
 
 def test_a_config_gives_networks_and_options_that_fit(config):
-  generator, discriminator, options = train_gan._recipe(config)
-  recipe = state.Recipe.of(generator, discriminator, options)
+  generator, discriminator, options = train_gan._networks_and_options(config)
+  made = state.TrainConfig.of(generator, discriminator, options)
   assert options.batch_size % discriminator.group_size == 0
   assert options.r1_batch % discriminator.group_size == 0
-  assert recipe.generator.resolution == config.network.resolution
+  assert made.generator.resolution == config.network.resolution
 
 
 def test_the_default_config_trains_as_the_library_does_by_default():

@@ -117,7 +117,6 @@ _REFUSED = {
     'augment': _BOOL,
     'augment_target': _SHARE,
     'augment_images': _COUNT,
-    'one_pass': _BOOL,
     'dtype': (*_NAME, 'float16'),
   },
   training_log.Schedule: {

@@ -19,8 +19,9 @@ from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import labeller, run
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, optimization, training
+from dgan_jax.interpreter import ensemble, training
 from dgan_jax.tasks import task as task_lib
+from dgan_jax.training import run_folder
 
 Generator = generators.Generator
 Interpreter = ensemble.Interpreter
@@ -36,7 +37,7 @@ def train_interpreter(
   sampling: Sampling | None = None,
   on_images: Callable[[np.ndarray], None] | None = None,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: optimization.Checkpoint | None = None,
+  folder: run_folder.RunFolder | None = None,
   **options: Any,
 ) -> Interpreter:
   """Trains the pixel classifiers that label what the generator draws.
@@ -51,7 +52,7 @@ def train_interpreter(
       usual.
     on_images: gets the images drawn, uint8 [n, height, width, 3].
     on_progress: called with steps done, steps in all, and the losses.
-    checkpoint: makes training go on where it was killed.
+    folder: keeps metrics and makes training go on where it was killed.
     **options: of `interpreter.training.TrainingOptions`: members, steps, mode,
       soft_voting, dropout, ...
 
@@ -79,7 +80,7 @@ def train_interpreter(
     key=rng.stream(rng.root_key(seed), 'interpreter'),
     on_images=on_images,
     on_progress=on_progress,
-    checkpoint=checkpoint,
+    folder=folder,
   )
 
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, rng, storage
-from dgan_jax.checkpoints import description, recognition, store
+from dgan_jax.checkpoints import description, pytrees, recognition, store
 from dgan_jax.checkpoints.formats import (
   byte_stream,
   safetensors_format,
@@ -203,7 +203,7 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
     paths = release_files.member_files(str(path))
     first = torch_format.read_checkpoint(paths[0], budget).state_dict
     return _open_members(first, str(path), len(paths))
-  kind = store.load_metadata(path).get('kind')
+  kind = pytrees.load_metadata(path).get('kind')
   if kind == 'generator':
     return _own(path, 'Our folder of a generator', store.load_generator(path))
   if kind == 'interpreter':

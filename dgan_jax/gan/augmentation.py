@@ -35,8 +35,8 @@ _SATURATION = 1.0  # octaves
 
 
 @flax.struct.dataclass
-class Strength:
-  """How often images are changed, and what that follows.
+class Ada:
+  """How often images are augmented, and what that follows.
 
   Attributes:
     p: probability of every change, float32 in [0, 1].
@@ -49,36 +49,36 @@ class Strength:
   steps: chex.Array
 
   @classmethod
-  def none(cls) -> 'Strength':
+  def none(cls) -> 'Ada':
     """Where training starts."""
-    zero = jnp.zeros(())
-    return cls(zero, zero, jnp.zeros((), jnp.int32))
+    # Buffers of their own, for a state that is given away.
+    return cls(jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
 
 
 def adapt(
-  strength: Strength,
+  ada: Ada,
   sign: chex.Array,
   *,
   batch_size: int,
   target: float,
   images_to_one: int,
-) -> Strength:
+) -> Ada:
   """Moves p towards where the mean sign of reals is on target.
 
   Args:
-    strength: so far.
+    ada: so far.
     sign: `losses.overfitting` of this step.
     batch_size: images of this step.
     target: mean sign that is held; 0.6 in the paper.
     images_to_one: images after which p can have come from 0 to 1.
   """
-  signs, steps = strength.signs + sign, strength.steps + 1
+  signs, steps = ada.signs + sign, ada.steps + 1
   full = steps == _STEPS_PER_MOVE
   move = _STEPS_PER_MOVE * batch_size / images_to_one
-  p = strength.p + jnp.where(
+  p = ada.p + jnp.where(
     full, jnp.sign(signs / _STEPS_PER_MOVE - target) * move, 0.0
   )
-  return Strength(
+  return Ada(
     jnp.clip(p, 0, 1),
     jnp.where(full, 0.0, signs),
     jnp.where(full, 0, steps),

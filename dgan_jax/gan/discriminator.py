@@ -29,7 +29,7 @@ class ResidualDiscriminator:
   Attributes:
     resolution: height and width of the images, a power of two, 8 to 1024.
     channels: of every resolution from 4x4 up, as a generator has them.
-    group_size: images, next to each other in a batch, whose variety the
+    group_size: images, next to each other in a batch, whose deviation the
       network is shown; 1: it sees every image by itself.
   """
 
@@ -52,7 +52,7 @@ class ResidualDiscriminator:
     Args:
       params: as `init` lays them out.
       images: [batch, resolution, resolution, 3], about [-1, 1].
-      dtype: of the computation; the variety of a group stays float32.
+      dtype: of the computation; the deviation of a group stays float32.
 
     Returns:
       Logits float32 [batch].
@@ -120,7 +120,7 @@ class _Head(nn.Module):
   def __call__(self, x: chex.Array) -> chex.Array:
     architecture = self.architecture
     size = architecture.channels[0]
-    x = append_variety(x, architecture.group_size)
+    x = append_minibatch_deviation(x, architecture.group_size)
     x = activate(Convolution(size, dtype=self.dtype, name='conv')(x))
     x = x.reshape(x.shape[0], -1)
     dense = layers.EqualizedDense(size, dtype=self.dtype, name='dense')
@@ -189,7 +189,7 @@ def activate(x: chex.Array) -> chex.Array:
   return layers.leaky_relu(x) * math.sqrt(2)
 
 
-def append_variety(x: chex.Array, group_size: int) -> chex.Array:
+def append_minibatch_deviation(x: chex.Array, group_size: int) -> chex.Array:
   """Appends a channel with the mean standard deviation within a group.
 
   Args:

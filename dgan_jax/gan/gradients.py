@@ -1,4 +1,4 @@
-"""Gradients of generator and discriminator on one batch, two ways."""
+"""Gradients of generator and discriminator on one batch."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dgan_jax import rng
-from dgan_jax.gan import augmentation, losses
+from dgan_jax.gan import augmentation
 from dgan_jax.gan import state as state_lib
 
 # Beyond, slopes and their quotients would leave float32's range.
@@ -35,7 +35,7 @@ class Gradients:
 
 
 def in_one_pass(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
   keys: chex.PRNGKey,
@@ -45,25 +45,25 @@ def in_one_pass(
   As far as samples don't meet, the losses' gradients at a fake differ by a
   factor, the quotient of their slopes at its logit. So one of them is sent
   back through the discriminator's trunk, and with every sample rescaled it is
-  the other. In the head they do meet, through the variety of their group; it
+  the other. In the head they do meet, through the deviation in their group; it
   is small and both gradients pass through it. Of the two, the one is sent on
   that rescaling makes smaller (the generator's, where the fake is taken for
   one): what a sample got from its group is then at most weakened in the
   other, never blown up.
 
   Args:
-    recipe: networks and options.
+    config: networks and options.
     state: before the step.
     batch: reals.
     keys: of the samples, [n].
   """
-  discriminator, dtype = recipe.discriminator, jnp.dtype(recipe.options.dtype)
+  discriminator, dtype = config.discriminator, jnp.dtype(config.options.dtype)
   fakes, pull_generator, w = jax.vjp(
-    lambda params: _fakes(recipe, params, keys), state.generator, has_aux=True
+    lambda params: _fakes(config, params, keys), state.generator, has_aux=True
   )
 
   def trunk(params: Any, images: chex.Array) -> chex.Array:
-    images = changed(recipe, state, images, keys, 'fakes')
+    images = augmented(config, state, images, keys, 'fakes')
     return discriminator.trunk(params, images, dtype)
 
   x, pull_trunk = jax.vjp(trunk, state.discriminator, fakes)
@@ -88,7 +88,7 @@ def in_one_pass(
   (generator_gradient,) = pull_generator(
     each(-jnp.exp(-bounded), image_gradient)
   )
-  real_logits, real_gradient = _real_gradient(recipe, state, batch, keys)
+  real_logits, real_gradient = _real_gradient(config, state, batch, keys)
   return Gradients(
     generator_gradient,
     jax.tree.map(
@@ -100,41 +100,8 @@ def in_one_pass(
   )
 
 
-def in_two_passes(
-  recipe: state_lib.Recipe,
-  state: state_lib.State,
-  batch: state_lib.Batch,
-  keys: chex.PRNGKey,
-) -> Gradients:
-  """The same, each loss by a pass of its own."""
-
-  def generator_loss(params: Any) -> tuple[chex.Array, Any]:
-    fakes, w = _fakes(recipe, params, keys)
-    logits = _score(recipe, state, state.discriminator, fakes, keys, 'fakes')
-    return losses.generator_loss(logits), (fakes, w)
-
-  def fake_loss(params: Any, fakes: chex.Array) -> tuple[chex.Array, Any]:
-    logits = _score(recipe, state, params, fakes, keys, 'fakes')
-    return jax.nn.softplus(logits).mean(), logits
-
-  generator_gradient, (fakes, w) = jax.grad(generator_loss, has_aux=True)(
-    state.generator
-  )
-  fake_gradient, logits = jax.grad(fake_loss, has_aux=True)(
-    state.discriminator, fakes
-  )
-  real_logits, real_gradient = _real_gradient(recipe, state, batch, keys)
-  return Gradients(
-    generator_gradient,
-    jax.tree.map(jnp.add, fake_gradient, real_gradient),
-    real_logits,
-    logits,
-    w,
-  )
-
-
 def mixed_ws(
-  recipe: state_lib.Recipe, params: Any, keys: chex.PRNGKey
+  config: state_lib.TrainConfig, params: Any, keys: chex.PRNGKey
 ) -> tuple[chex.Array, chex.Array]:
   """Styles of random latents, some of them of two (Karras et al. 2019,
   section 3.1: style mixing).
@@ -142,7 +109,7 @@ def mixed_ws(
   Returns:
     ws [n, num_ws, latent_size], and the mean of w [latent_size].
   """
-  architecture, mixing = recipe.generator, recipe.options.mixing
+  architecture, mixing = config.generator, config.options.mixing
 
   def mapped(keys: chex.PRNGKey) -> chex.Array:
     z = rng.latents(keys, architecture.latent_size)
@@ -167,30 +134,30 @@ def mixed_ws(
 
 
 def _fakes(
-  recipe: state_lib.Recipe, params: Any, keys: chex.PRNGKey
+  config: state_lib.TrainConfig, params: Any, keys: chex.PRNGKey
 ) -> tuple[chex.Array, chex.Array]:
   """Fakes [n, size, size, 3] and the mean of w."""
-  ws, w = mixed_ws(recipe, params, keys)
+  ws, w = mixed_ws(config, params, keys)
   # The barrier: else XLA draws a pixel's noise anew for each of its channels.
   noise = jax.lax.optimization_barrier(
-    rng.noise(keys, recipe.generator.noise_resolutions)
+    rng.noise(keys, config.generator.noise_resolutions)
   )
-  dtype = jnp.dtype(recipe.options.dtype)
-  rgb, _ = recipe.generator.synthesize(params, ws, noise, dtype)
+  dtype = jnp.dtype(config.options.dtype)
+  rgb, _ = config.generator.synthesize(params, ws, noise, dtype)
   return rgb, w
 
 
 def _real_gradient(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
   keys: chex.PRNGKey,
 ) -> tuple[chex.Array, Any]:
   """Logits of the reals, and the gradient of the discriminator's loss."""
-  images = reals(recipe, batch, keys)
+  images = reals(config, batch, keys)
 
   def loss(params: Any) -> tuple[chex.Array, chex.Array]:
-    logits = _score(recipe, state, params, images, keys, 'reals')
+    logits = _score(config, state, params, images, keys, 'reals')
     return jax.nn.softplus(-logits).mean(), logits
 
   gradient, logits = jax.grad(loss, has_aux=True)(state.discriminator)
@@ -198,12 +165,12 @@ def _real_gradient(
 
 
 def reals(
-  recipe: state_lib.Recipe, batch: state_lib.Batch, keys: chex.PRNGKey
+  config: state_lib.TrainConfig, batch: state_lib.Batch, keys: chex.PRNGKey
 ) -> chex.Array:
   """Real images in [-1, 1], half of them mirrored if that is allowed."""
   # The inverse of `features.to_uint8`, up to what that rounds off.
   images = (batch.images.astype(jnp.float32) - 127.5) / 127.5
-  if not recipe.options.flip:
+  if not config.options.flip:
     return images
   flips = jax.vmap(lambda key: jax.random.bernoulli(rng.stream(key, 'flip')))(
     keys
@@ -212,27 +179,27 @@ def reals(
 
 
 def _score(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   params: Any,
   images: chex.Array,
   keys: chex.PRNGKey,
   kind: str,
 ) -> chex.Array:
-  images = changed(recipe, state, images, keys, kind)
-  dtype = jnp.dtype(recipe.options.dtype)
-  return recipe.discriminator.score(params, images, dtype)
+  images = augmented(config, state, images, keys, kind)
+  dtype = jnp.dtype(config.options.dtype)
+  return config.discriminator.score(params, images, dtype)
 
 
-def changed(
-  recipe: state_lib.Recipe,
+def augmented(
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   images: chex.Array,
   keys: chex.PRNGKey,
   kind: str,
 ) -> chex.Array:
   """What the discriminator gets to see of images."""
-  if not recipe.options.augment:
+  if not config.options.augment:
     return images
   keys = jax.vmap(lambda key: rng.stream(key, f'augment {kind}'))(keys)
-  return augmentation.augment(images, state.strength.p, keys=keys)
+  return augmentation.augment(images, state.ada.p, keys=keys)

@@ -2,8 +2,7 @@
 kills."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -11,18 +10,17 @@ import jax
 import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage, validation
-from dgan_jax.gan import data, steps
+from dgan_jax.gan import data, steps, training_log
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
-from dgan_jax.gan import training_log as records
 from dgan_jax.generators import generator as generators
+from dgan_jax.training import loop, run_folder
 
 # The metrics that `on_progress` is told.
 _SHOWN = ('generator_loss', 'discriminator_loss', 'distance')
 
-Step = Callable[
-  [state_lib.State, state_lib.Batch], tuple[state_lib.State, steps.Metrics]
-]
+# The reals, and whether the penalty is due on them.
+_Work = tuple[state_lib.Batch, bool]
 
 
 def train(
@@ -33,15 +31,15 @@ def train(
   workdir: storage.PathLike,
   *,
   seed: int,
-  distance: records.Distance | None = None,
-  schedule: records.Schedule | None = None,
+  distance: training_log.Distance | None = None,
+  schedule: training_log.Schedule | None = None,
   on_progress: progress.OnProgress | None = None,
   devices: Sequence[jax.Device] | None = None,
 ) -> None:
-  """Trains a generator, or goes on where it was stopped.
+  """Trains a generator, or goes on where it was stopped; see `Loop.run`.
 
-  A training that is killed and started again gives the same bits as one that
-  is not. What it writes: see `record.Record`.
+  What it writes: see `training_log.Log` and `run_folder.RunFolder`, whose
+  folder is `gan`.
 
   Args:
     architecture: of the generator.
@@ -69,21 +67,42 @@ def train(
       f'{architecture.resolution} was asked for.'
     )
   try:
-    recipe = state_lib.Recipe.of(architecture, discriminator, options)
+    config = state_lib.TrainConfig.of(architecture, discriminator, options)
   except ValueError as error:
     raise errors.UserError(str(error)) from None
   check_sharing(discriminator, options, devices)
-  schedule = schedule or records.Schedule()
+  schedule = schedule or training_log.Schedule()
   key = rng.root_key(seed)
-  identity = _identity(recipe, images, seed)
-  with records.Record(
-    workdir, identity, recipe, schedule, key=key, distance=distance
-  ) as record:
-    initial = jax.jit(lambda: state_lib.init(recipe, key=key))()
-    state = record.restore(initial)
-    parallel.check_agreed(state, workdir)
-    advance = _advance(recipe, key, devices)
-    _run(advance, recipe, state, images, seed, record, schedule, on_progress)
+  log = training_log.Log(workdir, config, schedule, key=key, distance=distance)
+
+  def tell(done: int, total: int, metrics: Mapping[str, float]) -> None:
+    if on_progress:
+      shown = {k: v for k, v in metrics.items() if k in _SHOWN}
+      on_progress(done, total, shown)
+
+  with run_folder.RunFolder(
+    storage.path(workdir) / 'gan',
+    _identity(config, images, seed),
+    seconds_per_save=schedule.seconds_per_save,
+  ) as folder:
+    initial = jax.jit(lambda: state_lib.init(config, key=key))()
+    state, facts = folder.restore(initial)
+    log.restore(facts, int(state.step))
+    training = loop.Loop[state_lib.State](
+      options.steps,
+      schedule.steps_per_report,
+      unit='images',
+      unit_size=options.batch_size,
+      folder=folder,
+      observe=log.observe,
+      facts=log.facts,
+      on_progress=tell,
+    )
+    training.run(
+      _advance(config, key, devices),
+      lambda first: _work(images, options, seed, first),
+      state,
+    )
 
 
 def check_sharing(
@@ -103,15 +122,15 @@ def check_sharing(
 
 
 def _identity(
-  recipe: state_lib.Recipe, images: data.Images, seed: int
+  config: state_lib.TrainConfig, images: data.Images, seed: int
 ) -> dict[str, Any]:
   """What a training must be the same in to be gone on with: all but its
   length."""
-  options = dataclasses.asdict(recipe.options)
+  options = dataclasses.asdict(config.options)
   del options['images']
   return {
-    'generator': generators.architecture_to_json(recipe.generator),
-    'discriminator': dataclasses.asdict(recipe.discriminator),
+    'generator': generators.architecture_to_json(config.generator),
+    'discriminator': dataclasses.asdict(config.discriminator),
     'options': options,
     'images': {'count': len(images), **images.source},
     'seed': seed,
@@ -119,27 +138,27 @@ def _identity(
 
 
 def _advance(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   key: chex.PRNGKey,
   devices: Sequence[jax.Device] | None,
-) -> Callable[[state_lib.State, state_lib.Batch, int], Any]:
-  """(state, batch, step) -> (state, metrics), on all devices."""
+) -> Callable[[state_lib.State, _Work], tuple[state_lib.State, loop.Metrics]]:
+  """A step of both networks, on all devices."""
 
-  def spread(function: Callable[..., Any]) -> Step:
+  def spread(function: Callable[..., Any]) -> Callable[..., Any]:
     return parallel.spread_step(
-      lambda state, batch, mean: function(recipe, state, batch, mean, key=key),
+      lambda state, batch, mean: function(config, state, batch, mean, key=key),
       devices,
     )
 
   adversarial = spread(steps.adversarial_step)
   penalty = spread(steps.penalty_step)
-  interval = recipe.options.r1_interval
 
   def advance(
-    state: state_lib.State, batch: state_lib.Batch, step: int
-  ) -> tuple[state_lib.State, steps.Metrics]:
+    state: state_lib.State, work: _Work
+  ) -> tuple[state_lib.State, loop.Metrics]:
+    batch, is_penalty_due = work
     state, metrics = adversarial(state, batch)
-    if interval and step % interval == 0:
+    if is_penalty_due:
       state, more = penalty(state, batch)
       metrics = {**metrics, **more}
     return state, metrics
@@ -147,77 +166,16 @@ def _advance(
   return advance
 
 
-def _batch(
-  images: data.Images, options: state_lib.Options, seed: int, step: int
-) -> state_lib.Batch:
-  """This host's part of the reals of a step."""
+def _work(
+  images: data.Images, options: state_lib.Options, seed: int, first: int
+) -> Iterator[tuple[int, _Work]]:
+  """This host's part of the reals of every step from the first on."""
   rows = parallel.local_rows(options.batch_size)
-  first = step * options.batch_size
-  return state_lib.Batch(
-    images.shown(first + rows.start, first + rows.stop, seed=seed),
-    np.arange(rows.start, rows.stop, dtype=np.int32),
-  )
-
-
-def _run(
-  advance: Callable[[state_lib.State, state_lib.Batch, int], Any],
-  recipe: state_lib.Recipe,
-  state: state_lib.State,
-  images: data.Images,
-  seed: int,
-  record: records.Record,
-  schedule: records.Schedule,
-  on_progress: progress.OnProgress | None,
-) -> None:
-  options = recipe.options
-  step = first = int(state.step)
-  pending: list[steps.Metrics] = []
-  whole, start = True, time.monotonic()
-  try:
-    while step < options.steps:
-      batch = _batch(images, options, seed, step)
-      whole = False
-      state, metrics = advance(state, batch, step)
-      whole = True
-      pending.append(metrics)
-      step += 1
-      if step % schedule.steps_per_report and step < options.steps:
-        continue
-      means = _means(pending, first, step)
-      shown = step * options.batch_size
-      seconds = time.monotonic() - start
-      rate = (step - first) * options.batch_size / seconds
-      means['images_per_second'] = rate
-      means |= record.update(state, step, means)
-      if on_progress:
-        brief = {k: v for k, v in means.items() if k in _SHOWN}
-        total = options.steps * options.batch_size
-        on_progress(shown, total, brief)
-      first, pending, start = step, [], time.monotonic()
-  except KeyboardInterrupt:
-    if whole:
-      record.save(state)
-    raise
-
-
-def _means(
-  pending: Sequence[steps.Metrics], first: int, last: int
-) -> dict[str, float]:
-  """Means of the metrics of steps `first` to `last`, fetched only now so that
-  devices need not wait for the host.
-
-  Raises:
-    FloatingPointError: one is not finite.
-  """
-  values: dict[str, list[float]] = {}
-  for metrics in jax.device_get(list(pending)):
-    for name, value in metrics.items():
-      values.setdefault(name, []).append(float(value))
-  means = {name: float(np.mean(found)) for name, found in values.items()}
-  for name, value in means.items():
-    if not np.isfinite(value):
-      raise FloatingPointError(
-        f'The training diverged: {name} is not finite between steps {first} '
-        f'and {last}; lower the learning rate, or raise r1_gamma.'
-      )
-  return means
+  interval = options.r1_interval
+  for step in range(first, options.steps):
+    start = step * options.batch_size
+    batch = state_lib.Batch(
+      images.shown(start + rows.start, start + rows.stop, seed=seed),
+      np.arange(rows.start, rows.stop, dtype=np.int32),
+    )
+    yield step + 1, (batch, interval > 0 and step % interval == 0)

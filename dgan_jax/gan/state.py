@@ -29,16 +29,14 @@ class Options:
     r1_interval: steps between two penalties; 0: none ever.
     r1_batch: images of a batch that it is taken on, evenly spread.
     mixing: share of samples whose ws come from two latents.
-    ema_images: half-life, in images, of the averaged generator's weights (0:
-      no average) ...
+    ema_images: half-life, in images, of the weights that g_ema averages (0: it
+      is the generator) ...
     ema_rampup: ... but at most this share of the images shown so far.
     flip: whether mirrored images are as good as images; then half of the
       reals are mirrored.
     augment: adaptive discriminator augmentation, for small collections.
     augment_target: see `augmentation.adapt`.
     augment_images: see `augmentation.adapt`, `images_to_one`.
-    one_pass: whether the discriminator judges fakes once for both losses; see
-      `gradients.in_one_pass`.
     dtype: of the computation, 'float32' or 'bfloat16'; weights, statistics
       and the penalty stay float32.
   """
@@ -57,7 +55,6 @@ class Options:
   augment: bool = False
   augment_target: validation.Share = 0.6
   augment_images: validation.Count = 500_000
-  one_pass: bool = True
   dtype: Annotated[str, validation.choice(generators.DTYPES)] = 'float32'
 
   def __post_init__(self) -> None:
@@ -73,7 +70,7 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
   """All that is fixed during a training.
 
   Attributes:
@@ -96,7 +93,7 @@ class Recipe:
     generator: generators.Architecture,
     discriminator: discriminators.ResidualDiscriminator,
     options: Options,
-  ) -> 'Recipe':
+  ) -> 'TrainConfig':
     """With Adam (0, 0.99), as the StyleGANs.
 
     Raises:
@@ -133,16 +130,16 @@ class Batch:
 
   Attributes:
     images: uint8 [n, size, size, 3].
-    places: of each in the batch of all devices, int32 [n].
+    positions: of each in the batch of all devices, int32 [n].
   """
 
   images: chex.Array
-  places: chex.Array
+  positions: chex.Array
 
 
 @flax.struct.dataclass
 class State:
-  """All that training changes; with the recipe, the data and the seed it
+  """All that training changes; with the config, the data and the seed it
   determines what follows.
 
   Attributes:
@@ -151,10 +148,10 @@ class State:
     discriminator: parameters.
     generator_optimizer: of the generator's parameters.
     discriminator_optimizer: of the discriminator's parameters.
-    average: of the generator's parameters over the last steps: the one to
+    g_ema: exponential moving average of the generator's parameters: those to
       draw from.
     w_avg: of w over the last steps, [latent_size].
-    strength: of the augmentation.
+    ada: how often the discriminator's images are augmented.
   """
 
   step: chex.Array
@@ -162,24 +159,24 @@ class State:
   discriminator: Any
   generator_optimizer: Any
   discriminator_optimizer: Any
-  average: Any
+  g_ema: Any
   w_avg: chex.Array
-  strength: augmentation.Strength
+  ada: augmentation.Ada
 
 
-def init(recipe: Recipe, *, key: chex.PRNGKey) -> State:
+def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:
   """Where training starts."""
-  generator = recipe.generator.init(rng.stream(key, 'generator'))
-  discriminator = recipe.discriminator.init(rng.stream(key, 'discriminator'))
+  generator = config.generator.init(rng.stream(key, 'generator'))
+  discriminator = config.discriminator.init(rng.stream(key, 'discriminator'))
   return State(
     step=jnp.zeros((), jnp.int32),
     generator=generator,
     discriminator=discriminator,
-    generator_optimizer=recipe.generator_optimizer.init(generator),
-    discriminator_optimizer=recipe.discriminator_optimizer.init(discriminator),
-    average=jax.tree.map(jnp.copy, generator),
-    w_avg=jnp.zeros((recipe.generator.latent_size,)),
-    strength=augmentation.Strength.none(),
+    generator_optimizer=config.generator_optimizer.init(generator),
+    discriminator_optimizer=config.discriminator_optimizer.init(discriminator),
+    g_ema=jax.tree.map(jnp.copy, generator),
+    w_avg=jnp.zeros((config.generator.latent_size,)),
+    ada=augmentation.Ada.none(),
   )
 
 
@@ -191,14 +188,14 @@ def noise_maps(
   return rng.noise(keys, architecture.noise_resolutions)
 
 
-def averaged(
-  recipe: Recipe, state: State, noise: tuple[chex.Array, ...]
+def ema_generator(
+  config: TrainConfig, state: State, noise: tuple[chex.Array, ...]
 ) -> generators.Generator:
   """The generator to draw from."""
-  rows = recipe.generator.num_ws
+  rows = config.generator.num_ws
   return generators.Generator(
-    recipe.generator,
-    state.average,
+    config.generator,
+    state.g_ema,
     jnp.tile(state.w_avg, (rows, 1)),
     noise,
   )

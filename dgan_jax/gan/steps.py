@@ -28,7 +28,7 @@ _W_AVG_DECAY = 0.995
 
 
 def adversarial_step(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
   mean: Mean,
@@ -38,7 +38,7 @@ def adversarial_step(
   """One update of generator and discriminator.
 
   Args:
-    recipe: networks and options.
+    config: networks and options.
     state: before.
     batch: this device's reals.
     mean: over devices; of one device the identity.
@@ -47,14 +47,9 @@ def adversarial_step(
   Returns:
     The state after, and means of the batch: losses, logits, norms.
   """
-  options = recipe.options
+  options = config.options
   keys = _sample_keys(state, batch, key)
-  gradients_of = (
-    gradients_lib.in_one_pass
-    if options.one_pass
-    else gradients_lib.in_two_passes
-  )
-  found = gradients_of(recipe, state, batch, keys)
+  found = gradients_lib.in_one_pass(config, state, batch, keys)
   gradients, w, metrics = mean(
     (
       (found.generator, found.discriminator),
@@ -72,29 +67,29 @@ def adversarial_step(
   )
   rate = learning_rate(options, state.step)
   generator, generator_optimizer = _update(
-    recipe.generator_optimizer,
+    config.generator_optimizer,
     gradients[0],
     state.generator_optimizer,
     state.generator,
     rate,
   )
   discriminator, discriminator_optimizer = _update(
-    recipe.discriminator_optimizer,
+    config.discriminator_optimizer,
     gradients[1],
     state.discriminator_optimizer,
     state.discriminator,
     rate * state_lib.discriminator_share(options),
   )
-  strength = state.strength
+  ada = state.ada
   if options.augment:
-    strength = augmentation.adapt(
-      strength,
+    ada = augmentation.adapt(
+      ada,
       metrics['real_sign'],
       batch_size=options.batch_size,
       target=options.augment_target,
       images_to_one=options.augment_images,
     )
-  kept = average_decay(options, state.step)
+  kept = ema_decay(options, state.step)
   w_kept = jnp.minimum(_W_AVG_DECAY, state.step / (state.step + 1))
   after = state_lib.State(
     step=state.step + 1,
@@ -102,21 +97,21 @@ def adversarial_step(
     discriminator=discriminator,
     generator_optimizer=generator_optimizer,
     discriminator_optimizer=discriminator_optimizer,
-    average=optax.incremental_update(generator, state.average, 1 - kept),
+    g_ema=optax.incremental_update(generator, state.g_ema, 1 - kept),
     w_avg=optax.incremental_update(w, state.w_avg, 1 - w_kept),
-    strength=strength,
+    ada=ada,
   )
   return after, {
     **metrics,
     'generator_gradient': optax.tree.norm(gradients[0]),
     'discriminator_gradient': optax.tree.norm(gradients[1]),
-    'augment_p': strength.p,
+    'augment_p': ada.p,
     'learning_rate': rate,
   }
 
 
 def penalty_step(
-  recipe: state_lib.Recipe,
+  config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
   mean: Mean,
@@ -128,15 +123,15 @@ def penalty_step(
 
   To be done every `r1_interval` steps, as weighty as if it were in each.
   """
-  options = recipe.options
+  options = config.options
   stride = options.batch_size // options.r1_batch
   batch = jax.tree.map(lambda x: x[::stride], batch)
   keys = _sample_keys(state, batch, rng.stream(key, 'penalty'))
-  reals = gradients_lib.reals(recipe, batch, keys)
+  reals = gradients_lib.reals(config, batch, keys)
 
   def score(params: Any, images: chex.Array) -> chex.Array:
-    images = gradients_lib.changed(recipe, state, images, keys, 'reals')
-    return recipe.discriminator.score(params, images)
+    images = gradients_lib.augmented(config, state, images, keys, 'reals')
+    return config.discriminator.score(params, images)
 
   weight = options.r1_interval * options.r1_gamma / 2
   value, gradient = mean(losses.r1_penalty(score, state.discriminator, reals))
@@ -144,7 +139,7 @@ def penalty_step(
   # The step was counted already.
   rate = learning_rate(options, state.step - 1)
   discriminator, optimizer = _update(
-    recipe.discriminator_optimizer,
+    config.discriminator_optimizer,
     gradient,
     state.discriminator_optimizer,
     state.discriminator,
@@ -163,8 +158,9 @@ def learning_rate(options: state_lib.Options, step: chex.Array) -> chex.Array:
   return options.learning_rate * jnp.clip(share, 0, 1)
 
 
-def average_decay(options: state_lib.Options, step: chex.Array) -> chex.Array:
-  """What the averaged weights keep of themselves in this step."""
+def ema_decay(options: state_lib.Options, step: chex.Array) -> chex.Array:
+  """What g_ema keeps of itself in this step, by the half-life and ramp-up of
+  StyleGAN2-ADA."""
   shown = (step + 1) * options.batch_size
   half_life = jnp.minimum(options.ema_images, options.ema_rampup * shown)
   return jnp.exp2(-options.batch_size / jnp.maximum(half_life, 1e-6))
@@ -175,7 +171,7 @@ def _sample_keys(
 ) -> chex.PRNGKey:
   """Keys [n] of this step's samples."""
   step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
-  return rng.sample_keys(step_key, batch.places)
+  return rng.sample_keys(step_key, batch.positions)
 
 
 def _update(

@@ -6,7 +6,7 @@ parameters kept are those with the lowest loss on pixels held out.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import chex
@@ -18,9 +18,10 @@ import optax
 
 from dgan_jax import progress, rng
 from dgan_jax.interpreter import annotated, ensemble, optimization
+from dgan_jax.training import loop, run_folder
 
-# Of a batch of one member, the share that goes round all regions in turn.
-_TOUR_SHARE = 1 / 8
+# Of a batch of one member, the share that cycles through all regions.
+_CYCLED_SHARE = 1 / 8
 _MAX_HELD_OUT = 4096
 
 
@@ -71,7 +72,7 @@ def train(
   loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: optimization.Checkpoint | None = None,
+  folder: run_folder.RunFolder | None = None,
 ) -> Any:
   """Trains all members; see `training.train` for the arguments.
 
@@ -81,24 +82,26 @@ def train(
   Raises:
     FloatingPointError: the loss is not finite; says between which steps.
   """
-  schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
-  optimizer = optax.adamw(schedule, b2=0.99, weight_decay=options.weight_decay)
+  optimizer = adamw(options)
   step = optimization.make_step(classifier, optimizer, loss)
   num_features = sum(pixels.pyramid.channels)
   state = jax.jit(
     lambda: _initial(classifier, optimizer, num_features, options.members, key)
   )()
-  state = (checkpoint and checkpoint.restore(state)) or state
+  if folder:
+    state, _ = folder.restore(state)
   held_out = _held_out(pixels, options, key)
   draw = _region_sampler(pixels, held_out, options, key)
   tested = jnp.flatnonzero(held_out)
 
+  every = options.steps_per_evaluation
+
   @jax.jit
-  def advance(
+  def trained(
     state: State, pixels: annotated.AnnotatedPixels
-  ) -> tuple[State, chex.Array]:
+  ) -> tuple[State, loop.Metrics]:
     """Trains until the next evaluation, and evaluates."""
-    numbers = state.step + jnp.arange(options.steps_per_evaluation)
+    numbers = state.step + jnp.arange(every)
     member, losses = jax.lax.scan(
       lambda member, number: _train_step(
         member, number, pixels, step, draw, key
@@ -111,27 +114,28 @@ def train(
     else:
       tested_loss = jnp.full(options.members, -numbers[-1], jnp.float32)
     state = _keep_best(state, numbers[-1] + 1, member, tested_loss)
-    return state, losses.mean()
+    metrics = {'loss': losses.mean()}
+    if tested.size:
+      metrics['held_out_loss'] = state.best_loss.mean()
+    return state, metrics
 
-  while int(state.step) < options.steps:
-    first = int(state.step)
-    state, mean_loss = advance(state, pixels)
-    if not np.isfinite(mean_loss):
-      raise FloatingPointError(
-        f'The loss is not finite between steps {first} and {int(state.step)}; '
-        'lower interpreter.learning_rate.'
-      )
-    if checkpoint:
-      checkpoint.save(state)
-    if on_progress:
-      metrics = {'loss': float(mean_loss)}
-      if tested.size:
-        metrics['held_out_loss'] = float(state.best_loss.mean())
-      done = min(int(state.step), options.steps)
-      on_progress(done, options.steps, metrics)
-    if (state.misses >= options.patience).all():
-      break
+  def batches(first: int) -> Iterator[tuple[int, annotated.AnnotatedPixels]]:
+    return ((i + every, pixels) for i in range(first, options.steps, every))
+
+  training: loop.Loop[State] = loop.Loop(
+    options.steps,
+    folder=folder,
+    is_done=lambda state: bool(jnp.all(state.misses >= options.patience)),
+    on_progress=on_progress,
+  )
+  state = training.run(trained, batches, state)
   return state.best
+
+
+def adamw(options: Options) -> optax.GradientTransformation:
+  """Adam of a learning rate that falls to zero as a cosine."""
+  schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
+  return optax.adamw(schedule, b2=0.99, weight_decay=options.weight_decay)
 
 
 def _initial(
@@ -149,7 +153,7 @@ def _initial(
     step=jnp.zeros((), jnp.int32),
     member=member,
     best=member.merged(),
-    best_loss=jnp.full((members,), jnp.inf, jnp.float32),
+    best_loss=jnp.full((members,), optimization.NO_LOSS),
     misses=jnp.zeros((members,), jnp.int32),
   )
 
@@ -229,8 +233,8 @@ def _region_sampler(
 ) -> Draw:
   """How batches are drawn.
 
-  A share of each goes round all regions, so that every one is seen every few
-  steps however small it is; the rest is drawn by the weights that
+  A share of each cycles through all regions, so that every one is seen every
+  few steps however small it is; the rest is drawn by the weights that
   `options.balance` gives, and in a region all pixels alike.
   """
   starts = np.asarray(pixels.region_start)
@@ -245,7 +249,7 @@ def _region_sampler(
   first = jnp.asarray(np.r_[0, np.cumsum(counts)], jnp.int32)
   sizes = jnp.asarray(counts, jnp.int32)
   num_regions = pixels.num_regions
-  tour = min(int(options.batch_size * _TOUR_SHARE), num_regions)
+  cycled = min(int(options.batch_size * _CYCLED_SHARE), num_regions)
   stream = rng.stream(key, 'batches')
 
   def draw(number: chex.Array) -> chex.Array:
@@ -253,8 +257,8 @@ def _region_sampler(
     region_key, pixel_key = jax.random.split(jax.random.fold_in(stream, number))
     uniform = jax.random.uniform(region_key, shape)
     chosen = jax.vmap(jnp.searchsorted)(shares, uniform)
-    turn = (number * tour + jnp.arange(tour)) % num_regions
-    chosen = chosen.at[:, :tour].set(turn[None])
+    turn = (number * cycled + jnp.arange(cycled)) % num_regions
+    chosen = chosen.at[:, :cycled].set(turn[None])
     chosen = jnp.minimum(chosen, num_regions - 1)
     offset = jax.random.uniform(pixel_key, shape) * sizes[chosen]
     offset = jnp.minimum(offset.astype(jnp.int32), sizes[chosen] - 1)

@@ -1,12 +1,13 @@
 """One training step of one ensemble member; `jax.vmap` makes it all."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dgan_jax.interpreter import ensemble
@@ -25,15 +26,8 @@ class MemberState:
     return ensemble.merge_averages(self.params, self.averages)
 
 
-class Checkpoint(Protocol):
-  """Where training leaves its state, so that it can go on after a kill."""
-
-  def restore(self, like: Any) -> Any | None:
-    """The state saved last, of the shape of `like`, or None."""
-
-  def save(self, state: Any) -> None:
-    """Keeps a state, whole or not at all."""
-
+# Before there is one; a number, as only finite states are saved.
+NO_LOSS = np.finfo(np.float32).max
 
 # (outputs [n, names], targets [n, ...]) -> mean loss.
 Loss = Callable[[chex.Array, chex.Array], chex.Array]

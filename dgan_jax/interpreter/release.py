@@ -8,17 +8,18 @@ stays as it is while the others go on.
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from dgan_jax import progress, rng
+from dgan_jax import errors, progress, rng
 from dgan_jax.interpreter import annotated, ensemble, optimization
+from dgan_jax.training import loop, run_folder
 
 BATCH_SIZE = 64
 FULL_EPOCHS = 4
@@ -36,15 +37,13 @@ class State:
   """Between two chunks of batches; arrays of all members.
 
   Attributes:
-    epoch: the number of the epoch under way.
-    chunk: chunks of it that are done.
+    step: batches seen.
     member: what is trained.
     best_loss: lowest loss of a batch since the fifth epoch, [members].
     misses: batches since, [members].
   """
 
-  epoch: chex.Array
-  chunk: chex.Array
+  step: chex.Array
   member: optimization.MemberState
   best_loss: chex.Array
   misses: chex.Array
@@ -86,7 +85,7 @@ def train(
   loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: optimization.Checkpoint | None = None,
+  folder: run_folder.RunFolder | None = None,
 ) -> Any:
   """Trains all members; see `training.train` for the arguments.
 
@@ -98,73 +97,71 @@ def train(
   num_features = sum(pixels.pyramid.channels)
   keys = jax.random.split(rng.stream(key, 'init'), members)
   state = State(
-    epoch=jnp.zeros((), jnp.int32),
-    chunk=jnp.zeros((), jnp.int32),
+    step=jnp.zeros((), jnp.int32),
     member=jax.vmap(
       lambda k: optimization.init(classifier, optimizer, num_features, k)
     )(keys),
-    best_loss=jnp.full((members,), jnp.inf, jnp.float32),
+    best_loss=jnp.full((members,), optimization.NO_LOSS),
     misses=jnp.zeros((members,), jnp.int32),
   )
-  state = (checkpoint and checkpoint.restore(state)) or state
+  if folder:
+    state, _ = folder.restore(state)
 
   @jax.jit
-  def run(
-    state: State, pixels: annotated.AnnotatedPixels, batches: chex.Array
-  ) -> tuple[State, chex.Array]:
-    return _run(state, pixels, batches, step, key)
+  def trained(
+    state: State, work: tuple[annotated.AnnotatedPixels, chex.Array]
+  ) -> tuple[State, loop.Metrics]:
+    return _run(state, *work, step, key)
 
-  total = max_epochs * -(-pixels.num_pixels // BATCH_SIZE)
-  done = 0
-  while int(state.epoch) < max_epochs and not (state.misses > PATIENCE).all():
-    chunks = _epoch(pixels.num_pixels, members, int(state.epoch), key)
-    for batches in chunks[int(state.chunk) :]:
-      state, mean_loss = run(state, pixels, batches)
-      state = dataclasses.replace(state, chunk=state.chunk + 1)
-      epoch, chunk = int(state.epoch), int(state.chunk)
-      done = epoch * (total // max_epochs) + min(
-        chunk * _BATCHES_PER_CHUNK, total // max_epochs
-      )
-      if not np.isfinite(mean_loss):
-        raise FloatingPointError(
-          f'The loss is not finite within the {len(batches)} batches before '
-          f'batch {done}.'
-        )
-      if on_progress:
-        on_progress(done, total, {'loss': float(mean_loss)})
-      if checkpoint:
-        checkpoint.save(state)
-    state = dataclasses.replace(
-      state, epoch=state.epoch + 1, chunk=jnp.zeros((), jnp.int32)
-    )
-  if on_progress:
-    on_progress(total, total, {})
+  def work(first: int) -> Iterator[tuple[int, Any]]:
+    chunks = _chunks(pixels.num_pixels, members, first, max_epochs, key)
+    return ((done, (pixels, batches)) for done, batches in chunks)
+
+  training: loop.Loop[State] = loop.Loop(
+    max_epochs * _batches_per_epoch(pixels.num_pixels),
+    folder=folder,
+    is_done=lambda state: bool(jnp.all(state.misses > PATIENCE)),
+    on_progress=on_progress,
+  )
+  state = training.run(trained, work, state)
   return state.member.merged()
 
 
-def _epoch(
-  num_pixels: int, members: int, epoch: int, key: chex.PRNGKey
-) -> list[chex.Array]:
-  """The pixels of an epoch as chunks [batches, members, batch size].
+def _batches_per_epoch(num_pixels: int) -> int:
+  """The last may be smaller; one of a single pixel, which has no variance to
+  normalise by, is left out.
 
-  The last batch may be smaller; one of a single pixel, which has no variance
-  to normalise by, is left out.
+  Raises:
+    errors.UserError: no batch is left.
   """
-  stream = jax.random.fold_in(rng.stream(key, 'order'), epoch)
-  order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(
-    jax.random.split(stream, members)
-  )
-  full = num_pixels // BATCH_SIZE
-  batches = order[:, : full * BATCH_SIZE].reshape(members, full, BATCH_SIZE)
-  batches = batches.transpose(1, 0, 2)
-  chunks = [
-    batches[i : i + _BATCHES_PER_CHUNK]
-    for i in range(0, full, _BATCHES_PER_CHUNK)
-  ]
-  rest = order[:, full * BATCH_SIZE :]
-  if rest.shape[1] > 1:
-    chunks.append(rest[None])
-  return chunks
+  full, rest = divmod(num_pixels, BATCH_SIZE)
+  if num_pixels < 2:
+    raise errors.UserError(
+      f'The masks label {num_pixels} pixels; expected two or more.'
+    )
+  return full + (rest > 1)
+
+
+def _chunks(
+  num_pixels: int, members: int, first: int, epochs: int, key: chex.PRNGKey
+) -> Iterator[tuple[int, chex.Array]]:
+  """The batches after the first ones, as (batches done after these, pixels
+  [batches, members, batch size])."""
+  full, per_epoch = num_pixels // BATCH_SIZE, _batches_per_epoch(num_pixels)
+  for epoch in range(first // per_epoch, epochs):
+    stream = jax.random.fold_in(rng.stream(key, 'order'), epoch)
+    order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(
+      jax.random.split(stream, members)
+    )
+    batches = order[:, : full * BATCH_SIZE].reshape(members, full, BATCH_SIZE)
+    batches = batches.transpose(1, 0, 2)
+    start = max(first - epoch * per_epoch, 0)
+    while start < full:
+      chunk = batches[start : start + _BATCHES_PER_CHUNK]
+      start += len(chunk)
+      yield epoch * per_epoch + start, chunk
+    if start < per_epoch:
+      yield (epoch + 1) * per_epoch, order[None, :, full * BATCH_SIZE :]
 
 
 def _run(
@@ -173,31 +170,29 @@ def _run(
   batches: chex.Array,
   step: optimization.Step,
   key: chex.PRNGKey,
-) -> tuple[State, chex.Array]:
-  """Trains on batches [n, members, size]; returns the mean loss too."""
+) -> tuple[State, loop.Metrics]:
+  """Trains on batches [n, members, size]."""
   members = batches.shape[1]
-  counts = state.epoch >= FULL_EPOCHS
-  stream = jax.random.fold_in(rng.stream(key, 'dropout'), state.epoch)
-  stream = jax.random.fold_in(stream, state.chunk)
+  stream = rng.stream(key, 'dropout')
+  full_batches = FULL_EPOCHS * _batches_per_epoch(pixels.num_pixels)
 
-  def one(
-    state: State, batch: tuple[chex.Array, chex.Array]
-  ) -> tuple[State, chex.Array]:
-    index, number = batch
+  def one(state: State, index: chex.Array) -> tuple[State, chex.Array]:
     x, targets = pixels.gather(index.ravel())
-    keys = jax.random.split(jax.random.fold_in(stream, number), members)
+    keys = jax.random.split(jax.random.fold_in(stream, state.step), members)
     updated, loss = jax.vmap(step)(
       state.member,
       x.reshape(*index.shape, -1),
       targets.reshape(*index.shape, *targets.shape[1:]),
       keys,
     )
+    counts = state.step >= full_batches
     running = state.misses <= PATIENCE
     member = optimization.select(running, updated, state.member)
     better = loss < state.best_loss
     misses = jnp.where(better, 0, state.misses + 1)
     return dataclasses.replace(
       state,
+      step=state.step + 1,
       member=member,
       best_loss=jnp.where(
         counts, jnp.minimum(loss, state.best_loss), state.best_loss
@@ -205,6 +200,5 @@ def _run(
       misses=jnp.where(counts & running, misses, state.misses),
     ), loss.mean()
 
-  numbers = jnp.arange(batches.shape[0])
-  state, losses = jax.lax.scan(one, state, (batches, numbers))
-  return state, losses.mean()
+  state, losses = jax.lax.scan(one, state, batches)
+  return state, {'loss': losses.mean()}

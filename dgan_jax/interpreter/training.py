@@ -26,6 +26,7 @@ from dgan_jax.interpreter import (
 )
 from dgan_jax.tasks import kinds, part_segmentation
 from dgan_jax.tasks import task as task_lib
+from dgan_jax.training import run_folder
 
 MODES = ('default', 'release')
 FEATURE_DTYPES = ('float16', 'float32')
@@ -118,7 +119,7 @@ def train(
   key: chex.PRNGKey,
   on_images: Callable[[np.ndarray], None] | None = None,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: optimization.Checkpoint | None = None,
+  folder: run_folder.RunFolder | None = None,
 ) -> ensemble.Interpreter:
   """Trains an interpreter for one generator.
 
@@ -132,7 +133,7 @@ def train(
       uint8 [n, height, width, 3], before anything is learnt from them.
     on_progress: called with steps done, steps in all (of the release's
       procedure: at most) and the mean loss.
-    checkpoint: makes training go on where it was killed.
+    folder: makes training go on where it was killed.
 
   Raises:
     errors.UserError: labels of another size than the generator's images, or of
@@ -179,7 +180,7 @@ def train(
       loss=loss,
       key=key,
       on_progress=on_progress,
-      checkpoint=checkpoint,
+      folder=folder,
     )
   else:
     params = default.train(
@@ -194,6 +195,6 @@ def train(
       loss=loss,
       key=key,
       on_progress=on_progress,
-      checkpoint=checkpoint,
+      folder=folder,
     )
   return ensemble.Interpreter(spec, jax.tree.map(np.asarray, params))

@@ -11,7 +11,7 @@ import numpy as np
 
 from dgan_jax import errors, storage
 from dgan_jax import schema as schema_lib
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import pytrees
 from dgan_jax.segmentation import unet
 
 _KIND = 'simulated annotator'
@@ -91,7 +91,7 @@ def save(
   facts: Mapping[str, Any] | None = None,
   dtype: str = 'float32',
 ) -> None:
-  """Writes an annotator; see `store.save_pytree`.
+  """Writes an annotator; see `pytrees.save`.
 
   Args:
     directory: made if it does not exist.
@@ -103,7 +103,7 @@ def save(
     ValueError: another type.
   """
   params = rounded(annotator, dtype).params
-  store.save_pytree(
+  pytrees.save(
     directory,
     jax.tree.map(lambda x: np.asarray(x, dtype), params),
     {
@@ -139,7 +139,7 @@ def load(directory: storage.PathLike) -> Annotator:
     ) from None
   like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, dtype), shapes)
   params = jax.tree.map(
-    lambda x: jnp.asarray(x, jnp.float32), store.load_pytree(directory, like)
+    lambda x: jnp.asarray(x, jnp.float32), pytrees.load(directory, like)
   )
   return Annotator(architecture, schema, (height, width), params)
 
@@ -154,7 +154,7 @@ def load_facts(directory: storage.PathLike) -> dict[str, Any]:
 
 
 def _metadata(directory: storage.PathLike) -> dict[str, Any]:
-  metadata = store.load_metadata(directory)
+  metadata = pytrees.load_metadata(directory)
   if metadata.get('kind') != _KIND:
     raise errors.UserError(
       f'{directory} holds a checkpoint of kind {metadata.get("kind")!r}; '

@@ -24,12 +24,12 @@ class Batch:
   Attributes:
     images: uint8 [n, height, width, 3].
     masks: uint8 [n, height, width].
-    places: int32 [n], in the batch of all devices.
+    positions: int32 [n], in the batch of all devices.
   """
 
   images: chex.Array
   masks: chex.Array
-  places: chex.Array
+  positions: chex.Array
 
 
 def class_weights(
@@ -90,7 +90,7 @@ def drawing(
   own."""
   images, masks = pairs
   part = parallel.local_rows(batch_size)
-  places = np.arange(part.start, part.stop, dtype=np.int32)
+  positions = np.arange(part.start, part.stop, dtype=np.int32)
   stream = rng.stream(key, 'order')
 
   @functools.lru_cache(maxsize=2)
@@ -99,8 +99,8 @@ def drawing(
     return np.asarray(jax.random.permutation(epoch_key, len(images)))
 
   def draw(step: int) -> Batch:
-    numbers = (step * batch_size + places).tolist()
+    numbers = (step * batch_size + positions).tolist()
     rows = [order(n // len(images))[n % len(images)] for n in numbers]
-    return Batch(images[rows], masks[rows], places)
+    return Batch(images[rows], masks[rows], positions)
 
   return draw

@@ -6,21 +6,20 @@ on any number of devices.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from dgan_jax import metrics, parallel, progress, rng, validation
 from dgan_jax import schema as schema_lib
-from dgan_jax.interpreter import optimization
 from dgan_jax.segmentation import annotator, augmentation, predict, unet
 from dgan_jax.segmentation import pairs as pairs_lib
+from dgan_jax.training import loop, run_folder
 
 # Steps whose loss is averaged, reported and may be gone on from.
 _STEPS_PER_REPORT = 25
@@ -39,7 +38,8 @@ class Options:
     learning_rate: of Adam, at the start; falls to zero as a cosine.
     balance: a class that covers a share s of the pixels weighs s^-balance in
       the loss: 0 counts all pixels alike, 1 all classes.
-    steps_per_evaluation: between two looks at the pairs held out.
+    steps_per_evaluation: between two looks at the pairs held out, which get one
+      at the end too.
     strengths: what images go through.
   """
 
@@ -72,7 +72,7 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
   """All that is fixed during a training.
 
   Attributes:
@@ -93,7 +93,7 @@ class Recipe:
     architecture: unet.UNet,
     options: Options,
     class_weights: Sequence[float],
-  ) -> 'Recipe':
+  ) -> 'TrainConfig':
     """With Adam."""
     schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
     optimizer = optax.adam(schedule, b2=0.99)
@@ -109,7 +109,7 @@ def train(
   key: chex.PRNGKey,
   held_out: pairs_lib.Pairs | None = None,
   on_progress: progress.OnProgress | None = None,
-  checkpoint: optimization.Checkpoint | None = None,
+  folder: run_folder.RunFolder | None = None,
   devices: Sequence[jax.Device] | None = None,
 ) -> annotator.Annotator:
   """Trains an annotator.
@@ -123,7 +123,7 @@ def train(
     held_out: pairs to measure on, on the way.
     on_progress: told of steps, the loss in nats and now and then of the mean
       IoU and the pixel accuracy on the pairs held out.
-    checkpoint: makes training go on where it was killed, with the same bits.
+    folder: makes training go on where it was killed, with the same bits.
     devices: default all of the run.
 
   Raises:
@@ -138,110 +138,92 @@ def train(
   weights = pairs_lib.class_weights(
     pairs[1], schema.num_classes, options.balance
   )
-  recipe = Recipe.of(architecture, options, weights)
+  config = TrainConfig.of(architecture, options, weights)
   advance = parallel.spread_step(
-    lambda state, batch, mean: train_step(recipe, state, batch, mean, key=key),
+    lambda state, batch, mean: train_step(config, state, batch, mean, key=key),
     devices,
   )
   draw = pairs_lib.drawing(pairs, options.batch_size, key)
-  state = jax.jit(lambda: init(recipe, key=key))()
-  state = (checkpoint and checkpoint.restore(state)) or state
+  every = options.steps_per_evaluation
+  state = jax.jit(lambda: init(config, key=key))()
+  if folder:
+    state, _ = folder.restore(state)
 
-  def result(params: Any) -> annotator.Annotator:
+  def result(state: State) -> annotator.Annotator:
+    params = jax.device_get(state.params)
     return annotator.Annotator(architecture, schema, size, params)
 
-  def measured(params: Any) -> dict[str, float]:
-    if held_out is None:
-      return {}
-    confusion = predict.confusion(result(params), *held_out)
+  def batches(first: int) -> Iterator[tuple[int, pairs_lib.Batch]]:
+    return ((step + 1, draw(step)) for step in range(first, options.steps))
+
+  def observe(state: State, step: int) -> Mapping[str, float] | None:
+    is_due = step % every < _STEPS_PER_REPORT or step == options.steps
+    if held_out is None or not is_due:
+      return None
+    confusion = predict.confusion(result(state), *held_out)
     return {
       'mean_iou': metrics.mean_iou(confusion),
       'accuracy': metrics.pixel_accuracy(confusion),
     }
 
-  state = _run(advance, draw, state, options, measured, on_progress, checkpoint)
-  return result(jax.device_get(state.params))
+  training = loop.Loop(
+    options.steps,
+    _STEPS_PER_REPORT,
+    folder=folder,
+    observe=observe,
+    on_progress=on_progress,
+  )
+  return result(training.run(advance, batches, state))
 
 
-def _run(
-  advance: Callable[[State, pairs_lib.Batch], tuple[State, chex.Array]],
-  draw: Callable[[int], pairs_lib.Batch],
-  state: State,
-  options: Options,
-  measured: Callable[[Any], dict[str, float]],
-  on_progress: progress.OnProgress | None,
-  checkpoint: optimization.Checkpoint | None,
-) -> State:
-  """From where the state is to the last step."""
-  step = first = int(state.step)
-  every = options.steps_per_evaluation
-  pending: list[chex.Array] = []
-  while step < options.steps:
-    state, loss = advance(state, draw(step))
-    pending.append(loss)
-    step += 1
-    if step % _STEPS_PER_REPORT and step < options.steps:
-      continue
-    found = {'loss': _mean_loss(pending, first, step)}
-    kept = jax.device_get(state)
-    if step // every > first // every:
-      found |= measured(kept.params)
-    if checkpoint:
-      checkpoint.save(kept)
-    if on_progress:
-      on_progress(step, options.steps, found)
-    first, pending = step, []
-  return state
-
-
-def init(recipe: Recipe, *, key: chex.PRNGKey) -> State:
+def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:
   """Where training starts."""
-  params = recipe.architecture.init(rng.stream(key, 'init'))
+  params = config.architecture.init(rng.stream(key, 'init'))
   step = jnp.zeros((), jnp.int32)
-  return State(step, params, recipe.optimizer.init(params))
+  return State(step, params, config.optimizer.init(params))
 
 
 def train_step(
-  recipe: Recipe,
+  config: TrainConfig,
   state: State,
   batch: pairs_lib.Batch,
   mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
-) -> tuple[State, chex.Array]:
+) -> tuple[State, loop.Metrics]:
   """One step.
 
   Args:
-    recipe: network and options.
+    config: network and options.
     state: before.
     batch: this device's part.
     mean: over devices; of one device the identity.
     key: of the training.
 
   Returns:
-    The state after, and the loss: the mean over all pixels of the weighted
+    The state after, and the 'loss': the mean over all pixels of the weighted
     cross entropy, in nats.
   """
   step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
   images, masks = augmentation.perturb(
-    recipe.options.strengths,
+    config.options.strengths,
     batch.images,
     batch.masks,
-    keys=rng.sample_keys(step_key, batch.places),
+    keys=rng.sample_keys(step_key, batch.positions),
     unlabelled=_UNLABELLED,
   )
-  weights = jnp.asarray(recipe.class_weights)
+  weights = jnp.asarray(config.class_weights)
 
   def loss(params: Any) -> chex.Array:
-    logits = recipe.architecture.label(params, images)
+    logits = config.architecture.label(params, images)
     return cross_entropy(logits, masks, weights)
 
   value, gradient = mean(jax.value_and_grad(loss)(state.params))
-  updates, optimizer = recipe.optimizer.update(
+  updates, optimizer = config.optimizer.update(
     gradient, state.optimizer, state.params
   )
   params = optax.apply_updates(state.params, updates)
-  return State(state.step + 1, params, optimizer), value
+  return State(state.step + 1, params, optimizer), {'loss': value}
 
 
 def cross_entropy(
@@ -261,14 +243,3 @@ def cross_entropy(
   known = jnp.minimum(labels, classes - 1).astype(jnp.int32)
   losses = optax.softmax_cross_entropy_with_integer_labels(logits, known)
   return (losses * jnp.where(labels < classes, weights[known], 0)).mean()
-
-
-def _mean_loss(losses: Sequence[chex.Array], first: int, last: int) -> float:
-  """Fetched only now, so that devices need not wait for the host."""
-  loss = float(np.mean(jax.device_get(list(losses))))
-  if not np.isfinite(loss):
-    raise FloatingPointError(
-      f'The loss is not finite between steps {first} and {last}; lower '
-      'annotator.learning_rate.'
-    )
-  return loss

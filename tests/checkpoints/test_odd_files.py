@@ -15,7 +15,7 @@ import tensorstore as ts
 
 from benchmarks import checkpoints
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints import opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
   orbax_arrays,
   safetensors_format,
@@ -385,7 +385,7 @@ def test_links_in_a_checkpoint_are_refused(folder, tmp_path_factory):
 
 def _packed(folder, codec, shape):
   """A folder of one array of zeros, that somebody else has packed."""
-  store.save_pytree(folder, {'x': np.ones(3, np.float32)})
+  pytrees.save(folder, {'x': np.ones(3, np.float32)})
   base = folder.absolute() / 'arrays-0'
   spec = {
     'driver': 'zarr3',
@@ -422,6 +422,6 @@ def _packed(folder, codec, shape):
 )
 def test_bombs_within_the_arrays_are_refused(tmp_path, codec, shape, words):
   _packed(tmp_path, {'name': codec}, shape)
-  assert words in _refusal(tmp_path / 'arrays-0', lambda _: store.load_pytree(
+  assert words in _refusal(tmp_path / 'arrays-0', lambda _: pytrees.load(
     tmp_path
   ))  # fmt: skip

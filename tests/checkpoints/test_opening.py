@@ -10,7 +10,7 @@ import safetensors.numpy
 import dgan_jax
 from benchmarks import checkpoints
 from dgan_jax import errors
-from dgan_jax.checkpoints import opening, store
+from dgan_jax.checkpoints import opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
   npy,
   safetensors_format,
@@ -208,7 +208,7 @@ def test_our_own_interpreters_are_opened(tmp_path):
 
 
 def test_other_checkpoints_of_ours_are_refused(tmp_path):
-  store.save_pytree(tmp_path, {'a': np.ones(2)}, {'kind': 'training'})
+  pytrees.save(tmp_path, {'a': np.ones(2)}, {'kind': 'training'})
   with pytest.raises(errors.UserError, match="kind 'training'; expected a gen"):
     opening.open_checkpoint(tmp_path)
 

@@ -14,7 +14,7 @@ import optax
 import pytest
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.checkpoints.formats import orbax_arrays
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
@@ -105,10 +105,10 @@ def test_any_tree_of_arrays_comes_back(tmp_path, generator):
     'empty': np.zeros((0, 3), np.float32),
     'none': None,
   }
-  store.save_pytree(tmp_path, tree, {'step': 7, 'rows': (64, 448)})
-  _assert_equal(store.load_pytree(tmp_path, tree), tree)
-  assert store.load_metadata(tmp_path) == {'step': 7, 'rows': [64, 448]}
-  flat = store.load_pytree(tmp_path)
+  pytrees.save(tmp_path, tree, {'step': 7, 'rows': (64, 448)})
+  _assert_equal(pytrees.load(tmp_path, tree), tree)
+  assert pytrees.load_metadata(tmp_path) == {'step': 7, 'rows': [64, 448]}
+  flat = pytrees.load(tmp_path)
   assert flat['optimizer.0.count'] == 0
   assert flat['empty'].shape == (0, 3)
 
@@ -121,9 +121,9 @@ def test_a_path_may_be_relative(tmp_path, monkeypatch, generator):
 
 def test_a_save_takes_the_place_of_the_one_before(tmp_path, generator):
   for value in range(3):
-    store.save_pytree(tmp_path, {'x': np.full(4, value)}, {'step': value})
-    assert store.load_metadata(tmp_path) == {'step': value}
-    assert (store.load_pytree(tmp_path)['x'] == value).all()
+    pytrees.save(tmp_path, {'x': np.full(4, value)}, {'step': value})
+    assert pytrees.load_metadata(tmp_path) == {'step': value}
+    assert (pytrees.load(tmp_path)['x'] == value).all()
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -134,7 +134,7 @@ def test_a_save_takes_the_place_of_the_one_before(tmp_path, generator):
 def test_an_interrupted_save_leaves_the_one_before(
   tmp_path, monkeypatch, module, function
 ):
-  store.save_pytree(tmp_path, {'x': np.zeros(4)})
+  pytrees.save(tmp_path, {'x': np.zeros(4)})
   whole = getattr(module, function)
 
   def interrupted(*args):
@@ -145,10 +145,10 @@ def test_an_interrupted_save_leaves_the_one_before(
   with monkeypatch.context() as patch:
     patch.setattr(module, function, interrupted)
     with pytest.raises(KeyboardInterrupt):
-      store.save_pytree(tmp_path, {'x': np.ones(4)})
-  assert (store.load_pytree(tmp_path)['x'] == 0).all()
-  store.save_pytree(tmp_path, {'x': np.ones(4)})
-  assert (store.load_pytree(tmp_path)['x'] == 1).all()
+      pytrees.save(tmp_path, {'x': np.ones(4)})
+  assert (pytrees.load(tmp_path)['x'] == 0).all()
+  pytrees.save(tmp_path, {'x': np.ones(4)})
+  assert (pytrees.load(tmp_path)['x'] == 1).all()
 
 
 def test_an_interrupted_first_save_leaves_nothing_to_load(
@@ -159,17 +159,17 @@ def test_an_interrupted_first_save_leaves_nothing_to_load(
 
   monkeypatch.setattr(storage, 'write_json', interrupted)
   with pytest.raises(KeyboardInterrupt):
-    store.save_pytree(tmp_path, {'x': np.ones(4)})
-  assert 'holds no checkpoint' in _refusal(store.load_pytree, tmp_path)
+    pytrees.save(tmp_path, {'x': np.ones(4)})
+  assert 'holds no checkpoint' in _refusal(pytrees.load, tmp_path)
 
 
 def test_a_killed_process_leaves_a_whole_checkpoint(tmp_path):
   code = (
     'import sys, itertools, numpy as np\n'
-    'from dgan_jax.checkpoints import store\n'
+    'from dgan_jax.checkpoints import pytrees\n'
     'for i in itertools.count():\n'
     '  tree = {str(k): np.full(5000, i) for k in range(20)}\n'
-    '  store.save_pytree(sys.argv[1], tree, {"step": i})\n'
+    '  pytrees.save(sys.argv[1], tree, {"step": i})\n'
     '  print(i, flush=True)\n'
   )
   process = subprocess.Popen(
@@ -182,9 +182,9 @@ def test_a_killed_process_leaves_a_whole_checkpoint(tmp_path):
     for _ in range(3):
       done = int(process.stdout.readline() if process.stdout else -1)
     process.send_signal(signal.SIGKILL)
-  step = store.load_metadata(tmp_path)['step']
+  step = pytrees.load_metadata(tmp_path)['step']
   assert step >= done
-  for array in store.load_pytree(tmp_path).values():
+  for array in pytrees.load(tmp_path).values():
     assert (array == step).all()
 
 
@@ -250,25 +250,25 @@ def test_a_cut_header_is_named(tmp_path, generator):
 
 
 def test_changed_values_are_noticed(tmp_path):
-  store.save_pytree(tmp_path / 'a', {'x': np.zeros(9)})
-  store.save_pytree(tmp_path / 'b', {'x': np.ones(9)})
+  pytrees.save(tmp_path / 'a', {'x': np.zeros(9)})
+  pytrees.save(tmp_path / 'b', {'x': np.ones(9)})
   other = storage.read_json(tmp_path / 'a' / 'checkpoint.json')
   _edit(tmp_path / 'b', sha256=other['sha256'])
-  assert 'not what was saved' in _refusal(store.load_pytree, tmp_path / 'b')
+  assert 'not what was saved' in _refusal(pytrees.load, tmp_path / 'b')
 
 
 def test_an_array_folder_that_orbax_did_not_write_is_refused(tmp_path):
-  store.save_pytree(tmp_path, {'x': np.zeros(9)})
+  pytrees.save(tmp_path, {'x': np.zeros(9)})
   for path in (tmp_path / 'arrays-0').rglob('*'):
     if path.is_file():
       path.write_text('{}')
   _edit(tmp_path, files=orbax_arrays.digests(tmp_path / 'arrays-0'))
-  assert 'cannot be read' in _refusal(store.load_pytree, tmp_path)
+  assert 'cannot be read' in _refusal(pytrees.load, tmp_path)
 
 
 def test_a_changed_architecture_is_noticed(tmp_path, generator):
   store.save_generator(tmp_path, generator)
-  metadata = store.load_metadata(tmp_path)
+  metadata = pytrees.load_metadata(tmp_path)
   metadata['architecture']['instance_norm_eps'] = 1e-8
   _edit(tmp_path, metadata=metadata)
   assert 'not what was saved' in _refusal(store.load_generator, tmp_path)
@@ -276,7 +276,7 @@ def test_a_changed_architecture_is_noticed(tmp_path, generator):
 
 def test_arrays_of_another_shape_are_refused_by_key(tmp_path, generator):
   store.save_generator(tmp_path, generator)
-  metadata = store.load_metadata(tmp_path)
+  metadata = pytrees.load_metadata(tmp_path)
   metadata['architecture']['channels'] = [4, 2]
   _edit(tmp_path, metadata=metadata)
   assert _refusal(store.load_generator, tmp_path) == (
@@ -286,9 +286,9 @@ def test_arrays_of_another_shape_are_refused_by_key(tmp_path, generator):
 
 
 def test_arrays_that_orbax_knows_by_another_shape_are_not_read(tmp_path):
-  store.save_pytree(tmp_path, {'x': np.zeros((2, 3))})
+  pytrees.save(tmp_path, {'x': np.zeros((2, 3))})
   _edit(tmp_path, arrays={'x': 'float64[1000, 1000]'})
-  words = _refusal(store.load_pytree, tmp_path)
+  words = _refusal(pytrees.load, tmp_path)
   assert 'x as float64[2, 3] in [2, 3]; expected float64[1000, 1000]' in words
 
 
@@ -305,8 +305,8 @@ def test_arrays_that_orbax_knows_by_another_shape_are_not_read(tmp_path):
   ],
 )
 def test_a_tree_unlike_the_wanted_one_is_refused_by_key(tmp_path, like, words):
-  store.save_pytree(tmp_path, {'x': np.zeros(4)})
-  assert words in _refusal(store.load_pytree, tmp_path, like)
+  pytrees.save(tmp_path, {'x': np.zeros(4)})
+  assert words in _refusal(pytrees.load, tmp_path, like)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_an_interpreter_of_no_sense_is_one_clear_line(
   tmp_path, interpreter, spec
 ):
   store.save_interpreter(tmp_path, interpreter)
-  metadata = store.load_metadata(tmp_path)
+  metadata = pytrees.load_metadata(tmp_path)
   if spec is not None:
     spec = {**metadata['spec'], **spec} if spec else {}
   _edit(tmp_path, metadata={**metadata, 'spec': spec})
@@ -360,7 +360,7 @@ def test_an_interpreter_of_no_sense_is_one_clear_line(
 def test_a_folder_that_cannot_be_made_says_so(tmp_path):
   (tmp_path / 'file').touch()
   with pytest.raises(OSError, match='file'):
-    store.save_pytree(tmp_path / 'file' / 'x', {'x': np.zeros(1)})
+    pytrees.save(tmp_path / 'file' / 'x', {'x': np.zeros(1)})
 
 
 def test_a_full_disk_is_noticed_before_anything_is_written(
@@ -369,7 +369,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(
   usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
   with pytest.raises(OSError, match='No space left on device'):
-    store.save_pytree(tmp_path, {'x': np.zeros(10**5)})
+    pytrees.save(tmp_path, {'x': np.zeros(10**5)})
   assert os.listdir(tmp_path) == []
 
 
@@ -380,7 +380,7 @@ def test_a_failed_write_leaves_no_half_checkpoint(tmp_path, monkeypatch):
       raise ValueError('UNAVAILABLE: reason\nand more')
 
   monkeypatch.setattr(orbax_arrays.ocp, 'PyTreeCheckpointHandler', Failing)
-  words = _refusal(store.save_pytree, tmp_path, {'x': np.zeros(1)})
+  words = _refusal(pytrees.save, tmp_path, {'x': np.zeros(1)})
   assert words.endswith('UNAVAILABLE: reason')
   assert os.listdir(tmp_path) == []
 

@@ -89,33 +89,33 @@ def test_grey_stays_grey_under_changes_of_hue_and_saturation():
 
 
 def test_areas_change_by_the_scale_alone():
-  places = jax.jit(jax.vmap(lambda key: augmentation._place(key, 1.0, 16)))(
+  positions = jax.jit(jax.vmap(lambda key: augmentation._place(key, 1.0, 16)))(
     _KEYS
   )
-  octaves = np.log2(np.abs(np.linalg.det(np.asarray(places)[:, :2, :2]))) / 2
+  octaves = np.log2(np.abs(np.linalg.det(np.asarray(positions)[:, :2, :2]))) / 2
   assert abs(octaves.mean()) < 0.1
   assert 0.14 < octaves.std() < 0.26
 
 
 def _adapted(sign, steps):
-  strength = augmentation.Strength.none()
+  ada = augmentation.Ada.none()
   for _ in range(steps):
-    strength = augmentation.adapt(
-      strength,
+    ada = augmentation.adapt(
+      ada,
       jnp.float32(sign),
       batch_size=10,
       target=0.6,
       images_to_one=400,
     )
-  return float(strength.p)
+  return float(ada.p)
 
 
-def test_strength_grows_while_the_discriminator_knows_reals_by_heart():
+def test_p_grows_while_the_discriminator_knows_reals_by_heart():
   assert _adapted(0.9, 3) == 0  # moves every fourth step
   np.testing.assert_allclose(_adapted(0.9, 4), 0.1)
   np.testing.assert_allclose(_adapted(0.9, 20), 0.5)
   np.testing.assert_allclose(_adapted(0.9, 60), 1)
 
 
-def test_strength_stays_at_zero_while_it_does_not():
+def test_p_stays_at_zero_while_it_does_not():
   assert _adapted(0.3, 8) == 0

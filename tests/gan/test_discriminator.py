@@ -95,14 +95,14 @@ def test_what_downsamples_has_the_gradients_that_jax_would_find(size):
     chex.assert_trees_all_close(pull(slope), expected, atol=1e-5)
 
 
-def test_the_variety_is_the_mean_deviation_of_a_group():
+def test_the_minibatch_deviation_is_the_mean_deviation_of_a_group():
   x = np.asarray(_images(4, 4))
-  with_variety = np.asarray(discriminators.append_variety(x, 2))
-  np.testing.assert_array_equal(with_variety[..., :-1], x)
+  appended = np.asarray(discriminators.append_minibatch_deviation(x, 2))
+  np.testing.assert_array_equal(appended[..., :-1], x)
   for first in (0, 2):
     expected = x[first : first + 2].std(0).mean()
     np.testing.assert_allclose(
-      with_variety[first : first + 2, ..., -1], expected, rtol=1e-5
+      appended[first : first + 2, ..., -1], expected, rtol=1e-5
     )
 
 
@@ -168,3 +168,72 @@ def test_every_parameter_has_a_gradient(params):
 def test_a_wrong_size_is_refused(resolution, channels, words):
   with pytest.raises(ValueError, match=words):
     discriminators.ResidualDiscriminator(resolution, channels)
+
+
+class _Reference:
+  """StyleGAN2's residual discriminator in float64, as the papers say it."""
+
+  def __init__(self, params):
+    self.params = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
+
+  def __call__(self, images, group_size):
+    x = self.activate(self.conv(images, self.params['from_rgb']))
+    for size in (16, 8):
+      block = self.params[f'block_{size}']
+      y = self.activate(self.conv(x, block['conv_0']))
+      y = self.conv(self.blur(y), block['conv_1'], pad=0)[:, ::2, ::2]
+      # The filter's taps are even in number: what is left is odd pixels.
+      shortcut = self.conv(self.blur(x)[:, 1::2, 1::2], block['skip'])
+      # Karras et al. 2020, section 4.1: paths that add up keep their variance.
+      x = (shortcut + self.activate(y)) / np.sqrt(2)
+    x = self.activate(
+      self.conv(self.with_deviation(x, group_size), self.params['conv'])
+    )
+    x = x.reshape(len(x), -1)
+    x = self.activate(self.dense(x, self.params['dense']))
+    return self.dense(x, self.params['logit'])[:, 0]
+
+  def with_deviation(self, x, group_size):
+    """Karras et al. 2018, section 3."""
+    groups = x.reshape(-1, group_size, *x.shape[1:])
+    deviation = np.sqrt(groups.var(1) + 1e-8).mean((1, 2, 3))
+    channel = np.repeat(deviation, group_size)[:, None, None, None]
+    return np.concatenate([x, np.tile(channel, (1, 4, 4, 1))], -1)
+
+  def activate(self, x):
+    return np.sqrt(2) * np.where(x > 0, x, 0.2 * x)
+
+  def dense(self, x, params):
+    """Equalised learning rate (Karras et al. 2018, section 4.1)."""
+    kernel = params['kernel']
+    return x @ kernel / np.sqrt(len(kernel)) + params['bias']
+
+  def conv(self, x, params, pad=None):
+    kernel = params['kernel']
+    width = kernel.shape[0]
+    pad = width // 2 if pad is None else pad
+    scale = 1 / np.sqrt(np.prod(kernel.shape[:3]))
+    return self.correlate(x, kernel * scale, pad) + params.get('bias', 0)
+
+  def blur(self, x):
+    taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
+    return self.correlate(x, taps[..., None, None] * np.eye(x.shape[-1]), 2)
+
+  def correlate(self, x, kernel, pad):
+    width = kernel.shape[0]
+    x = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(
+      x, (width, width), (1, 2)
+    )
+    return np.einsum('nyxiab,abio->nyxo', windows, kernel)
+
+
+def test_it_is_the_network_of_the_papers(params):
+  random = np.random.default_rng(4)
+  params = jax.tree.map(lambda x: x + 0.1 * random.normal(size=x.shape), params)
+  images = np.asarray(_images(4), np.float64)
+  expected = _Reference(params)(images, _SMALL.group_size)
+  assert np.ptp(expected) > 0.1
+  np.testing.assert_allclose(
+    _score(params, jnp.asarray(images, 'f')), expected, atol=1e-4
+  )

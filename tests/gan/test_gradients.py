@@ -1,24 +1,51 @@
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dgan_jax import rng
-from dgan_jax.gan import gradients
+from dgan_jax.gan import gradients, losses
 from tests.gan import tiny
 
 
-def _gradients(recipe, function):
+def _gradients(config, function):
   keys = rng.sample_keys(tiny.KEY, np.arange(8))
-  state, batch = tiny.state(recipe), tiny.batch()
-  return jax.jit(lambda state: function(recipe, state, batch, keys))(state)
+  state, batch = tiny.state(config), tiny.batch()
+  return jax.jit(lambda state: function(config, state, batch, keys))(state)
+
+
+def _in_two_passes(config, state, batch, keys):
+  """The same, each loss by a pass of its own."""
+  score = functools.partial(gradients._score, config, state)
+
+  def generator_loss(params):
+    fakes, w = gradients._fakes(config, params, keys)
+    logits = score(state.discriminator, fakes, keys, 'fakes')
+    return losses.generator_loss(logits), (fakes, w)
+
+  def fake_loss(params, fakes):
+    logits = score(params, fakes, keys, 'fakes')
+    return jax.nn.softplus(logits).mean(), logits
+
+  generator, (fakes, w) = jax.grad(generator_loss, has_aux=True)(
+    state.generator
+  )
+  of_fakes, logits = jax.grad(fake_loss, has_aux=True)(
+    state.discriminator, fakes
+  )
+  real_logits, of_reals = gradients._real_gradient(config, state, batch, keys)
+  discriminator = jax.tree.map(jnp.add, of_fakes, of_reals)
+  return gradients.Gradients(generator, discriminator, real_logits, logits, w)
 
 
 @pytest.mark.parametrize('augment', [False, True])
 def test_one_pass_gives_the_gradients_of_two(augment):
   """Exactly so where samples don't meet in the discriminator."""
-  recipe = tiny.recipe(group_size=1, augment=augment)
-  one = _gradients(recipe, gradients.in_one_pass)
-  two = _gradients(recipe, gradients.in_two_passes)
+  config = tiny.config(group_size=1, augment=augment)
+  one = _gradients(config, gradients.in_one_pass)
+  two = _gradients(config, _in_two_passes)
   tiny.assert_near(one.generator, two.generator, 1e-5)
   tiny.assert_near(one.discriminator, two.discriminator, 1e-5)
   tiny.assert_near(one.fake_logits, two.fake_logits, 1e-5)
@@ -27,8 +54,8 @@ def test_one_pass_gives_the_gradients_of_two(augment):
 @pytest.mark.parametrize('bias', [-20.0, -6.0, 0.0, 6.0])
 def test_one_pass_is_near_two_where_samples_meet_in_groups(bias):
   """However far apart the logits of a group, and wherever they are."""
-  recipe = tiny.recipe(group_size=4)
-  state = tiny.state(recipe)
+  config = tiny.config(group_size=4)
+  state = tiny.state(config)
   state.discriminator['logit']['kernel'] *= 20.0
   state.discriminator['logit']['bias'] += bias
   keys = rng.sample_keys(tiny.KEY, np.arange(8))
@@ -36,8 +63,8 @@ def test_one_pass_is_near_two_where_samples_meet_in_groups(bias):
   @jax.jit
   def found(state):
     return [
-      function(recipe, state, tiny.batch(), keys)
-      for function in (gradients.in_one_pass, gradients.in_two_passes)
+      function(config, state, tiny.batch(), keys)
+      for function in (gradients.in_one_pass, _in_two_passes)
     ]
 
   one, two = found(state)
@@ -56,26 +83,26 @@ def _flat(tree):
 
 def test_a_fake_that_fools_nobody_still_teaches_the_generator():
   """The rescaling is a quotient of vanishing numbers there."""
-  recipe = tiny.recipe(group_size=1)
-  state = tiny.state(recipe)
+  config = tiny.config(group_size=1)
+  state = tiny.state(config)
   state.discriminator['logit']['bias'] += -29.0
   keys = rng.sample_keys(tiny.KEY, np.arange(8))
 
   @jax.jit
   def both(state):
     return [
-      function(recipe, state, tiny.batch(), keys).generator
-      for function in (gradients.in_one_pass, gradients.in_two_passes)
+      function(config, state, tiny.batch(), keys).generator
+      for function in (gradients.in_one_pass, _in_two_passes)
     ]
 
   tiny.assert_near(*both(state), 1e-4)
 
 
 def _mixed(mixing):
-  recipe = tiny.recipe(mixing=mixing)
-  params = tiny.state(recipe).generator
+  config = tiny.config(mixing=mixing)
+  params = tiny.state(config).generator
   keys = rng.sample_keys(tiny.KEY, np.arange(64))
-  ws, mean = jax.jit(lambda p: gradients.mixed_ws(recipe, p, keys))(params)
+  ws, mean = jax.jit(lambda p: gradients.mixed_ws(config, p, keys))(params)
   return np.asarray(ws), np.asarray(mean)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.gan import data, loop, steps, training_log
 from tests.gan import tiny
 
@@ -63,7 +63,7 @@ def _metrics(workdir):
 
 
 def _state(workdir):
-  return store.load_pytree(workdir / 'gan' / 'state')
+  return pytrees.load(workdir / 'gan' / 'state')
 
 
 def _assert_same(workdir, expected):
@@ -110,7 +110,7 @@ def test_the_generator_is_written_as_every_command_reads_it(undisturbed):
   state = _state(undisturbed)
   np.testing.assert_array_equal(
     generator.params['synthesis']['to_rgb']['kernel'],
-    state['average.synthesis.to_rgb.kernel'],
+    state['g_ema.synthesis.to_rgb.kernel'],
   )
   np.testing.assert_array_equal(generator.w_avg[0], state['w_avg'])
   assert [x.shape[1] for x in generator.noise] == [4, 4, 8, 8]
@@ -226,7 +226,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     raise OSError(errno.ENOSPC, 'No space left on device')
 
   with monkeypatch.context() as patch:
-    patch.setattr(store.orbax_arrays, 'write', full)
+    patch.setattr(pytrees.orbax_arrays, 'write', full)
     with pytest.raises(OSError, match='No space left'):
       _train(tmp_path)
   left = _state(tmp_path)

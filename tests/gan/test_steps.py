@@ -16,32 +16,32 @@ from tests.gan import tiny
 
 
 @functools.cache
-def _stepper(recipe, function=steps.adversarial_step, devices=1):
+def _stepper(config, function=steps.adversarial_step, devices=1):
   return parallel.spread_step(
-    functools.partial(_keyed, function, recipe), jax.devices()[:devices]
+    functools.partial(_keyed, function, config), jax.devices()[:devices]
   )
 
 
 def _first_step():
-  recipe = tiny.recipe()
-  return _stepper(recipe)(tiny.state(recipe), tiny.batch())
+  config = tiny.config()
+  return _stepper(config)(tiny.state(config), tiny.batch())
 
 
-def _keyed(function, recipe, state, batch, mean):
-  return function(recipe, state, batch, mean, key=tiny.KEY)
+def _keyed(function, config, state, batch, mean):
+  return function(config, state, batch, mean, key=tiny.KEY)
 
 
 @pytest.mark.parametrize(
   'function', [steps.adversarial_step, steps.penalty_step]
 )
 def test_two_devices_train_as_one(function):
-  recipe = tiny.recipe(sgd=True, flip=True)
+  config = tiny.config(sgd=True, flip=True)
   results = [
-    _stepper(recipe, function, devices)(tiny.state(recipe), tiny.batch())
+    _stepper(config, function, devices)(tiny.state(config), tiny.batch())
     for devices in (1, 2)
   ]
   one, two = (
-    jax.tree.map(lambda a, b: a - b, state, tiny.state(recipe))
+    jax.tree.map(lambda a, b: a - b, state, tiny.state(config))
     for state, _ in results
   )
   tiny.assert_near(two.generator, one.generator, 1e-4)
@@ -51,30 +51,30 @@ def test_two_devices_train_as_one(function):
 
 @pytest.mark.parametrize('learner', ['generator', 'discriminator'])
 def test_a_network_learns_against_one_that_stands_still(learner):
-  recipe = tiny.recipe()
+  config = tiny.config()
   other = {'generator': 'discriminator', 'discriminator': 'generator'}[learner]
-  recipe = dataclasses.replace(
-    recipe, **{f'{other}_optimizer': optax.set_to_zero()}
+  config = dataclasses.replace(
+    config, **{f'{other}_optimizer': optax.set_to_zero()}
   )
-  state, losses = tiny.state(recipe), []
-  step = _stepper(recipe)
+  state, losses = tiny.state(config), []
+  step = _stepper(config)
   for _ in range(30):
     state, metrics = step(state, tiny.batch())
     losses.append(float(metrics[f'{learner}_loss']))
   assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
-  start = tiny.state(recipe)
+  start = tiny.state(config)
   chex.assert_trees_all_equal(getattr(state, other), getattr(start, other))
   assert int(state.step) == 30
 
 
 def test_the_averaged_generator_lags_behind():
-  recipe = tiny.recipe()
-  state, _ = _stepper(recipe)(tiny.state(recipe), tiny.batch())
-  start = tiny.state(recipe).generator
-  kept = steps.average_decay(recipe.options, 0)
+  config = tiny.config()
+  state, _ = _stepper(config)(tiny.state(config), tiny.batch())
+  start = tiny.state(config).generator
+  kept = steps.ema_decay(config.options, 0)
   assert 0 < kept < 1
   chex.assert_trees_all_close(
-    state.average,
+    state.g_ema,
     jax.tree.map(
       lambda old, new: kept * old + (1 - kept) * new, start, state.generator
     ),
@@ -84,9 +84,9 @@ def test_the_averaged_generator_lags_behind():
 
 
 def test_the_penalty_flattens_the_discriminator():
-  recipe = tiny.recipe()
-  step = _stepper(recipe, steps.penalty_step)
-  state = tiny.state(recipe)
+  config = tiny.config()
+  step = _stepper(config, steps.penalty_step)
+  state = tiny.state(config)
   values = []
   for _ in range(10):
     state, metrics = step(state, tiny.batch())
@@ -95,8 +95,8 @@ def test_the_penalty_flattens_the_discriminator():
 
 
 def test_half_precision_trains_and_keeps_weights_exact():
-  recipe = tiny.recipe(dtype='bfloat16')
-  state, metrics = _stepper(recipe)(tiny.state(recipe), tiny.batch())
+  config = tiny.config(dtype='bfloat16')
+  state, metrics = _stepper(config)(tiny.state(config), tiny.batch())
   assert {x.dtype for x in jax.tree.leaves(state.generator)} == {
     jnp.dtype('float32')
   }
@@ -107,8 +107,8 @@ def test_half_precision_trains_and_keeps_weights_exact():
 
 def test_a_stylegan2_trains_too():
   generator = stylegan2.StyleGAN2(8, (6, 4), 4, mapping_layers=2)
-  recipe = tiny.recipe(generator=generator)
-  state, metrics = _stepper(recipe)(tiny.state(recipe), tiny.batch())
+  config = tiny.config(generator=generator)
+  state, metrics = _stepper(config)(tiny.state(config), tiny.batch())
   assert all(np.isfinite(x) for x in metrics.values())
   assert state.w_avg.shape == (4,)
 
@@ -123,7 +123,7 @@ def test_the_learning_rate_falls_to_zero_at_the_end():
 
 def test_the_average_forgets_faster_at_the_start():
   options = dataclasses.replace(tiny.OPTIONS, ema_images=80)
-  decay = jax.vmap(lambda i: steps.average_decay(options, i))(
+  decay = jax.vmap(lambda i: steps.ema_decay(options, i))(
     jnp.array([0, 99, 10_000])
   )
   # Half-lives of 0.4, 40 and 80 images, 8 of which are a step.
@@ -138,4 +138,4 @@ def test_the_mean_w_starts_as_that_of_all_latents_so_far():
 def test_networks_for_different_sizes_are_refused():
   larger = stylegan2.StyleGAN2(16, (4, 4, 4), 4)
   with pytest.raises(ValueError, match='16 px and a discriminator of 8 px'):
-    state_lib.Recipe.of(larger, tiny.DISCRIMINATOR, tiny.OPTIONS)
+    state_lib.TrainConfig.of(larger, tiny.DISCRIMINATOR, tiny.OPTIONS)

@@ -23,14 +23,14 @@ KEY = rng.root_key(7)
 
 
 @functools.cache
-def recipe(
+def config(
   group_size: int = 2,
   sgd: bool = False,
   generator: generators.Architecture = GENERATOR,
   **options: Any,
-) -> state_lib.Recipe:
+) -> state_lib.TrainConfig:
   """With other options than `OPTIONS`; with plain gradient descent."""
-  made = state_lib.Recipe.of(
+  made = state_lib.TrainConfig.of(
     generator,
     dataclasses.replace(DISCRIMINATOR, group_size=group_size),
     dataclasses.replace(OPTIONS, **options),
@@ -45,11 +45,11 @@ def recipe(
 
 
 @functools.cache
-def _init(made: state_lib.Recipe) -> state_lib.State:
+def _init(made: state_lib.TrainConfig) -> state_lib.State:
   return jax.jit(lambda: state_lib.init(made, key=KEY))()
 
 
-def state(made: state_lib.Recipe) -> state_lib.State:
+def state(made: state_lib.TrainConfig) -> state_lib.State:
   """Where training starts; may be used up."""
   return jax.tree.map(lambda x: x.copy(), _init(made))
 

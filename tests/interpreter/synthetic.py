@@ -50,24 +50,3 @@ def pixels(
   _, pyramid = annotated.draw(GENERATOR, annotations, SAMPLING)
   canvas = SAMPLING.canvas(GENERATOR.architecture)
   return annotated.annotated_pixels(annotations.masks, TASK, pyramid, canvas)
-
-
-class Interrupted:
-  """A checkpoint that ends training at its n-th save, once."""
-
-  def __init__(self, at: int):
-    self._at = at
-    self._saves = 0
-    self._state = None
-
-  def restore(self, like):
-    if self._state is None:
-      return None
-    assert jax.tree.structure(like) == jax.tree.structure(self._state)
-    return self._state
-
-  def save(self, state) -> None:
-    self._state = jax.tree.map(np.asarray, state)
-    self._saves += 1
-    if self._saves == self._at:
-      raise KeyboardInterrupt

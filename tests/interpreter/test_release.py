@@ -1,3 +1,5 @@
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 from dgan_jax import pyramid
 from dgan_jax.interpreter import annotated, ensemble, optimization, release
 from dgan_jax.tasks import part_segmentation
-from tests.interpreter import synthetic
+from dgan_jax.training import run_folder
 
 _BATCHES = 10  # of every epoch
 
@@ -77,27 +79,36 @@ def classifier():
   return ensemble.PixelClassifier((4, 3), 2)
 
 
-def _train(classifier, count, checkpoint=None, **options):
+def _train(classifier, count, folder=None, stop_at=None, **options):
   reports = []
+
+  def on_progress(done, total, metrics):
+    reports.append((done, total))
+    if done == stop_at:
+      raise KeyboardInterrupt
+
   settings = {'members': 2, 'max_epochs': 2, **options}
   settings.setdefault('loss', part_segmentation.cross_entropy)
-  params = release.train(
-    classifier,
-    _pixels(count),
-    key=jax.random.key(3),
-    checkpoint=checkpoint,
-    on_progress=lambda done, total, metrics: reports.append((done, total)),
-    **settings,
-  )
+  with contextlib.ExitStack() as stack:
+    run = folder and stack.enter_context(run_folder.RunFolder(folder, {}))
+    params = release.train(
+      classifier,
+      _pixels(count),
+      key=jax.random.key(3),
+      folder=run,
+      on_progress=on_progress,
+      **settings,
+    )
   return params, reports
 
 
-def test_an_interrupted_training_ends_as_an_undisturbed_one(classifier):
+def test_an_interrupted_training_ends_as_an_undisturbed_one(
+  classifier, tmp_path
+):
   expected, reports = _train(classifier, 100)
-  checkpoint = synthetic.Interrupted(at=3)
   with pytest.raises(KeyboardInterrupt):
-    _train(classifier, 100, checkpoint)
-  resumed, _ = _train(classifier, 100, checkpoint)
+    _train(classifier, 100, tmp_path, stop_at=3)
+  resumed, _ = _train(classifier, 100, tmp_path)
   jax.tree.map(np.testing.assert_array_equal, resumed, expected)
   done, total = zip(*reports, strict=True)
   assert sorted(done) == list(done)

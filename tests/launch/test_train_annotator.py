@@ -15,8 +15,9 @@ from dgan_jax.annotations import folder, manifest
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import augmentation, training
+from dgan_jax.training import run_folder
 from dgan_jax.visualize import sheets
-from launch import checkpoint, command, train_annotator
+from launch import command, train_annotator
 from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -91,15 +92,15 @@ def test_another_training_in_the_same_folder_is_refused(finished, config):
 def test_interrupted_and_started_again_it_ends_with_the_same_bits(
   finished, tmp_path, config, monkeypatch
 ):
-  save = checkpoint.Checkpoint.save
+  save = run_folder.RunFolder.save
 
-  def save_and_break(self, state):
-    save(self, state)
+  def save_and_break(self, state, facts, *, now):
+    save(self, state, facts, now=now)
     if state.step == 25:
       raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    patch.setattr(checkpoint.Checkpoint, 'save', save_and_break)
+    patch.setattr(run_folder.RunFolder, 'save', save_and_break)
     with pytest.raises(KeyboardInterrupt):
       train_annotator.main(config, tmp_path)
   assert (tmp_path / 'training' / 'state').is_dir()

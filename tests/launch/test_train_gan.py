@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import pytrees, store
 from launch import command, train_gan
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -72,13 +72,13 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(
     time.sleep(0.01)
   process.send_signal(signal.SIGKILL)
   process.communicate()
-  assert store.load_pytree(state.parent)['step'] < 12  # so it was not done
+  assert pytrees.load(state.parent)['step'] < 12  # so it was not done
   process = _start(tmp_path)
   process.communicate()
   assert process.returncode == 0
   _, workdir = finished
-  expected = store.load_pytree(workdir / 'gan' / 'state')
-  found = store.load_pytree(tmp_path / 'gan' / 'state')
+  expected = pytrees.load(workdir / 'gan' / 'state')
+  found = pytrees.load(tmp_path / 'gan' / 'state')
   for name, value in expected.items():
     np.testing.assert_array_equal(found[name], value, err_msg=name)
 

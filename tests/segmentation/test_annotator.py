@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors
-from dgan_jax.checkpoints import store
+from dgan_jax.checkpoints import pytrees
 from dgan_jax.segmentation import annotator as annotator_lib
 from tests.segmentation import synthetic
 
@@ -37,7 +37,7 @@ def test_a_small_folder_holds_nearly_the_same_weights(tmp_path):
 
 
 def test_another_checkpoint_is_refused_by_its_kind(tmp_path):
-  store.save_pytree(tmp_path, {'x': np.zeros(2)}, {'kind': 'generator'})
+  pytrees.save(tmp_path, {'x': np.zeros(2)}, {'kind': 'generator'})
   with pytest.raises(errors.UserError, match="'generator'; expected one that"):
     annotator_lib.load(tmp_path)
 

@@ -24,4 +24,4 @@ def test_every_epoch_shows_every_pair_once_in_an_order_of_its_own():
   assert sorted(shown[:10]) == sorted(shown[10:]) == list(range(10))
   assert (shown[:10] != shown[10:]).any()
   np.testing.assert_array_equal(batches[2].masks, batches[2].images[..., 0])
-  assert batches[2].places.tolist() == [0, 1, 2, 3]
+  assert batches[2].positions.tolist() == [0, 1, 2, 3]

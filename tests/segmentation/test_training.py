@@ -3,13 +3,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from dgan_jax import errors, metrics, parallel, rng
 from dgan_jax import schema as schema_lib
 from dgan_jax.segmentation import augmentation, predict, training, unet
 from dgan_jax.segmentation import pairs as pairs_lib
+from dgan_jax.training import run_folder
+from tests import adam
 from tests.segmentation import synthetic
 
 _STILL = augmentation.Strengths(shift=1, noise=0.02)
@@ -21,23 +22,6 @@ _OPTIONS = training.Options(
   strengths=_STILL,
 )
 _KEY = rng.root_key(3)
-
-
-class _Kept:
-  """A checkpoint in memory; it may break off once."""
-
-  def __init__(self, break_at=None):
-    self.state = None
-    self._break_at = break_at
-
-  def restore(self, like):
-    return self.state
-
-  def save(self, state):
-    self.state = jax.tree.map(np.array, state)
-    if state.step == self._break_at:
-      self._break_at = None
-      raise KeyboardInterrupt
 
 
 def _train(**options):
@@ -79,15 +63,25 @@ def test_progress_tells_the_loss_and_what_the_pairs_held_out_say(undisturbed):
   assert seen[100]['accuracy'] > 0.95
 
 
-def test_an_interrupted_training_goes_on_with_the_same_bits(undisturbed):
-  kept, seen = _Kept(break_at=50), {}
-  with pytest.raises(KeyboardInterrupt):
-    _train(checkpoint=kept)
-  again = _train(
-    checkpoint=kept,
-    held_out=synthetic.pairs(20, seed=1),
-    on_progress=lambda done, total, found: seen.update({done: found}),
-  )
+def test_an_interrupted_training_goes_on_with_the_same_bits(
+  undisturbed, tmp_path
+):
+  def interrupt(done, total, found):
+    if done == 50:
+      raise KeyboardInterrupt
+
+  with (
+    pytest.raises(KeyboardInterrupt),
+    run_folder.RunFolder(tmp_path, {}) as folder,
+  ):
+    _train(folder=folder, on_progress=interrupt)
+  seen = {}
+  with run_folder.RunFolder(tmp_path, {}) as folder:
+    again = _train(
+      folder=folder,
+      held_out=synthetic.pairs(20, seed=1),
+      on_progress=lambda done, total, found: seen.update({done: found}),
+    )
   expected, metrics_expected = undisturbed
   jax.tree.map(np.testing.assert_array_equal, again.params, expected.params)
   assert seen == {step: metrics_expected[step] for step in (75, 100)}
@@ -99,26 +93,48 @@ def test_eight_devices_take_the_step_that_one_takes():
   masks[3] = 255
   batch = pairs_lib.Batch(images, masks, np.arange(16, dtype=np.int32))
   weights = pairs_lib.class_weights(masks, 3, 0.25)
-  recipe = dataclasses.replace(
-    training.Recipe.of(synthetic.ARCHITECTURE, _OPTIONS, weights),
+  config = dataclasses.replace(
+    training.TrainConfig.of(synthetic.ARCHITECTURE, _OPTIONS, weights),
     optimizer=training.optax.sgd(0.1),
   )
   results = []
   for count in (1, 8):
     step = parallel.spread_step(
       lambda state, batch, mean: training.train_step(
-        recipe, state, batch, mean, key=_KEY
+        config, state, batch, mean, key=_KEY
       ),
       jax.devices()[:count],
     )
-    results.append(step(training.init(recipe, key=_KEY), batch))
-  (one, loss), (eight, other_loss) = results
-  np.testing.assert_allclose(other_loss, loss, rtol=1e-5)
+    results.append(step(training.init(config, key=_KEY), batch))
+  (one, found), (eight, other) = results
+  np.testing.assert_allclose(other['loss'], found['loss'], rtol=1e-5)
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
     eight.params,
     one.params,
   )
+
+
+def test_a_step_lowers_the_weighted_loss_by_adam_along_a_cosine():
+  images, masks = synthetic.pairs(4)
+  weights = (0.5, 2.0, 3.0)
+  still = augmentation.Strengths(0, 0, 0, 0, 0, 0)
+  options = dataclasses.replace(_OPTIONS, strengths=still)
+  config = training.TrainConfig.of(synthetic.ARCHITECTURE, options, weights)
+  batch = pairs_lib.Batch(images, masks, np.arange(4, dtype=np.int32))
+  state = training.init(config, key=_KEY)
+  _, metrics = jax.jit(
+    lambda state: training.train_step(
+      config, state, batch, lambda tree: tree, key=_KEY
+    )
+  )(state)
+  logits = synthetic.ARCHITECTURE.label(state.params, images.astype('f'))
+  logits = np.asarray(logits, np.float64)
+  log_sums = np.log(np.exp(logits).sum(-1))
+  right = np.take_along_axis(logits, masks[..., None], -1)[..., 0]
+  expected = np.mean(np.array(weights)[masks] * (log_sums - right))
+  assert metrics['loss'] == pytest.approx(expected, rel=1e-4)
+  adam.assert_is(config.optimizer, adam.cosine(0.02, 100), (0.9, 0.99))
 
 
 def test_the_loss_is_the_weighted_mean_over_all_pixels():
@@ -130,8 +146,9 @@ def test_the_loss_is_the_weighted_mean_over_all_pixels():
 
 
 def test_a_training_that_diverges_says_between_which_steps(monkeypatch):
-  # Larger than options may ask for.
-  monkeypatch.setattr(optax, 'cosine_decay_schedule', lambda *_: 1e30)
+  monkeypatch.setattr(
+    training.optax, 'adam', lambda rate, b2: training.optax.sgd(np.nan)
+  )
   with pytest.raises(FloatingPointError, match='between steps 0 and 25'):
     _train()
 
