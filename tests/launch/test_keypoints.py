@@ -113,6 +113,6 @@ def test_a_schema_of_other_keypoints_is_refused(config, monkeypatch, tmp_path):
   other = config.copy_and_resolve_references()
   other.schema = 'car_20'
   with pytest.raises(
-    errors.UserError, match="have other classes: label 0 is 'blob'"
+    errors.UserError, match="have other keypoints: label 0 is 'red'"
   ):
     train_interpreter.main(other, tmp_path)
