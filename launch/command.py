@@ -195,6 +195,12 @@ def config_file(name: str) -> str:
   return str(shipped) if near.startswith('..') else near
 
 
+def config_name(path: str) -> str:
+  """What a reader types for a config file: `config_file` the other way."""
+  name = pathlib.PurePath(path).stem
+  return name if config_file(name) == path else path
+
+
 def _check_config(argv: list[str], default: str) -> None:
   """Refuses a config file, or a field, that the command cannot use; names the
   default one where none is.

@@ -27,8 +27,8 @@ import numpy as np
 from absl import flags
 
 from dgan_jax import api, errors, rng, schema, storage, workdir
-from dgan_jax.checkpoints import opening, pytrees, store
-from dgan_jax.checkpoints.formats import npy, safetensors_format
+from dgan_jax.checkpoints import generator_file, opening, pytrees, store
+from dgan_jax.checkpoints.formats import npy
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.visualize import sheets
@@ -111,7 +111,7 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
     print('The mean latent was computed, from 8,000 latents.')
   single = output.suffix == '.safetensors'
   if single:
-    safetensors_format.write_generator(output, generator)
+    generator_file.write(output, generator)
   else:
     store.save_generator(output, generator)
   print(

@@ -160,7 +160,8 @@ def _command(name: str, workdir: pathlib.Path) -> str:
   given = {}
   if 'config' in flags.FLAGS:  # It is not where another command calls this one.
     flag = flags.FLAGS['config']
-    argv.append(f'--config={config_flags.get_config_filename(flag)}')
+    path = config_flags.get_config_filename(flag)
+    argv.append(f'--config={command.config_name(path)}')
     given = dict(config_flags.get_override_values(flag))
   given['annotations'] = workdir
   given['schema'] = workdir / folder.SCHEMA

@@ -12,8 +12,7 @@ from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax import samples as samples_lib
 from dgan_jax import schema as schema_lib
 from dgan_jax.api import reading
-from dgan_jax.checkpoints import store
-from dgan_jax.checkpoints.formats import safetensors_format
+from dgan_jax.checkpoints import generator_file, store
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
@@ -106,7 +105,7 @@ def save(path: storage.PathLike, what: Generator | Interpreter) -> None:
     expected = 'a generator or an interpreter'
     validation.refuse('what', type(what).__name__, expected)
   elif storage.path(path).suffix == '.safetensors':
-    safetensors_format.write_generator(path, what)
+    generator_file.write(path, what)
   else:
     store.save_generator(path, what)
 

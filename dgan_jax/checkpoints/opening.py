@@ -13,7 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, rng, storage
-from dgan_jax.checkpoints import description, pytrees, recognition, store
+from dgan_jax.checkpoints import (
+  description,
+  generator_file,
+  pytrees,
+  recognition,
+  store,
+)
 from dgan_jax.checkpoints.formats import (
   byte_stream,
   safetensors_format,
@@ -220,8 +226,8 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 
 def _open_safetensors(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
   arrays, metadata = safetensors_format.read(path, budget)
-  if safetensors_format.is_ours(metadata):
-    made = safetensors_format.generator_of(arrays, metadata, str(path))
+  if generator_file.is_ours(metadata):
+    made = generator_file.read(arrays, metadata, str(path))
     return _own(path, 'Our .safetensors file', made)
   return open_arrays(arrays, source=str(path), container='.safetensors')
 

@@ -15,10 +15,9 @@ import tensorstore as ts
 
 from benchmarks import checkpoints
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import opening, pytrees, store
+from dgan_jax.checkpoints import generator_file, opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
   orbax_arrays,
-  safetensors_format,
   torch_writer,
   untrusted,
 )
@@ -242,7 +241,7 @@ def test_networks_of_images_that_are_not_square_are_named():
 def test_any_whole_generator_is_loaded_and_others_say_what_to_do(tmp_path):
   made, arrays = _editgan()
   path = tmp_path / 'made.safetensors'
-  safetensors_format.write_generator(path, made)
+  generator_file.write(path, made)
   again = opening.load_generator(path)
   assert generators.checksum(again) == generators.checksum(made)
   safetensors.numpy.save_file(arrays, path)

@@ -10,10 +10,9 @@ import safetensors.numpy
 import dgan_jax
 from benchmarks import checkpoints
 from dgan_jax import errors
-from dgan_jax.checkpoints import opening, pytrees, store
+from dgan_jax.checkpoints import generator_file, opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
   npy,
-  safetensors_format,
   torch_format,
   torch_writer,
 )
@@ -216,7 +215,7 @@ def test_other_checkpoints_of_ours_are_refused(tmp_path):
 @pytest.mark.parametrize('name', ['made.safetensors', 'made'])
 def test_our_own_safetensors_are_opened_whatever_their_name(tmp_path, name):
   made = small.generator(kind=stylegan2.StyleGAN2)
-  safetensors_format.write_generator(tmp_path / name, made)
+  generator_file.write(tmp_path / name, made)
   opened = opening.open_checkpoint(tmp_path / name)
   assert generators.checksum(opening.generator(opened)) == (
     generators.checksum(made)
@@ -457,7 +456,7 @@ def test_an_empty_folder_is_refused(tmp_path):
 def test_a_truncated_file_of_every_format_is_refused_in_one_line(tmp_path):
   path = tmp_path / 'network'
   made = tmp_path / 'made.safetensors'
-  safetensors_format.write_generator(made, small.generator())
+  generator_file.write(made, small.generator())
   for file in [made, *_MINI.glob('mini_*.p*'), *_MINI.glob('*/*.pth')]:
     content = file.read_bytes()
     for share in (0.02, 0.5, 0.9):

@@ -213,6 +213,8 @@ def test_a_shipped_config_is_found_by_its_name_from_anywhere(
   (tmp_path / 'configs' / 'tiny.py').write_text('get_config = 3')
   found = command.config_file('configs/tiny.py')
   assert found == 'configs/tiny.py'  # a file of the user's comes first
+  assert command.config_name('configs/tiny.py') == 'configs/tiny.py'
+  assert command.config_name(command.config_file('tiny')) == 'tiny'
 
 
 def test_a_config_is_named_in_one_argument_or_in_two(run):
