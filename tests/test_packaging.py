@@ -91,8 +91,6 @@ def test_a_command_runs_anywhere_with_a_config_by_its_name(run, tmp_path):
   text = (tmp_path / 'paint' / 'README.txt').read_text()
   train = '  dgan train_interpreter --workdir=out/paint_dataset --config=tiny'
   assert train in text
-    '  dgan train_interpreter --workdir=out/paint_dataset --config=tiny' in text
-  )
   assert 'python -m' not in text
   assert len(list((tmp_path / 'paint' / 'images').iterdir())) == 2
 
