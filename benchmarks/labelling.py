@@ -32,6 +32,7 @@ import numpy as np
 from benchmarks import common, models, paper_dataflow, work
 from dgan_jax import parallel, pyramid, rng
 from dgan_jax.factory import labeller as factory
+from dgan_jax.factory import source
 from dgan_jax.generators import generator as generators
 
 _SEED = 2
@@ -107,7 +108,8 @@ def _flaxmodels(case: Case, keys: np.ndarray) -> Callable[[], Any]:
 
 def _ours(case: Case, keys: np.ndarray) -> Callable[[], Any]:
   generator, interpreter = _random_models(case)
-  samples = factory.labeller(generator, interpreter, case.sampling, case.block)
+  drawn = source.GeneratorSource(generator, case.sampling)
+  samples = factory.labeller(drawn, interpreter, case.block)
   # The samples aren't arrays, but on the host when they come.
   return lambda: len(list(samples(rng.root_key(_SEED), range(len(keys)))))
 

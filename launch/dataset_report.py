@@ -108,13 +108,14 @@ def _facts(
   workdir: pathlib.Path,
 ) -> dict[str, dict[str, str]]:
   """The sections of the data card."""
-  options, sampling = job.options, job.sampling
+  options, source = job.options, job.source.identity()
+  sampling = generators.Sampling(**source['sampling'])
   spec = job.interpreter.spec
   last = options.first_index + options.num_samples - 1
   return {
     'Made from': {
       'Generator': config.generator,
-      'Generator, sha256': generators.checksum(job.generator),
+      'Generator, sha256': source['generator'],
       'Annotations': config.annotations,
       'Interpreter': f'{workdir / "interpreter"}, {spec.members} members',
       'Interpreter, sha256': ensemble.checksum(job.interpreter),

@@ -16,7 +16,7 @@ from dgan_jax import errors, parallel, progress
 from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
-from dgan_jax.factory import run
+from dgan_jax.factory import run, source
 from launch import command, common, dataset_report
 
 
@@ -29,9 +29,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
     )
   generator = common.load_generator(config)
   job = run.Job(
-    generator,
+    source.GeneratorSource(generator, common.sampling(config, generator)),
     store.load_interpreter(workdir / 'interpreter'),
-    common.sampling(config, generator),
     common.factory_options(config),
   )
   common.check_task(

@@ -12,7 +12,7 @@ from PIL import Image
 import dgan_jax as dg
 from dgan_jax import api, rng
 from dgan_jax.api import making, reading
-from dgan_jax.factory import labeller
+from dgan_jax.factory import labeller, source
 from dgan_jax.generators import generator as generators
 from tests import small
 
@@ -88,8 +88,10 @@ def toy():
 def test_samples_by_index_are_those_of_the_factory(toy):
   generator, interpreter, _ = toy
   labelled = dg.label(generator, interpreter, indices=[6, 1], seed=5)
-  sampling = generators.usual_sampling(generator)
-  make = labeller.labeller(generator, interpreter, sampling, 4)
+  drawn = source.GeneratorSource(
+    generator, generators.usual_sampling(generator)
+  )
+  make = labeller.labeller(drawn, interpreter, 4)
   for row, one in enumerate(make(rng.root_key(5), [6, 1])):
     assert labelled.index[row] == one.index
     np.testing.assert_array_equal(labelled.image[row], one.image)

@@ -1,7 +1,8 @@
 """Interpreters, samples and datasets: what is made here."""
 
+import functools
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import chex
@@ -17,6 +18,7 @@ from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import labeller, run
+from dgan_jax.factory import source as source_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
 from dgan_jax.tasks import task as task_lib
@@ -222,9 +224,12 @@ def label(
     True
   """
   given = samples_lib.origin(generator, indices, seed, keys, z, ws)
-  job = _job(generator, interpreter, sampling, num_samples=1, seed=seed)
-  run.check_fit(job, generators.checksum(generator))
+  job = _job(
+    generator, interpreter, sampling, given.space, num_samples=1, seed=seed
+  )
+  job.source.check_fit(interpreter.spec)
   arrays = jax.tree.map(lambda *x: np.stack(x), *_labelled(job, given))
+  arrays |= arrays.pop('origin')
   spec = interpreter.spec
   arrays['uncertainty'] = task_lib.from_uint8(
     arrays['uncertainty'], spec.task.uncertainty_maximum(spec.members)
@@ -234,35 +239,25 @@ def label(
 
 def _labelled(job: run.Job, given: samples_lib.Origin) -> Iterator[Any]:
   """The arrays of every sample, by name."""
-  size = job.block_size
+  size, source = job.block_size, job.source
   if given.index is not None:
     devices = parallel.devices_for(len(set((given.index // size).tolist())))
-    label = labeller.labeller(
-      job.generator, job.interpreter, job.sampling, size, devices
-    )
-    for one in label(rng.root_key(job.options.seed), given.index.tolist()):
+    label = labeller.labeller(source, job.interpreter, size, devices)
+    root = rng.root_key(job.options.seed)
+    for one in label(root, given.index.tolist()):
       yield {**vars(one), 'score': np.float32(one.score)}
     return
-  tile_pixels = labeller.tile_size(job.generator, job.sampling)
-
-  def block(state: Any, rows: Mapping[str, chex.Array]) -> dict[str, Any]:
-    generator, interpreter = state
-    return labeller.labelled_block(
-      generator,
-      interpreter,
-      job.sampling,
-      rng.key_from_data(rows['key']),
-      tile_pixels,
-      rows.get('latents'),
-      given.space,
-    )
-
   rows = {'key': given.key}
   if given.latents is not None:
     rows['latents'] = given.latents
-  state = job.generator, job.interpreter
-  devices = parallel.devices_for(-(-len(given.key) // size))
-  run_blocks = parallel.map_items(block, state, size, devices)
+  run_blocks = parallel.map_items(
+    functools.partial(
+      labeller.labelled_block, source, labeller.tile_size(source.canvas)
+    ),
+    (source.state, job.interpreter),
+    size,
+    parallel.devices_for(-(-len(given.key) // size)),
+  )
   for count, arrays in run_blocks(rows):
     for row in range(count):
       yield jax.tree.map(lambda x, row=row: x[row], arrays)
@@ -272,12 +267,14 @@ def _job(
   generator: Generator,
   interpreter: Interpreter,
   how: Sampling | None,
+  space: str = 'z',
   **options: Any,
 ) -> run.Job:
   """What makes samples; drawn as is usual, if it is not said how."""
   how = how or reading.sampling(generator, rows=interpreter.spec.rows)
   made = validation.build('options', run.FactoryOptions, options)
-  return run.Job(generator, interpreter, how, made)
+  drawn = source_lib.GeneratorSource(generator, how, space)
+  return run.Job(drawn, interpreter, made)
 
 
 def generate(

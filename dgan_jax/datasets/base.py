@@ -15,9 +15,11 @@ at the folder around it):
 
     def job(self, workdir):
       return base.Job(
-        store.load_generator('goats/generator'),
+        base.GeneratorSource(
+          store.load_generator('goats/generator'),
+          base.Sampling(truncation_psi=0.7),
+        ),
         store.load_interpreter('goats/interpreter'),
-        base.Sampling(truncation_psi=0.7),
         base.FactoryOptions(num_samples=5000),
       )
 
@@ -40,7 +42,7 @@ from tensorflow_datasets.core.utils import tqdm_utils
 
 from dgan_jax import errors, progress
 from dgan_jax import schema as schema_lib
-from dgan_jax.factory import export, records, run
+from dgan_jax.factory import export, records, run, source
 from dgan_jax.generators import generator
 from dgan_jax.tasks import part_segmentation
 
@@ -48,6 +50,7 @@ from dgan_jax.tasks import part_segmentation
 Layout = records.Layout
 Job = run.Job
 FactoryOptions = run.FactoryOptions
+GeneratorSource = source.GeneratorSource
 Sampling = generator.Sampling
 
 

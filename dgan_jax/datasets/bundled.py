@@ -46,4 +46,5 @@ def job(workdir: pathlib.Path, options: base.FactoryOptions) -> base.Job:
         on_progress=on_progress,
       )
     store.save_interpreter(folder, interpreter)
-  return base.Job(generator, interpreter, sampling, options)
+  source = base.GeneratorSource(generator, sampling)
+  return base.Job(source, interpreter, options)

@@ -1,6 +1,7 @@
 """From indices to finished samples, on all devices."""
 
 import collections
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -9,9 +10,10 @@ import chex
 import jax
 import numpy as np
 
-from dgan_jax import parallel, rng
+from dgan_jax import parallel
+from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.factory import sample as sample_lib
-from dgan_jax.generators import generator as generator_lib
+from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.tasks import task as task_lib
 
@@ -21,42 +23,31 @@ Labeller = Callable[
 
 
 def labelled_block(
-  generator: generator_lib.Generator,
-  interpreter: ensemble.Interpreter,
-  sampling: generator_lib.Sampling,
-  keys: chex.PRNGKey,
-  tile_pixels: int = labelling.TILE_PIXELS,
-  latents: chex.Array | None = None,
-  space: str = 'z',
+  source: source_lib.Source,
+  tile_pixels: int,
+  state: tuple[Any, ensemble.Interpreter],
+  rows: source_lib.Rows,
 ) -> dict[str, Any]:
   """Samples and their labels as one computation: latent to finished sample.
 
   Args:
-    generator: latent -> image and features.
-    interpreter: features -> labels.
-    sampling: truncation, noise, crop and type.
-    keys: [n], one per sample.
+    source: of the images and features.
     tile_pixels: see `labelling.label`.
-    latents: [n, ...], see `generators.generator.styles`; None: the z of keys.
-    space: 'z' or 'w', of the latents.
+    state: of the source, and what labels.
+    rows: [n, ...], see `Source.rows`.
 
   Returns:
     The arrays of `LabelledSample`, each with a leading axis [n].
   """
-  if latents is None:
-    latents = rng.latents(keys, generator.architecture.latent_size)
-  image, pyramid = generator_lib.sample_latents(
-    generator, latents, keys, sampling, space
-  )
-  canvas = sampling.canvas(generator.architecture)
-  labels = labelling.label(interpreter, pyramid, canvas, tile_pixels)
+  drawing, interpreter = state
+  image, pyramid, origin = source.draw(drawing, rows)
+  labels = labelling.label(interpreter, pyramid, source.canvas, tile_pixels)
   fields = dict(vars(labels))
   uncertainty, score = fields.pop('uncertainty'), fields.pop('score')
   spec = interpreter.spec
   maximum = spec.task.uncertainty_maximum(spec.members)
   return {
-    'key': jax.random.key_data(keys),
-    'latent': latents,
+    'origin': origin,
     'image': image,
     'labels': fields,
     'uncertainty': task_lib.to_uint8(uncertainty, maximum),
@@ -64,20 +55,16 @@ def labelled_block(
   }
 
 
-def tile_size(
-  generator: generator_lib.Generator, sampling: generator_lib.Sampling
-) -> int:
+def tile_size(canvas: pyramid_lib.Canvas) -> int:
   """Pixels that the devices should label at once."""
   if parallel.has_small_cache():
     return labelling.TILE_PIXELS
-  canvas = sampling.canvas(generator.architecture)
   return canvas.height * canvas.width
 
 
 def labeller(
-  generator: generator_lib.Generator,
+  source: source_lib.Source,
   interpreter: ensemble.Interpreter,
-  sampling: generator_lib.Sampling,
   block_size: int,
   devices: list[jax.Device] | None = None,
 ) -> Labeller:
@@ -88,9 +75,8 @@ def labeller(
   whatever else is asked for.
 
   Args:
-    generator: latent -> image and features.
+    source: of the images and features.
     interpreter: features -> labels.
-    sampling: truncation, noise, crop and type.
     block_size: samples that a device computes as one array.
     devices: default all of this host.
 
@@ -99,17 +85,10 @@ def labeller(
     order. Neighbours that are not asked for are made all the same, and
     dropped: ask for ranges.
   """
-  tile_pixels = tile_size(generator, sampling)
-
-  def block(state: Any, keys: chex.Array) -> dict[str, Any]:
-    generator, interpreter = state
-    return labelled_block(
-      generator, interpreter, sampling, rng.key_from_data(keys), tile_pixels
-    )
-
-  run = parallel.map_blocks(block, (generator, interpreter), devices)
-  key_data = jax.jit(
-    lambda root, indices: jax.random.key_data(rng.sample_keys(root, indices))
+  run = parallel.map_blocks(
+    functools.partial(labelled_block, source, tile_size(source.canvas)),
+    (source.state, interpreter),
+    devices,
   )
 
   def samples(
@@ -117,12 +96,12 @@ def labeller(
   ) -> Iterator[sample_lib.LabelledSample]:
     wanted: collections.deque[list[int]] = collections.deque()
 
-    def blocks() -> Iterator[np.ndarray]:
+    def blocks() -> Iterator[source_lib.Rows]:
       for number, some in itertools.groupby(indices, lambda i: i // block_size):
         wanted.append(list(some))
         whole = np.arange(block_size, dtype=np.uint64) + number * block_size
         # A block may end beyond the largest index of all.
-        yield np.asarray(key_data(root, whole.astype(np.uint32)))
+        yield source.rows(root, whole.astype(np.uint32))
 
     for arrays in run(blocks()):
       for index in wanted.popleft():

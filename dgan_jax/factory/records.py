@@ -153,9 +153,8 @@ class Encoder:
       **self._task.encode(sample.labels),
       'uncertainty': sample.uncertainty,
       'score': np.float32(sample.score),
-      'latent': sample.latent,
+      **sample.origin,
       'index': sample.index,
-      'key': sample.key,
     }
     for name, feature in self._features.items():
       if isinstance(feature, tfds.features.Image):

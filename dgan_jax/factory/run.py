@@ -17,7 +17,7 @@ from dgan_jax.factory import (
   workers,
 )
 from dgan_jax.factory import sample as sample_lib
-from dgan_jax.generators import generator as generator_lib
+from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import task as task_lib
 
@@ -61,27 +61,24 @@ class FactoryOptions:
 class Job:
   """Everything that the samples follow from."""
 
-  generator: generator_lib.Generator
+  source: source_lib.Source
   interpreter: ensemble.Interpreter
-  sampling: generator_lib.Sampling
   options: FactoryOptions
 
   @property
   def block_size(self) -> int:
     """Samples computed as one array: as the options say, or what suits the
-    devices and the generator."""
-    pixels = self.generator.architecture.resolution**2
+    devices and the images."""
+    pixels = self.source.canvas.width**2
     return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
     """The shapes and labels of the dataset."""
-    architecture = self.generator.architecture
-    canvas = self.sampling.canvas(architecture)
-    spec = self.interpreter.spec
+    canvas, spec = self.source.canvas, self.interpreter.spec
     return records.Layout(
       canvas.height,
       canvas.width,
-      architecture.latent_size,
+      self.source.latent_size,
       spec.task,
       spec.members,
     )
@@ -114,7 +111,7 @@ def generate(
 
   Raises:
     errors.UserError: the folders hold something made from something else, or
-      the interpreter belongs to another generator.
+      the interpreter belongs to another source.
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
@@ -125,22 +122,18 @@ def generate(
       'what suits the devices, or more.'
     )
   options = dataclasses.replace(options, block_size=job.block_size)
-  generator_checksum = generator_lib.checksum(job.generator)
-  check_fit(job, generator_checksum)
+  job.source.check_fit(job.interpreter.spec)
   layout = job.layout()
-  source = {
-    'generator': generator_checksum,
+  made_from = {
+    **job.source.identity(),
     'interpreter': ensemble.checksum(job.interpreter),
-    'sampling': dataclasses.asdict(job.sampling),
     'schema': job.interpreter.spec.task.schema.name,
     **parallel.platform(),
   }
-  label = labeller.labeller(
-    job.generator, job.interpreter, job.sampling, options.block_size
-  )
+  label = labeller.labeller(job.source, job.interpreter, options.block_size)
   return assemble(
     functools.partial(label, rng.root_key(options.seed)),
-    source,
+    made_from,
     layout,
     options,
     card,
@@ -151,36 +144,6 @@ def generate(
     process_count=parallel.process_count(),
     on_progress=on_progress,
   )
-
-
-def check_fit(job: Job, generator_checksum: str) -> None:
-  """Raises errors.UserError for an interpreter that was made for something
-  else."""
-  spec = job.interpreter.spec
-  architecture = job.generator.architecture
-  pairs = (
-    ('generator', spec.generator_checksum, generator_checksum),
-    ('resolution', spec.resolution, architecture.resolution),
-    ('feature channels', spec.feature_channels, architecture.feature_channels),
-  )
-  for name, trained, given in pairs:
-    # Imported interpreters don't know all of it.
-    if trained and trained != given:
-      raise errors.UserError(
-        f'The interpreter was trained for the {name} {_short(trained)}; here '
-        f'it is {_short(given)}. Train one for this generator with '
-        'launch.train_interpreter.'
-      )
-  if spec.resolution and spec.rows != job.sampling.rows:
-    raise errors.UserError(
-      f'The interpreter was trained on the rows {spec.rows} of the image; the '
-      f'samples are to have {job.sampling.rows}. Set sampling.rows to the '
-      'former, or train one for the latter.'
-    )
-
-
-def _short(value: Any) -> str:
-  return f'{value[:12]}...' if isinstance(value, str) else str(value)
 
 
 def assemble(

@@ -12,8 +12,9 @@ class LabelledSample:
 
   Attributes:
     index: its global number; all that is random about it follows from that.
-    key: uint32 [2], its key as `jax.random.key_data` gives it.
-    latent: float32 [latent_size], the z it was made from.
+    origin: what it was made from, by name. Of a generator: key uint32 [2], its
+      key as `jax.random.key_data` gives it, and latent float32 [latent_size],
+      the z.
     image: uint8 [height, width, 3], RGB.
     labels: the arrays of the task's labels, by name.
     uncertainty: uint8 [height, width]; see `tasks.task.to_uint8`.
@@ -21,8 +22,7 @@ class LabelledSample:
   """
 
   index: int
-  key: np.ndarray
-  latent: np.ndarray
+  origin: Mapping[str, np.ndarray]
   image: np.ndarray
   labels: Mapping[str, np.ndarray]
   uncertainty: np.ndarray

@@ -7,6 +7,8 @@ import pytest
 from benchmarks import labelling, models, paper_dataflow
 from dgan_jax import rng
 from dgan_jax.factory import labeller as factory
+from dgan_jax.factory import source
+from dgan_jax.interpreter import labelling as labelling_lib
 from dgan_jax.tasks import task
 
 
@@ -18,7 +20,12 @@ def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):
   image, labels = paper_dataflow.label(
     generator, interpreter, case.sampling, keys
   )
-  ours = factory.labelled_block(generator, interpreter, case.sampling, keys)
+  ours = factory.labelled_block(
+    source.GeneratorSource(generator, case.sampling),
+    labelling_lib.TILE_PIXELS,
+    (generator, interpreter),
+    {'key': jax.random.key_data(keys)},
+  )
   ours = jax.tree.map(np.asarray, ours)
   np.testing.assert_array_equal(image, ours['image'])
   assert (labels.mask == ours['labels']['mask'][0]).mean() > 0.99

@@ -6,7 +6,6 @@ import pytest
 
 from dgan_jax import datasets
 from dgan_jax.datasets import base, bundled
-from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
 from dgan_jax.tasks import part_segmentation
@@ -51,7 +50,7 @@ def test_the_bundled_job_trains_once_and_fits_its_builder(trained, tmp_path):
   builder = datasets.DatasetganCar(data_dir=tmp_path)
   layout = dataclasses.replace(job.layout(), members=10)
   assert layout == builder.builder_config.layout
-  assert job.sampling == generators.Sampling()
+  assert job.source.sampling == generators.Sampling()
 
 
 def test_the_car_builder_generates_from_the_bundled_job(trained, tmp_path):
@@ -59,4 +58,4 @@ def test_the_car_builder_generates_from_the_bundled_job(trained, tmp_path):
   job = builder.job(tmp_path / 'work')
   assert job.options.num_samples == 1000
   assert trained[0][0].masks.shape == (16, 64, 64)
-  run.check_fit(job, generators.checksum(job.generator))
+  job.source.check_fit(job.interpreter.spec)

@@ -39,8 +39,10 @@ def sample(index: int) -> sample_lib.LabelledSample:
   random = np.random.default_rng(index)
   return sample_lib.LabelledSample(
     index=index,
-    key=random.integers(0, 2**32, 2, np.uint32),
-    latent=random.standard_normal(4, np.float32),
+    origin={
+      'key': random.integers(0, 2**32, 2, np.uint32),
+      'latent': random.standard_normal(4, np.float32),
+    },
     image=random.integers(0, 256, (8, 16, 3), np.uint8),
     labels={'mask': random.integers(0, 3, (8, 16), np.uint8)},
     uncertainty=(256 * random.random((8, 16), np.float32)).astype(np.uint8),

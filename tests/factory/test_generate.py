@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors, parallel, rng
-from dgan_jax.factory import records, run
+from dgan_jax.factory import records, run, source
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
 from dgan_jax.interpreter import ensemble
@@ -50,9 +50,10 @@ def job():
 
   stacked = jax.vmap(member)(jax.random.split(jax.random.key(1), _MEMBERS))
   return run.Job(
-    generator,
+    source.GeneratorSource(
+      generator, generators.Sampling(truncation_layers=2, rows=(2, 6))
+    ),
     ensemble.Interpreter(spec=spec, params=stacked),
-    generators.Sampling(truncation_layers=2, rows=(2, 6)),
     # Blocks that shards share.
     run.FactoryOptions(num_samples=11, samples_per_shard=4, block_size=3),
   )
@@ -70,7 +71,9 @@ def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
     stored = dataset.read(position)
     keys = rng.sample_keys(rng.root_key(0), np.array([position]))
     np.testing.assert_array_equal(stored['key'], jax.random.key_data(keys)[0])
-    latent, image, _ = generators.sample(job.generator, keys, job.sampling)
+    latent, image, _ = generators.sample(
+      job.source.generator, keys, job.source.sampling
+    )
     np.testing.assert_array_equal(stored['latent'], latent[0])
     np.testing.assert_array_equal(stored['image'], image[0])
     assert stored['segmentation_mask'].shape == (4, 8, 1)

@@ -4,6 +4,7 @@ import pytest
 
 from dgan_jax import rng
 from dgan_jax.factory import labeller as factory_sampling
+from dgan_jax.factory import source
 from dgan_jax.generators import generator as generators
 from tests import small
 
@@ -18,7 +19,10 @@ _COUNT = 40
 
 def _labeller(devices):
   return factory_sampling.labeller(
-    _GENERATOR, _INTERPRETER, _SAMPLING, 3, jax.devices()[:devices]
+    source.GeneratorSource(_GENERATOR, _SAMPLING),
+    _INTERPRETER,
+    3,
+    jax.devices()[:devices],
   )
 
 
@@ -57,8 +61,10 @@ def test_a_sample_says_where_it_came_from(samples):
     _GENERATOR, keys, _SAMPLING
   )
   for i in (0, 17, 39):
-    np.testing.assert_array_equal(samples[i].key, jax.random.key_data(keys)[i])
-    np.testing.assert_array_equal(samples[i].latent, z[i])
+    np.testing.assert_array_equal(
+      samples[i].origin['key'], jax.random.key_data(keys)[i]
+    )
+    np.testing.assert_array_equal(samples[i].origin['latent'], z[i])
     difference = np.int32(samples[i].image) - np.int32(image[i])
     assert np.abs(difference).max() <= 1
 
@@ -66,7 +72,11 @@ def test_a_sample_says_where_it_came_from(samples):
 def test_a_sample_has_the_types_and_shapes_of_the_dataset(samples):
   found = {
     name: (value.dtype.name, value.shape)
-    for name, value in {**vars(samples[0]), **samples[0].labels}.items()
+    for name, value in {
+      **vars(samples[0]),
+      **samples[0].labels,
+      **samples[0].origin,
+    }.items()
     if isinstance(value, np.ndarray)
   }
   assert found == {

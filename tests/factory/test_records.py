@@ -22,8 +22,8 @@ def test_a_sample_comes_back_as_it_was():
   np.testing.assert_array_equal(
     example['uncertainty'][..., 0], sample.uncertainty
   )
-  np.testing.assert_array_equal(example['latent'], sample.latent)
-  np.testing.assert_array_equal(example['key'], sample.key)
+  np.testing.assert_array_equal(example['latent'], sample.origin['latent'])
+  np.testing.assert_array_equal(example['key'], sample.origin['key'])
   assert example['uncertainty'].dtype == np.uint8
   assert example['key'].dtype == np.uint32
   assert np.float32(example['score']) == sample.score

@@ -15,7 +15,7 @@ import numpy as np
 
 from dgan_jax import errors, parallel, storage
 from dgan_jax.checkpoints import pytrees
-from dgan_jax.factory import records
+from dgan_jax.factory import records, source
 from dgan_jax.factory import run as factory_run
 from dgan_jax.gan import data, loop, steps, training_log
 from dgan_jax.gan import state as state_lib
@@ -133,9 +133,8 @@ def generate(interpreter, folder):
   options = factory_run.FactoryOptions(
     num_samples=11, samples_per_shard=4, block_size=2
   )
-  job = factory_run.Job(
-    synthetic.GENERATOR, interpreter, synthetic.SAMPLING, options
-  )
+  drawn = source.GeneratorSource(synthetic.GENERATOR, synthetic.SAMPLING)
+  job = factory_run.Job(drawn, interpreter, options)
   return factory_run.generate(
     job,
     records.Card('tiny_things', 'test'),

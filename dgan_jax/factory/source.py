@@ -1,0 +1,148 @@
+"""What the factory labels: images with their features, by index."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import chex
+import jax
+import numpy as np
+
+from dgan_jax import errors, rng
+from dgan_jax import pyramid as pyramid_lib
+from dgan_jax.generators import generator as generator_lib
+from dgan_jax.interpreter import ensemble
+
+# A pytree of arrays [n, ...]: what the images of n samples are made from.
+Rows = Any
+
+
+class Source(Protocol):
+  """Images whose features an interpreter labels.
+
+  Everything behind it (labels, shards, splits, datasets, reports) is the same
+  for all sources.
+  """
+
+  @property
+  def state(self) -> Any:
+    """The arrays that `draw` needs, a pytree; every device gets them once."""
+
+  @property
+  def canvas(self) -> pyramid_lib.Canvas:
+    """The frame that images and labels live in."""
+
+  @property
+  def latent_size(self) -> int:
+    """Length of the samples' latents."""
+
+  def rows(self, root: chex.PRNGKey, indices: np.ndarray) -> Rows:
+    """What the samples of these indices uint32 [n] are made from, on the
+    host; a pure function of the root key and each index."""
+
+  def draw(
+    self, state: Any, rows: Rows
+  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
+    """Images uint8 [n, height, width, 3], their features, and arrays [n, ...]
+    by name that say where each came from; pure, and compiled by the caller."""
+
+  def identity(self) -> dict[str, Any]:
+    """JSON values that change when the images do."""
+
+  def check_fit(self, spec: ensemble.InterpreterSpec) -> None:
+    """Raises errors.UserError for an interpreter of something else."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorSource:
+  """Index -> key -> latent -> image and features.
+
+  Attributes:
+    generator: latent -> image and features.
+    sampling: truncation, noise, crop and type.
+    space: 'z' or 'w', of latents that stand in rows beside the key.
+  """
+
+  generator: generator_lib.Generator
+  sampling: generator_lib.Sampling
+  space: str = 'z'
+
+  @property
+  def state(self) -> generator_lib.Generator:
+    """See `Source`."""
+    return self.generator
+
+  @property
+  def canvas(self) -> pyramid_lib.Canvas:
+    """See `Source`."""
+    return self.sampling.canvas(self.generator.architecture)
+
+  @property
+  def latent_size(self) -> int:
+    """See `Source`."""
+    return self.generator.architecture.latent_size
+
+  def rows(self, root: chex.PRNGKey, indices: np.ndarray) -> Rows:
+    """See `Source`: {'key': uint32 [n, 2]}, and 'latents' if they are not the
+    z of the keys."""
+    return {'key': np.asarray(_key_data(root, indices))}
+
+  def draw(
+    self, state: generator_lib.Generator, rows: Rows
+  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
+    """See `Source`."""
+    keys, latents = rng.key_from_data(rows['key']), rows.get('latents')
+    if latents is None:
+      latents = rng.latents(keys, self.latent_size)
+    image, pyramid = generator_lib.sample_latents(
+      state, latents, keys, self.sampling, self.space
+    )
+    return image, pyramid, {'key': rows['key'], 'latent': latents}
+
+  def identity(self) -> dict[str, Any]:
+    """See `Source`."""
+    return {
+      'generator': self._checksum,
+      'sampling': dataclasses.asdict(self.sampling),
+    }
+
+  def check_fit(self, spec: ensemble.InterpreterSpec) -> None:
+    """See `Source`."""
+    architecture = self.generator.architecture
+    pairs = (
+      ('generator', spec.generator_checksum, self._checksum),
+      ('resolution', spec.resolution, architecture.resolution),
+      (
+        'feature channels',
+        spec.feature_channels,
+        architecture.feature_channels,
+      ),
+    )
+    for name, trained, given in pairs:
+      # Imported interpreters don't know all of it.
+      if trained and trained != given:
+        raise errors.UserError(
+          f'The interpreter was trained for the {name} {_short(trained)}; here '
+          f'it is {_short(given)}. Train one for this generator with '
+          'launch.train_interpreter.'
+        )
+    if spec.resolution and spec.rows != self.sampling.rows:
+      raise errors.UserError(
+        f'The interpreter was trained on the rows {spec.rows} of the image; '
+        f'the samples are to have {self.sampling.rows}. Set sampling.rows to '
+        'the former, or train one for the latter.'
+      )
+
+  @functools.cached_property
+  def _checksum(self) -> str:
+    return generator_lib.checksum(self.generator)
+
+
+@jax.jit
+def _key_data(root: chex.PRNGKey, indices: chex.Array) -> chex.Array:
+  return jax.random.key_data(rng.sample_keys(root, indices))
+
+
+def _short(value: Any) -> str:
+  return f'{value[:12]}...' if isinstance(value, str) else str(value)
