@@ -25,7 +25,7 @@ _TESTS = pathlib.Path(__file__).parent
 # Their programs are large and run for a moment only; none is held to numbers
 # that depend on how well it is compiled.
 _IN_A_HURRY = (
-  *('segmentation', 'evaluation', 'gan', 'launch', 'training'),
+  *('segmentation', 'evaluation', 'gan', 'launch', 'training', 'benchmarks'),
   *('interpreter/test_training.py', 'test_api.py'),
 )
 # What takes longest, first: no worker has to wait for one of these at the end.

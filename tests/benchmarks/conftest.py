@@ -1,18 +1,29 @@
-import dataclasses
 from concurrent import futures
 
 import pytest
 
 from benchmarks import common, models
+from dgan_jax.evaluation import annotated_samples
+from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
+from tests import small
+from tests.segmentation import synthetic
 
 
 @pytest.fixture
-def cars(monkeypatch):
-  """Two of the annotated cars and sixteen to measure by."""
-  monkeypatch.setattr(models, '_MEASURED', 16)
-  cars = models.BundledCars.load()
-  return dataclasses.replace(cars, annotated=cars.annotated.subset([0, 1]))
+def cars():
+  """Not cars, but small: two annotated samples and four to measure by."""
+  subject = annotated_samples.Subject(
+    small.generator(),
+    generators.Sampling(truncation_psi=1.0),
+    synthetic.annotator(),
+  )
+  keys = annotated_samples.measured_keys(0, 4)
+  return models.BundledCars(
+    subject,
+    annotated_samples.annotate(subject, 0, 2, 0),
+    annotated_samples.Truth(keys, annotated_samples.paint(subject, keys)),
+  )
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from benchmarks import interpreter_training, paper_dataflow
+from benchmarks import interpreter_training, models, paper_dataflow
 from dgan_jax import rng
 
 
@@ -24,6 +24,15 @@ def test_the_three_variants_are_compared(quick, capsys):
   assert result['paper_seconds'] == 2 * runs['paper']['seconds']
   assert len(runs['default']['curve']) == 2
   assert runs['paper']['mean_iou'] > 0.1
+
+
+def test_the_bundled_cars_are_sixteen_and_others_to_measure_by(monkeypatch):
+  painted = np.zeros((3, 64, 64), np.uint8)
+  monkeypatch.setattr(models.annotated_samples, 'paint', lambda *_: painted)
+  cars = models.BundledCars.load()
+  assert cars.annotated.masks.shape == (16, 64, 64)
+  assert len(cars.truth.keys) == 256
+  cars.subject.check(cars.annotated.schema)
 
 
 def test_memory_is_measured_on_images_of_another_size(quick, narrow, capsys):
@@ -49,7 +58,7 @@ def test_a_member_stops_once_its_loss_no_longer_falls(cars, monkeypatch):
       cars.annotated,
       cars.subject.sampling,
       members=1,
-      max_epochs=1,
+      max_epochs=20,
       key=rng.root_key(0),
     )
     return np.abs(trained.params['dense_0']['bias']).max()

@@ -32,6 +32,21 @@ def compiled_in_a_hurry():
   jax.config.update('jax_disable_most_optimizations', False)
 
 
+@pytest.fixture(autouse=True, scope='module')
+def trained_once():
+  """Only the first training is one: to compile the others takes long."""
+  train, made = trials.training.train, []
+
+  def first(*args, **kwargs):
+    if not made:
+      made.append(train(*args, **kwargs))
+    return made[0]
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(trials.training, 'train', first)
+    yield
+
+
 @pytest.fixture(scope='module')
 def networks(tmp_path_factory):
   """A folder with a generator, an annotator and the schema of both."""
