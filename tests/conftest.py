@@ -18,6 +18,8 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '2'
 import jax
 import pytest
 
+from tests import hurry
+
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
@@ -52,8 +54,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture
 def pytest_runtest_setup(item):
-  hurry = _place(item.path, _IN_A_HURRY) < len(_IN_A_HURRY)
-  jax.config.update('jax_disable_most_optimizations', hurry)
+  hurry.switch(_place(item.path, _IN_A_HURRY) < len(_IN_A_HURRY))
 
 
 def pytest_addoption(parser):

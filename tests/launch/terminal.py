@@ -14,6 +14,8 @@ import tempfile
 
 import jax
 
+from tests import hurry
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _CONTEXT = multiprocessing.get_context('forkserver')
 _CONTEXT.set_forkserver_preload(
@@ -33,7 +35,8 @@ def run(command, *args):
   """
   argv = [str(command), *map(str, args)]
   with tempfile.TemporaryDirectory() as folder:
-    process = _CONTEXT.Process(target=_run, args=(argv, folder))
+    environment = hurry.environment()
+    process = _CONTEXT.Process(target=_run, args=(argv, folder, environment))
     process.start()
     process.join()
     printed = (pathlib.Path(folder, name).read_text() for name in _STREAMS)
@@ -43,10 +46,11 @@ def run(command, *args):
 _STREAMS = ('stdout', 'stderr')
 
 
-def _run(argv, folder):
+def _run(argv, folder, environment):
   for number, name in enumerate(_STREAMS, start=1):
     os.dup2(os.open(f'{folder}/{name}', os.O_WRONLY | os.O_CREAT), number)
   os.chdir(_ROOT)
+  os.environ.update(environment)
   sys.argv = argv
   jax.config.update('jax_disable_most_optimizations', True)
   if argv[0].startswith('launch.'):

@@ -6,7 +6,6 @@ import io
 import json
 import pathlib
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,13 +22,6 @@ from tests.segmentation import synthetic
 
 _PATH = pathlib.Path(__file__).parents[2] / 'configs' / 'label_quality.py'
 _RESULTS = ('label_quality.md', 'label_quality.json', 'label_quality.png')
-
-
-@pytest.fixture(autouse=True, scope='module')
-def compiled_in_a_hurry():
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -1,6 +1,5 @@
 """Training a generator from the terminal, on the tiny config."""
 
-import os
 import pathlib
 import re
 import signal
@@ -15,6 +14,7 @@ from PIL import Image
 from dgan_jax import errors
 from dgan_jax.checkpoints import pytrees, store
 from launch import command, train_gan
+from tests import hurry
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _COMMAND = (sys.executable, '-m', 'launch.train_gan')
@@ -25,8 +25,7 @@ def _start(workdir, *args):
   return subprocess.Popen(
     [*_COMMAND, _CONFIG, f'--workdir={workdir}', *args],
     cwd=_ROOT,
-    # Its programs are large and run for a moment only.
-    env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    env=hurry.environment(),
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,

@@ -1,6 +1,5 @@
 """Two real JAX processes, each of two devices, on one training or dataset."""
 
-import os
 import pathlib
 import signal
 import socket
@@ -15,6 +14,7 @@ import pytest
 from dgan_jax import storage
 from dgan_jax.checkpoints import pytrees
 from dgan_jax.interpreter import ensemble
+from tests import hurry
 from tests.factory import drive
 from tests.gan import tiny
 from tests.training import jobs
@@ -38,8 +38,7 @@ def _start(index, port, folder):
   return subprocess.Popen(
     [sys.executable, '-c', _CODE, str(index), str(port), str(folder)],
     cwd=_ROOT,
-    # Their programs run for a moment only.
-    env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    env=hurry.environment(),
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
