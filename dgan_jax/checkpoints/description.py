@@ -14,30 +14,21 @@ from dgan_jax.interpreter import ensemble
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-  """What a checkpoint holds, converted.
+  """What a checkpoint holds, converted."""
 
-  Attributes:
-    path: of the file or folder.
-    format: what it is, for people.
-    architecture: of the generator; None for an interpreter.
-    params: its weights as ours.
-    w_avg: mean w [num_ws, latent_size], if stored.
-    noise: constant maps [1, r, r, 1], if stored.
-    interpreter: what it was made for, as far as the file says, if it is one.
-    network: name of the network within the file, '' if it has none.
-    others: names of what else the file holds.
-    remarks: sentences about what had to be assumed and what to mind.
-  """
-
-  path: str
-  format: str
+  path: str  # of the file or folder
+  format: str  # what it is, for people
+  # Of the generator; None for an interpreter.
   architecture: generators.Architecture | None = None
-  params: Any = None
-  w_avg: np.ndarray | None = None
+  params: Any = None  # its weights as ours
+  w_avg: np.ndarray | None = None  # mean w [num_ws, latent_size], if stored
+  # Constant maps [1, r, r, 1], if stored.
   noise: tuple[jnp.ndarray, ...] | None = None
+  # What it was made for, as far as the file says, if it is one.
   interpreter: ensemble.InterpreterSpec | None = None
-  network: str = ''
-  others: tuple[str, ...] = ()
+  network: str = ''  # name of the network within the file, '' if it has none
+  others: tuple[str, ...] = ()  # names of what else the file holds
+  # Sentences about what had to be assumed and what to mind.
   remarks: tuple[str, ...] = ()
 
 

@@ -8,17 +8,11 @@ from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 @dataclasses.dataclass(frozen=True)
 class Global:
-  """A global that the pickle named.
+  """A global that the pickle named."""
 
-  Attributes:
-    name: 'module.name', as in the pickle.
-    value: what the table gives for it. If callable, the pickle may call it.
-    known: whether the table has it.
-  """
-
-  name: str
-  value: Any
-  known: bool = True
+  name: str  # 'module.name', as in the pickle
+  value: Any  # what the table gives for it. If callable, the pickle may call it
+  known: bool = True  # whether the table has it
 
 
 class StandIn:

@@ -42,20 +42,16 @@ _Read = Callable[[str], bytes | memoryview]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-  """The tensors of a file; arrays are read-only views of it.
+  """The tensors of a file; arrays are read-only views of it."""
 
-  Attributes:
-    state_dict: {key: array} of the network.
-    settings: of a network that was saved whole, the attributes of its modules
-      ('synthesis.b8.architecture').
-    wrapper: under which key the file keeps it; None if it holds nothing else.
-    beside: the tensors that it keeps beside, under dotted keys: read, and
-      checked, when they are asked for.
-  """
-
-  state_dict: dict[str, np.ndarray]
+  state_dict: dict[str, np.ndarray]  # {key: array} of the network
+  # Of a network that was saved whole, the attributes of its modules
+  # ('synthesis.b8.architecture').
   settings: Mapping[str, Any]
+  # Under which key the file keeps it; None if it holds nothing else.
   wrapper: str | None
+  # The tensors that it keeps beside, under dotted keys: read, and checked, when
+  # they are asked for.
   beside: Mapping[str, np.ndarray]
 
 

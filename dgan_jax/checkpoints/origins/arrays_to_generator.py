@@ -24,31 +24,25 @@ Leaves = Mapping[state_dict.Path, tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-  """How files of one origin name a generator's arrays.
+  """How files of one origin name a generator's arrays."""
 
-  Attributes:
-    title: the origin, for people.
-    marker: a key that every such network has and no other.
-    architecture: reads it off (arrays, settings, source).
-    key_of: a path in our parameters to (key, layout).
-    noise: entries of the constant noise maps, in our order; () if such files
-      have none.
-    w_avg: key of the mean w, None if such files have none.
-    constants: arrays that repeat what the architecture implies, {key: value};
-      they may be missing, but not differ.
-    unused: matches the keys of arrays that the network does not use.
-  """
-
-  title: str
-  marker: str
+  title: str  # the origin, for people
+  marker: str  # a key that every such network has and no other
+  # Reads it off (arrays, settings, source).
   architecture: Callable[
     [state_dict.StateDict, architecture_hints.Settings, str],
     generators.Architecture,
   ]
+  # A path in our parameters to (key, layout).
   key_of: Callable[[state_dict.Path, Any], tuple[str, str]]
+  # Entries of the constant noise maps, in our order; () if such files have
+  # none.
   noise: Callable[[Any], Sequence[state_dict.Entry]] = lambda _: ()
-  w_avg: str | None = None
+  w_avg: str | None = None  # key of the mean w, None if such files have none
+  # Arrays that repeat what the architecture implies, {key: value}; they may be
+  # missing, but not differ.
   constants: Callable[[Any], state_dict.StateDict] = lambda _: {}
+  # Matches the keys of arrays that the network does not use.
   unused: str = r'(?!)'  # matches nothing
 
   def entries(
@@ -63,20 +57,15 @@ class Naming:
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-  """What a file holds of a generator.
+  """What a file holds of a generator."""
 
-  Attributes:
-    architecture: of the network.
-    params: its weights, as the architecture lays them out.
-    w_avg: mean w [num_ws, latent_size], if the file has it.
-    noise: the constant maps [1, r, r, 1], if the file has them.
-    grey: whether its images had one channel; now they have it three times.
-  """
-
-  architecture: generators.Architecture
-  params: Any
+  architecture: generators.Architecture  # of the network
+  params: Any  # its weights, as the architecture lays them out
+  # Mean w [num_ws, latent_size], if the file has it.
   w_avg: np.ndarray | None = None
+  # The constant maps [1, r, r, 1], if the file has them.
   noise: tuple[jnp.ndarray, ...] | None = None
+  # Whether its images had one channel; now they have it three times.
   grey: bool = False
 
 

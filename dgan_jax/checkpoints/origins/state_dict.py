@@ -34,19 +34,12 @@ _ORDER = 'nhwcio'
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One array under its two names.
+  """One array under its two names."""
 
-  Attributes:
-    key: in the state dict.
-    path: in our tree.
-    shape: in our tree.
-    layout: how the state dict's array is turned to become ours.
-  """
-
-  key: str
-  path: Path
-  shape: tuple[int, ...]
-  layout: str = 'same'
+  key: str  # in the state dict
+  path: Path  # in our tree
+  shape: tuple[int, ...]  # in our tree
+  layout: str = 'same'  # how the state dict's array is turned to become ours
 
   @property
   def stored_shape(self) -> tuple[int, ...]:

@@ -28,18 +28,14 @@ _GRAZING = 0.12
 
 @dataclasses.dataclass(frozen=True)
 class Keypoint:
-  """A place on the left half of a car.
+  """A place on the left half of a car."""
 
-  Attributes:
-    place: metres.
-    facing: direction that the surface there looks in; zeros if it can be
-      seen from everywhere.
-    depth: how far it may lie behind what is seen there and still counts as
-      seen, metres.
-  """
-
-  place: tuple[float, float, float]
+  place: tuple[float, float, float]  # metres
+  # Direction that the surface there looks in; zeros if it can be seen from
+  # everywhere.
   facing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+  # How far it may lie behind what is seen there and still counts as seen,
+  # metres.
   depth: float = 0.06
 
 

@@ -34,38 +34,23 @@ _FINE = 0.03
 
 @dataclasses.dataclass(frozen=True)
 class Points:
-  """Points of the shell; arrays [n].
+  """Points of the shell; arrays [n]."""
 
-  Attributes:
-    x: metres in the car's frame.
-    y: likewise.
-    z: likewise.
-    level: 0 at the sill, 1 at the shoulder, 2 in the middle.
-    cap: height of the middle line above the shoulder, at this x.
-    footprint: size of a sample on the car, metres.
-  """
-
-  x: Array
-  y: Array
-  z: Array
-  level: Array
-  cap: Array
-  footprint: float
+  x: Array  # metres in the car's frame
+  y: Array  # likewise
+  z: Array  # likewise
+  level: Array  # 0 at the sill, 1 at the shoulder, 2 in the middle
+  cap: Array  # height of the middle line above the shoulder, at this x
+  footprint: float  # size of a sample on the car, metres
 
 
 @dataclasses.dataclass(frozen=True)
 class Painted:
-  """What is painted where; arrays [n].
+  """What is painted where; arrays [n]."""
 
-  Attributes:
-    label: uint8, the part.
-    material: uint8, an index of `finish.Finish.table`.
-    shade: float32, 1, and less in the gaps between panels.
-  """
-
-  label: Array
-  material: Array
-  shade: Array
+  label: Array  # uint8, the part
+  material: Array  # uint8, an index of `finish.Finish.table`
+  shade: Array  # float32, 1, and less in the gaps between panels
 
 
 Layer = tuple[str, Material | None, Array]

@@ -26,17 +26,11 @@ _ARCH_LEVEL = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """What a camera sees.
+  """What a camera sees."""
 
-  Attributes:
-    samples: the nearest surfaces.
-    label: uint8 [height, width], the part at every sample.
-    light: float32 [3, height, width] in 0 to 1, as shown on a screen.
-  """
-
-  samples: rasteriser.Samples
-  label: Array
-  light: Array
+  samples: rasteriser.Samples  # the nearest surfaces
+  label: Array  # uint8 [height, width], the part at every sample
+  light: Array  # float32 [3, height, width] in 0 to 1, as shown on a screen
 
 
 def look(scene: Scene, height: int, width: int) -> Picture:

@@ -20,29 +20,17 @@ _GRAIN = 0.03
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """A car, its place and light, and a camera.
+  """A car, its place and light, and a camera."""
 
-  Attributes:
-    shape: of the body.
-    trim: what is fitted to it.
-    finish: its colours.
-    weather: the light.
-    scenery: what is around.
-    camera: that sees it.
-    solids: the meshes of the car and of the things around.
-    yaw: the camera's place round the car, radians.
-    grain: of the picture, as a share of white.
-  """
-
-  shape: shape_lib.Shape
-  trim: trim_lib.Trim
-  finish: finish_lib.Finish
-  weather: weather_lib.Weather
-  scenery: scenery_lib.Scenery
-  camera: camera_lib.Camera
-  solids: mesh.Solid
-  yaw: float
-  grain: float
+  shape: shape_lib.Shape  # of the body
+  trim: trim_lib.Trim  # what is fitted to it
+  finish: finish_lib.Finish  # its colours
+  weather: weather_lib.Weather  # the light
+  scenery: scenery_lib.Scenery  # what is around
+  camera: camera_lib.Camera  # that sees it
+  solids: mesh.Solid  # the meshes of the car and of the things around
+  yaw: float  # the camera's place round the car, radians
+  grain: float  # of the picture, as a share of white
 
 
 def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:

@@ -25,42 +25,29 @@ _HORIZON = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-  """A solid that stands around.
+  """A solid that stands around."""
 
-  Attributes:
-    solid: its mesh; its kind is `first_kind` + its place in the list.
-    color: of its surface.
-    foot: x, y and radius of where it touches the ground, metres.
-    window: distance between windows, metres, 0 for none.
-  """
-
+  # Its mesh; its kind is `first_kind` + its place in the list.
   solid: mesh.Solid
-  color: Color
+  color: Color  # of its surface
+  # x, y and radius of where it touches the ground, metres.
   foot: tuple[float, float, float]
-  window: float = 0.0
+  window: float = 0.0  # distance between windows, metres, 0 for none
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenery:
-  """Everything behind and below the car.
+  """Everything behind and below the car."""
 
-  Attributes:
-    ground: colour.
-    grain: strength of its texture.
-    hills: height of the hills, as the tangent of their elevation; 0: none.
-    hill_color: of the hills.
-    marking: distance of a white line from the car's middle, metres, or None.
-    seed: of all textures.
-    things: that stand around.
-  """
-
-  ground: Color
-  grain: float
+  ground: Color  # colour
+  grain: float  # strength of its texture
+  # Height of the hills, as the tangent of their elevation; 0: none.
   hills: float
-  hill_color: Color
+  hill_color: Color  # of the hills
+  # Distance of a white line from the car's middle, metres, or None.
   marking: float | None
-  seed: int
-  things: tuple[Thing, ...] = ()
+  seed: int  # of all textures
+  things: tuple[Thing, ...] = ()  # that stand around
 
 
 def draw(

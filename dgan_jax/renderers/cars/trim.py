@@ -12,68 +12,38 @@ from dgan_jax.renderers.engine import random_draws
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-  """A rectangle with round corners on the shell, metres.
+  """A rectangle with round corners on the shell, metres."""
 
-  Attributes:
-    side: distance of its centre from the middle of the car.
-    height: of its centre above the ground.
-    half: half its width and half its height.
-    radius: of its corners.
-    slant: by how much its middle line rises per metre to the side.
-  """
-
-  side: float
-  height: float
-  half: tuple[float, float]
-  radius: float
-  slant: float = 0.0
+  side: float  # distance of its centre from the middle of the car
+  height: float  # of its centre above the ground
+  half: tuple[float, float]  # half its width and half its height
+  radius: float  # of its corners
+  slant: float = 0.0  # by how much its middle line rises per metre to the side
 
 
 @dataclasses.dataclass(frozen=True)
 class Trim:
-  """Everything about a car but its body and its colours; metres.
+  """Everything about a car but its body and its colours; metres."""
 
-  Attributes:
-    bumper_top: height of the front bumper's upper edge.
-    back_bumper_top: likewise at the back.
-    lamp: either head lamp.
-    fog_lamp: either fog lamp, or None.
-    grille: between the head lamps.
-    grille_pattern: 'bars', 'slats', 'mesh' or 'plain'.
-    intake: in the bumper.
-    tail_lamp: either of them.
-    front_plate: None if there is none.
-    rear_plate: on the lid or on the bumper.
-    handle: half length and half height.
-    handle_drop: from the belt to the handles' middle.
-    mirror: half sizes along x, y, z.
-    rim: radius of the rims, in wheel radii.
-    spokes: their number.
-    spoke_width: metres.
-    hubcap: the rim is a closed disc.
-    spoiler: there is one.
-    rails: there are rails on the roof.
-  """
-
-  bumper_top: float
-  back_bumper_top: float
-  lamp: Patch
-  fog_lamp: Patch | None
-  grille: Patch
-  grille_pattern: str
-  intake: Patch
-  tail_lamp: Patch
-  front_plate: Patch | None
-  rear_plate: Patch
-  handle: tuple[float, float]
-  handle_drop: float
-  mirror: tuple[float, float, float]
-  rim: float
-  spokes: int
-  spoke_width: float
-  hubcap: bool
-  spoiler: bool
-  rails: bool
+  bumper_top: float  # height of the front bumper's upper edge
+  back_bumper_top: float  # likewise at the back
+  lamp: Patch  # either head lamp
+  fog_lamp: Patch | None  # either fog lamp, or None
+  grille: Patch  # between the head lamps
+  grille_pattern: str  # 'bars', 'slats', 'mesh' or 'plain'
+  intake: Patch  # in the bumper
+  tail_lamp: Patch  # either of them
+  front_plate: Patch | None  # None if there is none
+  rear_plate: Patch  # on the lid or on the bumper
+  handle: tuple[float, float]  # half length and half height
+  handle_drop: float  # from the belt to the handles' middle
+  mirror: tuple[float, float, float]  # half sizes along x, y, z
+  rim: float  # radius of the rims, in wheel radii
+  spokes: int  # their number
+  spoke_width: float  # metres
+  hubcap: bool  # the rim is a closed disc
+  spoiler: bool  # there is one
+  rails: bool  # there are rails on the roof
 
 
 def draw(dice: random_draws.Draws, shape: Shape, large_parts: bool) -> Trim:

@@ -14,24 +14,16 @@ NEAR = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-  """An ideal (pinhole) camera.
+  """An ideal (pinhole) camera."""
 
-  Attributes:
-    eye: its place, metres, in the car's frame.
-    right: unit vector to the right of the picture.
-    up: unit vector to the top.
-    forward: unit vector into the picture.
-    focal: size on the screen of what is as large as it is far, in picture
-      widths.
-    shift: where the optical axis meets the screen, from the top left corner
-      to the right and down, in picture widths.
-  """
-
-  eye: tuple[float, float, float]
-  right: tuple[float, float, float]
-  up: tuple[float, float, float]
-  forward: tuple[float, float, float]
+  eye: tuple[float, float, float]  # its place, metres, in the car's frame
+  right: tuple[float, float, float]  # unit vector to the right of the picture
+  up: tuple[float, float, float]  # unit vector to the top
+  forward: tuple[float, float, float]  # unit vector into the picture
+  # Size on the screen of what is as large as it is far, in picture widths.
   focal: float = 1.0
+  # Where the optical axis meets the screen, from the top left corner to the
+  # right and down, in picture widths.
   shift: tuple[float, float] = (0.5, 0.5)
 
   def project(self, points: Array) -> tuple[Array, Array, Array]:

@@ -66,13 +66,10 @@ _CHROME: Color = (0.58, 0.58, 0.60)
 
 @dataclasses.dataclass(frozen=True)
 class Finish:
-  """The colours of a car.
+  """The colours of a car."""
 
-  Attributes:
-    table: float32 [materials, 8]: linear RGB, share of light mirrored head
-      on, share of the mirrored sky at grazing angles, emitted RGB.
-  """
-
+  # float32 [materials, 8]: linear RGB, share of light mirrored head on, share
+  # of the mirrored sky at grazing angles, emitted RGB.
   table: np.ndarray
 
 

@@ -11,22 +11,15 @@ from dgan_jax.renderers.engine import arithmetic
 
 @dataclasses.dataclass(frozen=True)
 class Solid:
-  """Triangles, counter-clockwise seen from outside.
+  """Triangles, counter-clockwise seen from outside."""
 
-  Attributes:
-    positions: float64 [3, vertices], metres.
-    normals: float64 [3, vertices], length 1, outwards.
-    triangles: int64 [triangles, 3], rows of vertices.
-    surface: float64 [2, vertices], coordinates that the solid's painter
-      knows how to read; zeros where it needs none.
-    kind: int64 [triangles], which painter that is.
-  """
-
-  positions: np.ndarray
-  normals: np.ndarray
-  triangles: np.ndarray
+  positions: np.ndarray  # float64 [3, vertices], metres
+  normals: np.ndarray  # float64 [3, vertices], length 1, outwards
+  triangles: np.ndarray  # int64 [triangles, 3], rows of vertices
+  # float64 [2, vertices], coordinates that the solid's painter knows how to
+  # read; zeros where it needs none.
   surface: np.ndarray
-  kind: np.ndarray
+  kind: np.ndarray  # int64 [triangles], which painter that is
 
 
 def of_kind(

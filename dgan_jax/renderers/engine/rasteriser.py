@@ -25,24 +25,16 @@ Holes = Callable[[Array, Array], Array]
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-  """What is seen, sample by sample.
+  """What is seen, sample by sample."""
 
-  Attributes:
-    height: of the picture, in samples.
-    width: likewise.
-    covered: int64 [n], the samples (row * width + column) that show a
-      triangle, in increasing order.
-    triangle: int64 [n], which.
-    weights: float64 [3, n], of its corners, for attributes in space.
-    nearness: float64 [height * width], 1 / depth in 1/m; 0 where there is
-      nothing.
-  """
-
-  height: int
-  width: int
+  height: int  # of the picture, in samples
+  width: int  # likewise
+  # int64 [n], the samples (row * width + column) that show a triangle, in
+  # increasing order.
   covered: Array
-  triangle: Array
-  weights: Array
+  triangle: Array  # int64 [n], which
+  weights: Array  # float64 [3, n], of its corners, for attributes in space
+  # float64 [height * width], 1 / depth in 1/m; 0 where there is nothing.
   nearness: Array
 
 

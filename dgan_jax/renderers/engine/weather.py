@@ -13,25 +13,15 @@ Array = np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-  """What is typical of a kind of weather.
+  """What is typical of a kind of weather."""
 
-  Attributes:
-    zenith: colour of the sky above.
-    horizon: colour of the sky at the horizon.
-    sun: strength of the sun, 0 where it doesn't come through.
-    sun_color: its colour.
-    elevation: range of its height, radians.
-    haze: per metre, how fast things take the colour of the horizon.
-    exposure: factor from light to the picture.
-  """
-
-  zenith: Color
-  horizon: Color
-  sun: float
-  sun_color: Color = (1.0, 0.96, 0.90)
-  elevation: tuple[float, float] = (0.6, 1.2)
-  haze: float = 0.0
-  exposure: float = 0.8
+  zenith: Color  # colour of the sky above
+  horizon: Color  # colour of the sky at the horizon
+  sun: float  # strength of the sun, 0 where it doesn't come through
+  sun_color: Color = (1.0, 0.96, 0.90)  # its colour
+  elevation: tuple[float, float] = (0.6, 1.2)  # range of its height, radians
+  haze: float = 0.0  # per metre, how fast things take the colour of the horizon
+  exposure: float = 0.8  # factor from light to the picture
 
 
 KINDS: Mapping[str, Kind] = {
@@ -51,23 +41,14 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclasses.dataclass(frozen=True)
 class Weather:
-  """Where light comes from.
+  """Where light comes from."""
 
-  Attributes:
-    sun: direction towards it, length 1.
-    sunlight: colour and strength of the sun; 0 where clouds hide it.
-    zenith: colour of the sky above.
-    horizon: colour of the sky at the horizon.
-    haze: per metre, how fast things take the colour of the horizon.
-    exposure: factor from light to the picture.
-  """
-
-  sun: tuple[float, float, float]
-  sunlight: Color
-  zenith: Color
-  horizon: Color
-  haze: float
-  exposure: float
+  sun: tuple[float, float, float]  # direction towards it, length 1
+  sunlight: Color  # colour and strength of the sun; 0 where clouds hide it
+  zenith: Color  # colour of the sky above
+  horizon: Color  # colour of the sky at the horizon
+  haze: float  # per metre, how fast things take the colour of the horizon
+  exposure: float  # factor from light to the picture
 
   def sky(self, direction: Array) -> Array:
     """Light [3, n] from directions [3, n] above the horizon."""
