@@ -6,17 +6,23 @@ Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import safetensors.numpy
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.formats.untrusted import shown
-from dgan_jax.checkpoints.origins import architecture_hints, state_dict
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1, stylegan2
 
 _FORMAT = 'dgan_jax generator'
 _VERSION = '1'
+_KINDS: Mapping[str, type[generators.Architecture]] = {
+  'StyleGAN1': stylegan1.StyleGAN1,
+  'StyleGAN2': stylegan2.StyleGAN2,
+}
 
 
 def write(path: storage.PathLike, generator: generators.Generator) -> None:
@@ -52,12 +58,7 @@ def is_ours(metadata: Mapping[str, str]) -> bool:
 def read(
   arrays: state_dict.StateDict, metadata: Mapping[str, str], source: str
 ) -> generators.Generator:
-  """The generator that a file holds.
-
-  Args:
-    arrays: of the file (`safetensors_format.read`).
-    metadata: of the file.
-    source: what to call it in errors.
+  """The generator in what `safetensors_format.read` read of a file.
 
   Raises:
     errors.UserError: it is damaged, or something else.
@@ -70,7 +71,7 @@ def read(
     )
   with untrusted.refusing(source):
     fields = json.loads(metadata.get('architecture', 'null'))
-  architecture = architecture_hints.from_json(fields, source)
+  architecture = architecture_from(fields, source)
   has_noise = any(key.startswith('noise.') for key in arrays)
   entries = _entries(architecture, has_noise)
   tree = state_dict.to_params(arrays, entries, source)
@@ -88,9 +89,30 @@ def read(
   return generator
 
 
+def architecture_from(fields: Any, source: str) -> generators.Architecture:
+  """The architecture that `generators.architecture_to_json` described.
+
+  Args:
+    fields: what a file has in that place, anything.
+    source: what to call the file in errors.
+
+  Raises:
+    errors.UserError: it describes none, or one larger than any real one.
+  """
+  with untrusted.refusing(source, 'does not describe a generator: it '):
+    kind, rest = 'StyleGAN1', fields
+    if isinstance(fields, dict):
+      rest = dict(fields)
+      kind = rest.pop('kind', kind)
+    if not isinstance(kind, str) or kind not in _KINDS:
+      raise untrusted.FormatError(
+        f'has the kind {shown(kind)}; expected StyleGAN1 or StyleGAN2.'
+      )
+    return untrusted.record(_KINDS[kind], rest)
+
+
 def _entries(
   architecture: generators.Architecture, has_noise: bool
 ) -> list[state_dict.Entry]:
-  """An entry for every array of a generator."""
   shapes = generators.shapes(architecture, has_noise)
-  return state_dict.entries_of(shapes, lambda path: ('.'.join(path), 'same'))
+  return state_dict.entries_of(shapes, lambda path: (path, 'same'))

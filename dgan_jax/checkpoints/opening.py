@@ -27,23 +27,21 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
 )
 from dgan_jax.checkpoints.origins import (
-  architecture_hints,
   arrays_to_generator,
+  known_origins,
+  naming,
   network_pickle,
   release_files,
-  stylegan1_names,
-  stylegan2_names,
-  tensorflow_names,
 )
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.generators import generator as generators
 
 _NAMINGS = (
-  stylegan1_names.RELEASE,
-  tensorflow_names.STYLEGAN1,
-  tensorflow_names.STYLEGAN2,
-  stylegan2_names.ADA,
-  stylegan2_names.EDITGAN,
+  known_origins.RELEASE,
+  known_origins.TENSORFLOW1,
+  known_origins.TENSORFLOW2,
+  known_origins.ADA,
+  known_origins.EDITGAN,
 )
 # Of several networks in a file the first of these that is there: averages.
 _NETWORKS = ('Gs', 'G_ema', 'G')
@@ -53,7 +51,7 @@ _LICENCE = (
 )
 _WITHOUT_CLAMP = (
   'The file does not say where activations were clamped; '
-  f'{stylegan2_names.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
+  f'{known_origins.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
 )
 _GREY = 'Its images are grey; here they have three equal channels.'
 
@@ -104,7 +102,7 @@ def load_generator(path: storage.PathLike) -> generators.Generator:
 
 def open_arrays(
   arrays: state_dict_lib.StateDict,
-  settings: architecture_hints.Settings | None = None,
+  settings: naming.Settings | None = None,
   *,
   source: str = 'The state dict',
   container: str = 'arrays',
@@ -136,12 +134,12 @@ def open_arrays(
     if key.startswith(prefix)
   }
   others = {key.split('.')[0] for key in arrays if not key.startswith(prefix)}
-  if chosen is stylegan2_names.EDITGAN and 'latent_avg' in arrays:
+  if chosen is known_origins.EDITGAN and 'latent_avg' in arrays:
     network['latent_avg'] = arrays['latent_avg']
     others.discard('latent_avg')
   stored = arrays_to_generator.read(chosen, network, settings, source)
   remarks = [_GREY] * stored.grey + [_LICENCE]
-  if chosen is stylegan2_names.ADA and not settings:
+  if chosen is known_origins.ADA and not settings:
     remarks.insert(0, _WITHOUT_CLAMP)
   return Opened(
     path=source,
@@ -296,15 +294,16 @@ def _open_members(
   features = state_dict_lib.size_of(
     state_dict_lib.without_prefix(state_dict),
     'layers.0.weight',
-    1,
+    'oi',
+    'i',
     source,
-    stylegan1_names.RELEASE_TITLE,
+    known_origins.RELEASE_TITLE,
   )
   spec = release_files.interpreter_from_release(
     [state_dict], feature_channels=[features], sources=[source]
   ).spec
   return Opened(
     path=source,
-    format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
+    format=f'Interpreter of {known_origins.RELEASE_TITLE} (PyTorch)',
     interpreter=dataclasses.replace(spec, members=members),
   )

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import pytrees
+from dgan_jax.checkpoints import generator_file, pytrees
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.origins import architecture_hints, state_dict
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import kinds
@@ -64,7 +64,7 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
   """
   metadata = _metadata_of(directory, 'generator')
   file = storage.path(directory) / pytrees.FILE
-  architecture = architecture_hints.from_json(
+  architecture = generator_file.architecture_from(
     metadata.get('architecture'), str(file)
   )
   noise, dtype = metadata.get('noise'), metadata.get('dtype', 'float32')

@@ -16,13 +16,13 @@ import numpy as np
 
 from dgan_jax import errors, pyramid, schema, storage
 from dgan_jax.checkpoints.formats import torch_format, torch_writer, untrusted
+from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
-from dgan_jax.checkpoints.origins import stylegan1_names
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import part_segmentation
 
-_ORIGIN = stylegan1_names.RELEASE_TITLE
+_ORIGIN = known_origins.RELEASE_TITLE
 
 
 def interpreter_from_release(
@@ -57,7 +57,9 @@ def interpreter_from_release(
   ]
   first = members[0]
   sizes = tuple(
-    state_dict_lib.size_of(first, f'layers.{i}.weight', 0, sources[0], _ORIGIN)
+    state_dict_lib.size_of(
+      first, f'layers.{i}.weight', 'oi', 'o', sources[0], _ORIGIN
+    )
     for i in (0, 3, 6)
   )
   entries = list(state_dict_lib.member_entries(sum(feature_channels), sizes))

@@ -1,8 +1,4 @@
-"""State dicts: flat, named and laid out as the code that wrote them does.
-
-Arrays are described by one `Entry` each; from that both directions follow,
-and what to say about an array that is missing, surplus or of another shape.
-"""
+"""State dicts: flat, named and laid out as the code that wrote them does."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import untrusted
@@ -97,20 +94,19 @@ def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
 
 
 def entries_of(
-  shapes: Any, naming: Callable[[Path], tuple[str, str]]
+  shapes: Any, key_of: Callable[[str], tuple[str, str]]
 ) -> list[Entry]:
   """Entries of a whole tree.
 
   Args:
     shapes: nested dicts of `jax.ShapeDtypeStruct`s.
-    naming: a path in it to (key in the state dict, layout).
+    key_of: a dotted path in it to (key in the state dict, layout).
   """
   entries = []
   for keys, leaf in jax.tree_util.tree_leaves_with_path(shapes):
-    text = jax.tree_util.keystr(keys, simple=True, separator='/')
-    path = tuple(text.split('/'))
-    key, layout = naming(path)
-    entries.append(Entry(key, path, leaf.shape, layout))
+    path = jax.tree_util.keystr(keys, simple=True, separator='.')
+    key, layout = key_of(path)
+    entries.append(Entry(key, tuple(path.split('.')), leaf.shape, layout))
   return entries
 
 
@@ -128,47 +124,34 @@ def to_params(
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
-  params: dict[Path, jnp.ndarray] = {}
-  unused = set(state_dict)
-  for entry in entries:
-    params[entry.path] = entry.read(state_dict, source)
-    unused.discard(entry.key)
+  entries = list(entries)
+  params = {entry.path: entry.read(state_dict, source) for entry in entries}
+  unused = set(state_dict) - {entry.key for entry in entries}
   if unused:
     raise errors.UserError(
       f'{source} has keys that are not of this network: {listed(unused)}.'
     )
-  return _nested(params)
+  return traverse_util.unflatten_dict(params)
 
 
 def param_shapes(entries: Iterable[Entry]) -> dict[str, Any]:
   """The `jax.ShapeDtypeStruct`s of what `to_params` makes."""
-  return _nested(
+  return traverse_util.unflatten_dict(
     {e.path: jax.ShapeDtypeStruct(e.shape, jnp.float32) for e in entries}
   )
-
-
-def _nested(leaves: Mapping[Path, Any]) -> dict[str, Any]:
-  tree: dict[str, Any] = {}
-  for (*outer, name), leaf in leaves.items():
-    node = tree
-    for part in outer:
-      node = node.setdefault(part, {})
-    node[name] = leaf
-  return tree
 
 
 def from_params(
   params: Mapping[str, Any], entries: Iterable[Entry]
 ) -> dict[str, np.ndarray]:
   """The inverse of `to_params`."""
-  state_dict = {}
-  for entry in entries:
-    node: Any = params
-    for part in entry.path:
-      node = node[part]
-    value = entry.to_stored(np.asarray(node))
-    state_dict[entry.key] = np.asarray(value, order='C')
-  return state_dict
+  leaves = traverse_util.flatten_dict(params)
+  return {
+    entry.key: np.asarray(
+      entry.to_stored(np.asarray(leaves[entry.path])), order='C'
+    )
+    for entry in entries
+  }
 
 
 def checked(
@@ -203,14 +186,20 @@ def checked(
 
 
 def size_of(
-  state_dict: StateDict, key: str, axis: int, source: str, network: str
+  state_dict: StateDict,
+  key: str,
+  layout: str,
+  axis: str,
+  source: str,
+  network: str,
 ) -> int:
-  """Length of an axis of a weight, such as a layer's number of outputs.
+  """Length of an axis of a weight.
 
   Args:
     state_dict: that the weight is in.
     key: of the weight.
-    axis: counted from the front.
+    layout: of the weight, see `Entry`.
+    axis: 'i' for the inputs of its layer, 'o' for the outputs.
     source: what to call the state dict in errors, a file name.
     network: what the state dict should be of, for errors.
 
@@ -218,17 +207,17 @@ def size_of(
     errors.UserError: there is no such weight.
   """
   if key not in state_dict:
-    raise errors.UserError(
-      f'{source} has no key {key}; expected a network of {network}.'
-    )
+    raise errors.UserError(f'{source} has no key {key}; expected {network}.')
   shape = state_dict[key].shape
-  if not shape:
-    raise errors.UserError(f'{source}: {key} is a scalar; expected a weight.')
-  if len(shape) <= axis or not shape[axis]:
-    raise errors.UserError(
-      f'{source}: {key} has shape {shape}; expected a weight.'
-    )
-  return shape[axis]
+  place = (
+    len(shape) + 'io'.index(axis) - 2
+    if layout in _LAYOUTS
+    else layout.index(axis)
+  )
+  if not 0 <= place < len(shape) or not shape[place]:
+    found = f'has shape {shape}' if shape else 'is a scalar'
+    raise errors.UserError(f'{source}: {key} {found}; expected a weight.')
+  return shape[place]
 
 
 def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
