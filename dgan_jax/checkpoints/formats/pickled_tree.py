@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from dgan_jax.checkpoints.formats import (
-  numpy_pickle,
-  pickle_values,
+  pickle_tables,
   torch_tensors,
+  unpickle,
   untrusted,
 )
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
@@ -21,7 +21,7 @@ _MODULE_PARTS = ('_parameters', '_buffers', '_modules')
 
 def is_module(value: Any) -> bool:
   """Whether this stands in for a module of PyTorch."""
-  return isinstance(value, pickle_values.Instance) and all(
+  return isinstance(value, unpickle.Instance) and all(
     isinstance(value.state.get(part), dict) for part in _MODULE_PARTS
   )
 
@@ -48,7 +48,7 @@ class Contents:
         is none of PyTorch's.
     """
     self.enter(depth)
-    if isinstance(tree, pickle_values.Instance):
+    if isinstance(tree, unpickle.Instance):
       self._add_module(tree, prefix, depth)
       return
     for name, value in tree.items():
@@ -61,22 +61,22 @@ class Contents:
         self.add_array(f'{prefix}{name}', value)
 
   def _add_module(
-    self, module: pickle_values.Instance, prefix: str, depth: int
+    self, module: unpickle.Instance, prefix: str, depth: int
   ) -> None:
+    state = module.state
     if not is_module(module):
       raise FormatError(
         f'has a module {shown(module.name)} without parameters.'
       )
-    state = module.state
     passing = state.get('_non_persistent_buffers_set')
+    if not isinstance(passing, set | frozenset):
+      passing = ()
     for part in _MODULE_PARTS:
       for name, value in self.items(state[part]):
         key = f'{prefix}{name}'
-        if value is None or (
-          isinstance(passing, set | frozenset) and name in passing
-        ):
+        if value is None or name in passing:
           continue
-        if isinstance(value, pickle_values.Instance):
+        if isinstance(value, unpickle.Instance):
           self.add(value, f'{key}.', depth + 1)
         elif isinstance(value, torch_tensors.Tensor):
           self.add_array(key, value)
@@ -110,7 +110,7 @@ class Contents:
   ) -> None:
     if checked_name(key) in self.arrays:
       raise FormatError(f'has two arrays {shown(key)}.')
-    self._budget.spend(1)
+    self.enter(0)
     self.arrays[key] = value
 
   def add_settings(
@@ -123,7 +123,7 @@ class Contents:
       match value:
         case dict():
           self.add_settings(f'{key}.', value, depth + 1)
-        case numpy_pickle.Array(value=np.ndarray(shape=()) as scalar):
+        case pickle_tables.Array(value=np.ndarray(shape=()) as scalar):
           self.settings[key] = scalar.item()
         case str():
           self.settings[key] = checked_name(value)
@@ -132,11 +132,7 @@ class Contents:
 
 
 def checked_name(text: str) -> str:
-  """The text, if names can be as long.
-
-  Raises:
-    FormatError: it is longer.
-  """
+  """The text, refused if it is longer than names can be."""
   if len(text) > _MAX_KEY:
     raise FormatError(f'has a name of {len(text):,} characters.')
   return text

@@ -19,7 +19,6 @@ import numpy as np
 from dgan_jax import storage as storage_lib
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  pickle_values,
   pickled_tree,
   torch_tensors,
   unpickle,
@@ -215,15 +214,7 @@ def _read_archive(
 def read_legacy(
   stream: byte_stream.ByteStream, budget: untrusted.Budget
 ) -> tuple[Any, _Fetch]:
-  """Reads a legacy stream.
-
-  Args:
-    stream: from its start.
-    budget: of the file that it is in.
-
-  Returns:
-    What its fourth pickle describes, and a function that gives the values of
-    a storage.
+  """What a legacy stream describes, and what gives the values of a storage.
 
   Raises:
     FormatError: it is something else, or damaged.
@@ -232,10 +223,10 @@ def read_legacy(
   def load() -> Any:
     return unpickle.load(stream, {}, budget=budget)
 
-  if not _equals(load(), _LEGACY_MAGIC):
+  if load() != _LEGACY_MAGIC:
     raise FormatError('is not a PyTorch checkpoint.')
   protocol = load()
-  if not _equals(protocol, _LEGACY_PROTOCOL):
+  if protocol != _LEGACY_PROTOCOL:
     raise FormatError(
       f'has protocol {shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
     )
@@ -247,7 +238,7 @@ def read_legacy(
     raise FormatError('is damaged: it has no list of storages.')
   if set(keys) != set(descriptions.storages) or len(set(keys)) != len(keys):
     raise FormatError('is damaged: it lists other storages than it uses.')
-  raw: dict[str, bytes | memoryview] = {}
+  values = {}
   for key in keys:
     storage = descriptions.storages[key]
     count = int.from_bytes(stream.read(8), 'little')
@@ -256,19 +247,9 @@ def read_legacy(
         f'is damaged or truncated: storage {shown(key)} has {count} '
         f'values; expected {storage.size}.'
       )
-    raw[key] = stream.read(storage.num_bytes)
-    if len(raw[key]) != storage.num_bytes:
-      raise FormatError(
-        f'is damaged or truncated: storage {shown(key)} has '
-        f'{len(raw[key])} bytes; expected {storage.num_bytes}.'
-      )
-  return tree, lambda storage: torch_tensors.values(
-    storage, raw[storage.key], '<'
-  )
-
-
-def _equals(value: Any, number: int) -> bool:
-  return isinstance(value, int) and value == number
+    raw = stream.read(storage.num_bytes)
+    values[key] = torch_tensors.values(storage, raw, '<')
+  return tree, lambda storage: values[storage.key]
 
 
 def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
@@ -277,7 +258,7 @@ def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
     return tree, None, {}
   if not isinstance(tree, dict):
     found = 'something else'
-    if isinstance(tree, pickle_values.Instance):
+    if isinstance(tree, unpickle.Instance):
       found = f'an object of {shown(tree.name)}'
     raise FormatError(
       f'holds {found}; expected a network or its state dict ({{key: tensor}}).'

@@ -1,8 +1,7 @@
 """How PyTorch's pickles describe tensors.
 
-The pickle of a checkpoint names storages (by persistent ids) and says which
-part of which storage a tensor is. Sizes, offsets and strides are checked
-against the bytes that are really there.
+They name storages (by persistent ids) and say which part of which storage a
+tensor is. Sizes, offsets and strides are checked against the bytes there are.
 """
 
 import dataclasses
@@ -15,9 +14,7 @@ import numpy as np
 
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  numpy_pickle,
-  pickle_values,
-  plain_pickle,
+  pickle_tables,
   unpickle,
   untrusted,
 )
@@ -105,14 +102,14 @@ class Descriptions:
     match identifier:
       case (
         'storage',
-        pickle_values.Global(value=np.dtype() as dtype),
+        unpickle.Global(value=np.dtype() as dtype),
         str(key),
         _,
         int(size),
         *view,
       ) if not view or (len(view) == 1 and view[0] is None):
         storage = Storage(key, dtype, size)
-      case ('storage', pickle_values.Global(name=name, value=value), *_) if (
+      case ('storage', unpickle.Global(name=name, value=value), *_) if (
         not isinstance(value, np.dtype)
       ):
         raise FormatError(
@@ -152,10 +149,12 @@ def storage_name(dtype: np.dtype) -> str:
   """The name in `torch` of the storage type for these values.
 
   Raises:
-    KeyError: PyTorch has none.
+    TypeError: PyTorch has none.
   """
-  names = {known: name for name, known in _DTYPES.items()}
-  return f'{names[dtype.newbyteorder("=")]}Storage'
+  for name, known in _DTYPES.items():
+    if known == dtype:
+      return f'{name}Storage'
+  raise TypeError(f'PyTorch has no tensors of type {dtype}.')
 
 
 def _rebuild_tensor(
@@ -201,38 +200,26 @@ def _size(dimensions: Any = ()) -> tuple[int, ...]:
   return tuple(dimensions)
 
 
-def _device(*_: Any) -> None:
-  """Where a tensor was: of no interest."""
-
-
-def _reconstruct_persistent(meta: Any) -> pickle_values.Instance:
+def _persistent(meta: Any) -> unpickle.Instance:
   """Stands in for StyleGAN2-ADA's function, that would compile
   `meta['module_src']`."""
   match meta:
     case {'type': 'class', 'class_name': str(name), 'state': dict(state)}:
-      return pickle_values.Instance(name, state)
+      return unpickle.Instance(name, state)
     case _:
       raise FormatError('has an unknown kind of module.')
 
 
 TABLE: Mapping[str, Any] = {
-  **plain_pickle.TABLE,
-  **numpy_pickle.TABLE,
+  **pickle_tables.TABLE,
   **{f'torch.{name}Storage': dtype for name, dtype in _DTYPES.items()},
-  **{
-    f'torch.{name}': name
-    for name in (
-      *('float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32'),
-      *('int16', 'int8', 'uint8', 'bool'),
-    )
-  },
+  # Types of tensors, which are told by their storages.
+  **{f'torch.{dtype.name}': dtype.name for dtype in _DTYPES.values()},
   'torch.Size': _size,
-  'torch.device': _device,
+  'torch.device': lambda *_: None,
   'torch._utils._rebuild_tensor': _rebuild_tensor,
   'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
   'torch._utils._rebuild_parameter': _rebuild_parameter,
   'torch._utils._rebuild_parameter_with_state': _rebuild_parameter,
-  'torch_utils.persistence._reconstruct_persistent_obj': (
-    _reconstruct_persistent
-  ),
+  'torch_utils.persistence._reconstruct_persistent_obj': _persistent,
 }

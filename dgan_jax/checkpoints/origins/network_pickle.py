@@ -15,10 +15,8 @@ import numpy as np
 from dgan_jax import storage as storage_lib
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  numpy_pickle,
-  pickle_values,
+  pickle_tables,
   pickled_tree,
-  plain_pickle,
   torch_format,
   torch_tensors,
   unpickle,
@@ -85,7 +83,7 @@ def read(
         named = {k: v for k, v in tree.items() if isinstance(k, str)}
       case _Network():
         named = {_part(tree.state, 'build_func_name', str): tree}
-      case pickle_values.Instance():
+      case unpickle.Instance():
         named = {tree.name: tree}
       case _:
         named = {}
@@ -96,7 +94,7 @@ def read(
     }
     if not networks:
       what = ''
-      if isinstance(tree, pickle_values.Instance):
+      if isinstance(tree, unpickle.Instance):
         what = f' but a {shown(tree.name)}'
       raise FormatError(
         f'holds no networks{what}; expected (G, D, Gs) of TensorFlow or '
@@ -121,7 +119,7 @@ def _load(stream: byte_stream.ByteStream, budget: untrusted.Budget) -> Any:
     **torch_tensors.TABLE,
     'torch.storage._load_from_bytes': load_from_bytes,
     'dnnlib.tflib.network.Network': _Network,
-    'dnnlib.util.EasyDict': plain_pickle.ordered_dict,
+    'dnnlib.util.EasyDict': pickle_tables.ordered_dict,
   }
   return unpickle.load(stream, table, budget=budget, instances=True)
 
@@ -144,7 +142,7 @@ def _network(
   )
 
 
-class _Network(pickle_values.StandIn):
+class _Network(unpickle.StandIn):
   """Stands in for dnnlib.tflib.network.Network."""
 
   def __init__(self) -> None:
@@ -162,7 +160,7 @@ class _Network(pickle_values.StandIn):
     contents.enter(depth)
     for pair in _part(self.state, 'variables', list):
       match pair:
-        case (str(name), numpy_pickle.Array(value=np.ndarray() as value)):
+        case (str(name), pickle_tables.Array(value=np.ndarray() as value)):
           contents.add_array(f'{prefix}{name}', value)
         case _:
           raise FormatError('has a variable that is no array.')
