@@ -5,6 +5,7 @@ converted and checked as a whole, so what can be described can be used.
 """
 
 import dataclasses
+import itertools
 import pathlib
 import re
 from collections.abc import Mapping
@@ -113,7 +114,7 @@ def open_arrays(
     arrays: of a generator under any names that we know; its keys may have a
       prefix, and there may be other networks under other prefixes.
     settings: what else is known of the network; see `network_pickle.Network`.
-    source: what to call it in errors, a file name.
+    source: what to call it in errors.
     container: what it came in, for people.
 
   Raises:
@@ -121,9 +122,8 @@ def open_arrays(
   """
   found = [
     (key.removesuffix(names_of.marker), names_of)
-    for key in arrays
-    for names_of in _NAMINGS
-    if key == names_of.marker or key.endswith(f'.{names_of.marker}')
+    for key, names_of in itertools.product(arrays, _NAMINGS)
+    if f'.{key}'.endswith(f'.{names_of.marker}')
   ]
   if not found:
     raise recognition.unknown(arrays, source)
@@ -138,9 +138,7 @@ def open_arrays(
     network['latent_avg'] = arrays['latent_avg']
     others.discard('latent_avg')
   stored = arrays_to_generator.read(chosen, network, settings, source)
-  remarks = [_GREY] * stored.grey + [_LICENCE]
-  if chosen is known_origins.ADA and not settings:
-    remarks.insert(0, _WITHOUT_CLAMP)
+  unclamped = chosen is known_origins.ADA and not settings
   return Opened(
     path=source,
     format=f'{chosen.title} ({container})',
@@ -150,7 +148,7 @@ def open_arrays(
     noise=stored.noise,
     network=prefix.rstrip('.'),
     others=tuple(sorted(others)),
-    remarks=tuple(remarks),
+    remarks=(*[_WITHOUT_CLAMP] * unclamped, *[_GREY] * stored.grey, _LICENCE),
   )
 
 
@@ -179,21 +177,17 @@ def generator(
       f'{opened.path} holds an interpreter; expected a generator.'
     )
   if avg_latent is not None:
-    w_avg = jnp.asarray(
-      arrays_to_generator.w_avg_rows(avg_latent, architecture)
-    )
+    w_avg = arrays_to_generator.w_avg_rows(avg_latent, architecture)
   elif opened.w_avg is not None:
-    w_avg = jnp.asarray(opened.w_avg)
+    w_avg = opened.w_avg
   else:
     key = rng.stream(rng.root_key(0), 'w_avg')
     w_avg = generators.mean_w(architecture, opened.params, key=key)
+  maps = opened.noise
+  if noise is not None:
+    maps = arrays_to_generator.noise_maps(noise, architecture)
   return generators.Generator(
-    architecture=architecture,
-    params=opened.params,
-    w_avg=w_avg,
-    noise=opened.noise
-    if noise is None
-    else arrays_to_generator.noise_maps(noise, architecture),
+    architecture, opened.params, jnp.asarray(w_avg), maps
   )
 
 
@@ -291,16 +285,8 @@ def _open_torch(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 def _open_members(
   state_dict: state_dict_lib.StateDict, source: str, members: int
 ) -> Opened:
-  features = state_dict_lib.size_of(
-    state_dict_lib.without_prefix(state_dict),
-    'layers.0.weight',
-    'oi',
-    'i',
-    source,
-    known_origins.RELEASE_TITLE,
-  )
   spec = release_files.interpreter_from_release(
-    [state_dict], feature_channels=[features], sources=[source]
+    [state_dict], sources=[source]
   ).spec
   return Opened(
     path=source,

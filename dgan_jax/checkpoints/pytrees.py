@@ -1,10 +1,9 @@
 """Trees of arrays in folders: arrays by Orbax, all else in one small JSON.
 
-A checkpoint is a folder with `checkpoint.json` (what it is, the shape and type
-of every array, a digest of everything) and one folder of arrays. The JSON is
-written last and names the folder that it belongs to, so a save that is killed
-leaves either what was there before or nothing that loads. Nothing in it is
-executed and no type is looked up by name.
+`checkpoint.json` has the shape and type of every array and a digest of
+everything. It is written last and names the folder of arrays that it belongs
+to, so a save that is killed leaves either what was there before or nothing
+that loads. Nothing in it is executed and no type is looked up by name.
 """
 
 import dataclasses
@@ -159,19 +158,13 @@ def _read_header(directory: pathlib.Path) -> _Header:
         f'{_VERSION}.'
       )
     fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
-    parts: list[Any] = [content.get(name) for name in fields]
-    folder, metadata, arrays, digests, sha256 = parts
+    folder, metadata, arrays, *rest = (content.get(name) for name in fields)
     if folder not in _ARRAY_FOLDERS or not all(
-      isinstance(part, dict) for part in parts[1:4]
+      isinstance(part, dict) for part in (metadata, arrays, rest[0])
     ):
       raise untrusted.FormatError('does not describe a checkpoint.')
-    return _Header(
-      folder=folder,
-      metadata=metadata,
-      shapes={key: orbax_arrays.parse(text) for key, text in arrays.items()},
-      digests=digests,
-      sha256=sha256,
-    )
+    shapes = {key: orbax_arrays.parse(text) for key, text in arrays.items()}
+    return _Header(folder, metadata, shapes, *rest)
 
 
 def _current_folder(directory: pathlib.Path) -> str | None:

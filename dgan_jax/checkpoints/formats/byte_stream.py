@@ -1,8 +1,5 @@
-"""Files as bytes that are looked at, not copied.
-
-A checkpoint of three networks has 360 MB, of which one network is wanted: the
-file is mapped, and what is read of it are views of the map.
-"""
+"""Files as bytes that are looked at, not copied: of a checkpoint of 360 MB and
+three networks, one is wanted."""
 
 import mmap
 import os
@@ -19,14 +16,10 @@ _SHORT = 1024
 def map_file(
   path: storage.PathLike, budget: untrusted.Budget | None = None
 ) -> memoryview:
-  """The bytes of a file, read when they are looked at.
+  """The bytes of a file, mapped, which count towards the budget.
 
   They stay good when another file takes the name, as all of ours are written;
   they change if somebody writes into the file itself.
-
-  Args:
-    path: of the file.
-    budget: that its bytes count towards; None: its own.
 
   Raises:
     errors.UserError: there is no such file, or it is too large for what it

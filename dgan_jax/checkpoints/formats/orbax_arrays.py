@@ -1,7 +1,4 @@
-"""A folder of named arrays, written and read by Orbax.
-
-One process does it, without barriers; the others need not take part.
-"""
+"""A folder of named arrays, written by one process by Orbax, and read."""
 
 import contextlib
 import errno
@@ -113,10 +110,8 @@ def read(
   written: Mapping[str, str],
   budget: untrusted.Budget,
 ) -> dict[str, np.ndarray]:
-  """Reads what `write` wrote.
-
-  By TensorStore, that Orbax writes with: it would open whatever its own record
-  names, and unpack without bounds.
+  """Reads what `write` wrote, by TensorStore, that Orbax writes with: Orbax
+  would open whatever its own record names, and unpack without bounds.
 
   Args:
     folder: of the arrays.
@@ -140,13 +135,8 @@ def read(
 def _check_files(
   folder: pathlib.Path, written: Mapping[str, str], budget: untrusted.Budget
 ) -> None:
-  """Checks that a folder has the files that it should have and no others.
-
-  Raises:
-    FormatError: another one, a link, or one that unpacks to more
-      than the budget has.
-    errors.UserError: one is missing or damaged.
-  """
+  """Refuses a folder without the files that it should have, or with others,
+  links, or what unpacks to more than the budget has."""
   waiting, found = [folder], set()
   while waiting:
     for path in waiting.pop().iterdir():
@@ -173,11 +163,7 @@ def _check_files(
 
 
 def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
-  """One array of a folder, of this shape and type.
-
-  Raises:
-    FormatError: it is of another, or stored otherwise.
-  """
+  """One array of a folder, refused if it is of another shape or type."""
   if not math.prod(leaf.shape):  # Orbax refuses them
     return np.zeros(leaf.shape, leaf.dtype)
   text = store.read(f'{key}/zarr.json').result().value

@@ -1,8 +1,5 @@
-"""What all readers of files of unknown origin share.
-
-One error, one way to show what a file says, one place where whatever else goes
-wrong becomes a line, and one budget: a file of a few bytes can ask for any
-number of steps, arrays and gigabytes.
+"""What all readers of files of unknown origin share: one error, and one budget,
+as a file of a few bytes can ask for any number of steps, arrays and gigabytes.
 """
 
 import contextlib
@@ -48,11 +45,7 @@ def shown(value: object, limit: int = 80) -> str:
 
 @contextlib.contextmanager
 def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
-  """Makes one line of whatever a file does to its reader.
-
-  Args:
-    source: the file's name, that the line starts with.
-    what: said between the name and a `FormatError`.
+  """Makes one line, `source what error`, of all that a file does to its reader.
 
   Raises:
     errors.UserError: the block raised anything.
@@ -74,8 +67,7 @@ def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
   """The shape, if an array can have it.
 
   Raises:
-    FormatError: too many axes, or sizes that are none. Zeros excuse nothing:
-      numpy refuses (0, 2**62) with an error of its own.
+    FormatError: too many axes, or sizes that are none. Zeros excuse nothing.
   """
   if len(shape) > _MAX_RANK or not all(
     isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MAX_FILE_BYTES
@@ -116,7 +108,11 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
 
 
 class Budget:
-  """What reading one checkpoint may take, all its files together."""
+  """What reading one checkpoint may take, all its files together.
+
+  Raises:
+    FormatError: what was counted is more; by every method.
+  """
 
   def __init__(self, size: int = 0) -> None:
     """Takes the bytes that are at hand already."""
@@ -125,11 +121,7 @@ class Budget:
     self._deadline = time.monotonic() + MAX_SECONDS
 
   def announce(self, name: storage.PathLike, size: int) -> None:
-    """Counts a file, once.
-
-    Raises:
-      FormatError: they are too large for what they should be.
-    """
+    """Counts a file, once."""
     self._files[str(name)] = size
     if self._size > MAX_FILE_BYTES:
       raise FormatError(
@@ -141,11 +133,7 @@ class Budget:
     return sum(self._files.values())
 
   def spend(self, steps: int) -> None:
-    """Counts steps.
-
-    Raises:
-      FormatError: they are too many, or have taken too long.
-    """
+    """Counts steps, and looks at the clock."""
     self._steps += steps
     if self._steps > MAX_STEPS:
       raise FormatError(f'takes over {MAX_STEPS:,} steps to read.')
@@ -153,13 +141,8 @@ class Budget:
       raise FormatError(f'takes over {MAX_SECONDS:g} seconds to read.')
 
   def spend_on(self, value: Any) -> None:
-    """Counts what a function is given, as it may look at all of it.
-
-    A pickle can name the same list or the same bytes a million times.
-
-    Raises:
-      FormatError: it is given too much.
-    """
+    """Counts what a function is given, as it may look at all of it: a pickle
+    can name the same list or the same bytes a million times."""
     items = value if isinstance(value, tuple) else (value,)
     self.spend(len(items))
     for item in items:
@@ -174,11 +157,7 @@ class Budget:
 
   def make(self, num_bytes: int) -> None:
     """Counts memory that what is read takes: a file can say the same bytes
-    are many arrays, or be packed.
-
-    Raises:
-      FormatError: it is much more than the files have.
-    """
+    are many arrays, or be packed."""
     self._made += num_bytes
     # Of bytes and halves float32 is made.
     if self._made > 4 * self._size + _FREE_BYTES:
@@ -188,11 +167,7 @@ class Budget:
       )
 
   def array(self, shape: tuple[int, ...]) -> None:
-    """Counts an array, that will be float32.
-
-    Raises:
-      FormatError: there are too many, or they take too much.
-    """
+    """Counts an array, that will be float32."""
     self._arrays += 1
     if self._arrays > MAX_ARRAYS:
       raise FormatError(f'has over {MAX_ARRAYS:,} arrays.')

@@ -19,12 +19,8 @@ def spend_on(data: bytes | memoryview, budget: untrusted.Budget) -> None:
 
   What only looks like a frame soon ends in a block that cannot be.
 
-  Args:
-    data: of a file.
-    budget: of its checkpoint; a block is a step.
-
   Raises:
-    FormatError: it is too much.
+    FormatError: it is more than the budget has; a block is a step.
   """
   for match in re.finditer(re.escape(_MAGIC), data):
     _spend_on_frame(memoryview(data), match.end(), budget)
@@ -33,7 +29,6 @@ def spend_on(data: bytes | memoryview, budget: untrusted.Budget) -> None:
 def _spend_on_frame(
   data: memoryview, place: int, budget: untrusted.Budget
 ) -> None:
-  """Goes along one frame, whose header starts at `place`."""
   flags = int.from_bytes(data[place : place + 1], 'little')
   single = flags >> 5 & 1  # the content is the window
   id_width = (0, 1, 2, 4)[flags & 3]

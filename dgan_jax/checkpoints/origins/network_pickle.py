@@ -1,9 +1,8 @@
 """The official `.pkl` files: networks of TensorFlow and of StyleGAN2-ADA.
 
-TensorFlow's (StyleGAN1, StyleGAN2) are `(G, D, Gs)`, each network with its
-variables and components. StyleGAN2-ADA's are a dict of PyTorch modules that
-were pickled with their own source code, tensors as nested files. The code
-in either is dropped unread.
+TensorFlow's are `(G, D, Gs)`, each network with its variables and components.
+StyleGAN2-ADA's are a dict of PyTorch modules that were pickled with their own
+source code, tensors as nested files. The code in either is dropped unread.
 """
 
 import dataclasses
@@ -75,7 +74,7 @@ def read(
     data = byte_stream.map_file(path, budget)
     if not data:
       raise FormatError('is empty.')
-    tree = _load(byte_stream.ByteStream(data), budget)
+    tree = _load(data, budget)
     match tree:
       case tuple() | list() if len(tree) == 3:
         named = dict(zip(_TENSORFLOW, tree, strict=True))
@@ -93,9 +92,8 @@ def read(
       if isinstance(value, _Network) or pickled_tree.is_module(value)
     }
     if not networks:
-      what = ''
-      if isinstance(tree, unpickle.Instance):
-        what = f' but a {shown(tree.name)}'
+      alone = isinstance(tree, unpickle.Instance)
+      what = f' but a {shown(tree.name)}' if alone else ''
       raise FormatError(
         f'holds no networks{what}; expected (G, D, Gs) of TensorFlow or '
         '{G, D, G_ema} of StyleGAN2-ADA.'
@@ -103,13 +101,13 @@ def read(
     return networks
 
 
-def _load(stream: byte_stream.ByteStream, budget: untrusted.Budget) -> Any:
-  def load_from_bytes(data: Any) -> torch_tensors.StoredValues:
+def _load(data: memoryview, budget: untrusted.Budget) -> Any:
+  def load_from_bytes(file: Any) -> torch_tensors.StoredValues:
     """A storage from a legacy file of its own."""
-    if not isinstance(data, bytes | memoryview):
+    if not isinstance(file, bytes | memoryview):
       raise FormatError('has a storage that is no bytes.')
     storage, fetch = torch_format.read_legacy(
-      byte_stream.ByteStream(data), budget
+      byte_stream.ByteStream(file), budget
     )
     if not isinstance(storage, torch_tensors.Storage):
       raise FormatError('has a storage that holds something else.')
@@ -121,6 +119,7 @@ def _load(stream: byte_stream.ByteStream, budget: untrusted.Budget) -> Any:
     'dnnlib.tflib.network.Network': _Network,
     'dnnlib.util.EasyDict': pickle_tables.ordered_dict,
   }
+  stream = byte_stream.ByteStream(data)
   return unpickle.load(stream, table, budget=budget, instances=True)
 
 

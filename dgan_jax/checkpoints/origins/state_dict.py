@@ -1,7 +1,8 @@
 """State dicts: flat, named and laid out as the code that wrote them does."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,6 +28,13 @@ _LAYOUTS: Mapping[str, tuple[_Transform, _Transform]] = {
 # and images 'nchw'; TensorFlow as we do. Axes of length 1 that we don't have
 # are written as 1: 'oi11'.
 _ORDER = 'nhwcio'
+# Batch normalisation's arrays to ours.
+_NORM = {
+  'weight': 'scale',
+  'bias': 'bias',
+  'running_mean': 'mean',
+  'running_var': 'var',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,29 +76,22 @@ class Entry:
     return jnp.asarray(self.to_ours(value))
 
 
-def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
+def member_entries(features: int, sizes: Sequence[int]) -> list[Entry]:
   """One pixel classifier of DatasetGAN's release.
 
   Args:
     features: length of a pixel's feature vector.
     sizes: outputs of the three dense layers.
   """
-  for i, (fan_in, size) in enumerate(
-    zip((features, *sizes), sizes, strict=False)
-  ):
-    key, dense = f'layers.{3 * i}', f'dense_{i}'
-    yield Entry(f'{key}.weight', (dense, 'kernel'), (fan_in, size), 'oi')
-    yield Entry(f'{key}.bias', (dense, 'bias'), (size,))
-    if i < 2:
-      for theirs, ours in (
-        ('weight', 'scale'),
-        ('bias', 'bias'),
-        ('running_mean', 'mean'),
-        ('running_var', 'var'),
-      ):
-        yield Entry(
-          f'layers.{3 * i + 2}.{theirs}', (f'norm_{i}', ours), (size,)
-        )
+  entries = []
+  for i, shape in enumerate(itertools.pairwise((features, *sizes))):
+    key, path = f'layers.{3 * i}', f'dense_{i}'
+    entries.append(Entry(f'{key}.weight', (path, 'kernel'), shape, 'oi'))
+    entries.append(Entry(f'{key}.bias', (path, 'bias'), shape[1:]))
+    for theirs, ours in _NORM.items() if i < 2 else ():
+      key, path = f'layers.{3 * i + 2}.{theirs}', f'norm_{i}'
+      entries.append(Entry(key, (path, ours), shape[1:]))
+  return entries
 
 
 def entries_of(
@@ -111,7 +112,7 @@ def entries_of(
 
 
 def to_params(
-  state_dict: StateDict, entries: Iterable[Entry], source: str
+  state_dict: StateDict, entries: Sequence[Entry], source: str
 ) -> dict[str, Any]:
   """Nested parameters from a state dict.
 
@@ -124,7 +125,6 @@ def to_params(
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
-  entries = list(entries)
   params = {entry.path: entry.read(state_dict, source) for entry in entries}
   unused = set(state_dict) - {entry.key for entry in entries}
   if unused:
@@ -191,7 +191,7 @@ def size_of(
   layout: str,
   axis: str,
   source: str,
-  network: str,
+  expected: str,
 ) -> int:
   """Length of an axis of a weight.
 
@@ -200,14 +200,14 @@ def size_of(
     key: of the weight.
     layout: of the weight, see `Entry`.
     axis: 'i' for the inputs of its layer, 'o' for the outputs.
-    source: what to call the state dict in errors, a file name.
-    network: what the state dict should be of, for errors.
+    source: what to call the state dict in errors.
+    expected: what it should be, for errors.
 
   Raises:
     errors.UserError: there is no such weight.
   """
   if key not in state_dict:
-    raise errors.UserError(f'{source} has no key {key}; expected {network}.')
+    raise errors.UserError(f'{source} has no key {key}; expected {expected}.')
   shape = state_dict[key].shape
   place = (
     len(shape) + 'io'.index(axis) - 2
