@@ -25,17 +25,17 @@ from dgan_jax.renderers.engine.arithmetic import Array, Value
 SILL, SHOULDER = 0.0, 1.0
 
 _ALONG, _ACROSS_END = 38, 9  # stations on the sides, and on either end
-_UP_SIDE = 9  # levels below the shoulder
+# Levels from the sill to the middle, close where the surface bends.
 _OVER_LEVELS = (
   *(0.0, 0.01, 0.04, 0.1, 0.18, 0.27, 0.36, 0.45),
   *(0.54, 0.63, 0.72, 0.81, 0.9, 0.97, 1.0),
 )
+_LEVELS = np.concatenate([np.arange(9) / 9, SHOULDER + np.array(_OVER_LEVELS)])
 
 
 def shell(shape: Shape, kind: int) -> mesh.Solid:
   """The whole shell; its surface coordinates are level and cap height."""
-  stations, levels = _stations(shape), _levels()
-  x, level = stations[None], levels[:, None]
+  x, level = _stations(shape)[None], _LEVELS[:, None]
   points = np.stack(surface(shape, x, level))
   normals = mesh.grid_normals(points)
   # In the plane of symmetry and at both ends the halves meet smoothly.
@@ -44,13 +44,7 @@ def shell(shape: Shape, kind: int) -> mesh.Solid:
   normals = arithmetic.unit(normals)
   cap = np.broadcast_to(cap_height(shape, x), points[0].shape)
   coordinates = np.stack([np.broadcast_to(level, points[0].shape), cap])
-  left = mesh.of_kind(
-    points.reshape(3, -1),
-    normals.reshape(3, -1),
-    mesh.grid_triangles(len(levels), len(stations)),
-    kind,
-    coordinates.reshape(2, -1),
-  )
+  left = mesh.of_grid(points, kind, normals, coordinates)
   return mesh.join([left, mesh.mirrored(left)])
 
 
@@ -209,13 +203,6 @@ def _cap_curve(shape: Shape, x: Array, over: Array) -> tuple[Array, Array]:
 def _fourth(x: Array) -> Array:
   square = x * x
   return square * square
-
-
-def _levels() -> Array:
-  """From the sill to the middle, close where the surface bends."""
-  side = np.arange(_UP_SIDE) / _UP_SIDE
-  over = np.array(_OVER_LEVELS)
-  return np.concatenate([side, SHOULDER + over])
 
 
 def _stations(shape: Shape) -> Array:

@@ -125,12 +125,7 @@ def _liner(
   level = np.arange(6)[:, None] / 5 * 0.97
   points = np.stack(body.surface(shape, x, level))
   points[1] = np.maximum(points[1] - depth, 0)
-  return mesh.of_kind(
-    points.reshape(3, -1),
-    mesh.grid_normals(points).reshape(3, -1),
-    mesh.grid_triangles(*points.shape[1:]),
-    Kind.UNDERBODY,
-  )
+  return mesh.of_grid(points, Kind.UNDERBODY)
 
 
 def paint(

@@ -67,24 +67,21 @@ def looking_at(
   elevation: float,
   distance: float,
 ) -> Camera:
-  """A camera that looks at a point, the horizon level.
+  """A camera that looks at a point from a distance (metres), horizon level.
 
   Args:
     target: metres.
     yaw: radians round the car, seen from above and counter-clockwise: 0 looks
       at the nose, pi / 2 at the left side, pi at the tail.
     elevation: radians above the horizontal.
-    distance: metres from the target.
+    distance: metres.
   """
   cos_yaw, sin_yaw = arithmetic.cosine_sine(yaw)
   cos_up, sin_up = arithmetic.cosine_sine(elevation)
   away = (cos_yaw * cos_up, sin_yaw * cos_up, sin_up)
+  x, y, z = (t + distance * a for t, a in zip(target, away, strict=True))
   return Camera(
-    eye=(
-      target[0] + distance * away[0],
-      target[1] + distance * away[1],
-      target[2] + distance * away[2],
-    ),
+    eye=(x, y, z),
     right=(-sin_yaw, cos_yaw, 0.0),
     up=(-cos_yaw * sin_up, -sin_yaw * sin_up, cos_up),
     forward=(-away[0], -away[1], -away[2]),

@@ -7,6 +7,7 @@ number of covered samples.
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,8 +39,7 @@ class Samples:
   nearness: Array
 
 
-@dataclasses.dataclass(frozen=True)
-class _Triangles:
+class _Triangles(NamedTuple):
   """Triangles on the screen: [3, n] by corner, or [n]."""
 
   number: Array
@@ -53,16 +53,10 @@ class _Triangles:
   bottom: Array
 
   def take(self, which: Array) -> '_Triangles':
-    return _Triangles(
-      **{
-        field.name: getattr(self, field.name)[..., which]
-        for field in dataclasses.fields(self)
-      }
-    )
+    return _Triangles(*(values[..., which] for values in self))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fragments:
+class _Fragments(NamedTuple):
   """Samples of triangles, before it is known which are seen; arrays [n].
 
   `second` and `third` are the weights of these corners on the screen.
@@ -73,6 +67,9 @@ class _Fragments:
   second: Array
   third: Array
   nearness: Array
+
+
+_NONE = _Fragments(*np.zeros((2, 0), np.int64), *np.zeros((3, 0)))
 
 
 def rasterise(
@@ -94,7 +91,7 @@ def rasterise(
     nearness: 1 / depth of the vertices, positive.
     triangles: int [triangles, 3]; those seen from behind are left out.
     height: of the picture, in samples.
-    width: likewise.
+    width: of the picture, in samples.
     pierced: bool [triangles], those that may have holes.
     holes: where these are.
 
@@ -102,13 +99,8 @@ def rasterise(
     The samples. Of triangles at the same depth the first is seen.
   """
   on_screen = _on_screen(columns, rows, nearness, triangles, height, width)
-  parts = [_nothing(), *_all_fragments(on_screen, height, width)]
-  found = _Fragments(
-    **{
-      field.name: np.concatenate([getattr(part, field.name) for part in parts])
-      for field in dataclasses.fields(_Fragments)
-    }
-  )
+  parts = [_NONE, *_all_fragments(on_screen, height, width)]
+  found = _Fragments(*map(np.concatenate, zip(*parts, strict=True)))
   corners = nearness[triangles].T
 
   def weights(which: Array) -> Array:
@@ -142,12 +134,8 @@ def _on_screen(
 ) -> _Triangles:
   """The triangles that face the viewer and may cover a sample."""
   column, row = columns[triangles].T, rows[triangles].T
-  double_area = _turn(
-    column[1] - column[0],
-    row[1] - row[0],
-    column[2] - column[0],
-    row[2] - row[0],
-  )
+  (x1, x2), (y1, y2) = column[1:] - column[0], row[1:] - row[0]
+  double_area = _turn(x1, y1, x2, y2)
   left, right = _span(column, width)
   top, bottom = _span(row, height)
   everything = _Triangles(
@@ -155,18 +143,18 @@ def _on_screen(
     *(double_area, left, right, top, bottom),
   )
   # Rows count downwards, which makes counter-clockwise areas negative.
-  facing = double_area < -1e-9
-  return everything.take(
-    np.flatnonzero(facing & (left <= right) & (top <= bottom))
-  )
+  seen = (double_area < -1e-9) & (left <= right) & (top <= bottom)
+  return everything.take(np.flatnonzero(seen))
 
 
 def _all_fragments(
   triangles: _Triangles, height: int, width: int
 ) -> Iterator[_Fragments]:
   """Fragments, a size of bounding boxes at a time."""
-  log_width = _log2_ceil(triangles.right - triangles.left + 1)
-  log_height = _log2_ceil(triangles.bottom - triangles.top + 1)
+  # The least e with 2^e >= size.
+  powers = 1 << np.arange(20)
+  log_width = np.searchsorted(powers, triangles.right - triangles.left + 1)
+  log_height = np.searchsorted(powers, triangles.bottom - triangles.top + 1)
   size = 32 * log_width + log_height
   for key in np.unique(size):
     box = 1 << int(key % 32), 1 << int(key // 32)
@@ -208,16 +196,8 @@ def _fragments(
 def _nearest(
   found: _Fragments, there: Array, count: int
 ) -> tuple[Array, Array]:
-  """The fragment seen at each sample that has one, in the order of samples.
-
-  Args:
-    found: fragments.
-    there: bool [fragments], those that are not in a hole.
-    count: number of samples.
-
-  Returns:
-    int64 [n], fragments; float64 [count], the nearness at every sample.
-  """
+  """int64 [n], the fragments seen, in the order of the `count` samples, of
+  those that are `there` and in no hole; float64 [count], their nearness."""
   nearness = np.where(there, found.nearness, 0)
   buffer = np.zeros(count)
   np.maximum.at(buffer, found.sample, nearness)
@@ -239,13 +219,3 @@ def _span(values: Array, size: int) -> tuple[Array, Array]:
   first = np.ceil(values.min(axis=0) - 0.5).astype(np.int64)
   last = np.floor(values.max(axis=0) - 0.5).astype(np.int64)
   return np.maximum(first, 0), np.minimum(last, size - 1)
-
-
-def _log2_ceil(values: Array) -> Array:
-  """The least e with 2^e >= value, for whole numbers from 1 on."""
-  return np.searchsorted(1 << np.arange(20), values)
-
-
-def _nothing() -> _Fragments:
-  whole, real = np.zeros(0, np.int64), np.zeros(0)
-  return _Fragments(whole, whole, real, real, real)

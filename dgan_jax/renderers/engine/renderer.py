@@ -1,7 +1,7 @@
 """What every domain offers."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -53,3 +53,8 @@ class Domain(Protocol):
 
   def render(self, index: int) -> Rendered:
     """Picture `index`, the same on every machine."""
+
+
+def render_some(domain: Domain, indices: Sequence[int]) -> list[Rendered]:
+  """What rendering processes run, which import no more than this."""
+  return [domain.render(index) for index in indices]
