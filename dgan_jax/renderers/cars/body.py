@@ -49,16 +49,8 @@ def shell(shape: Shape, kind: int) -> mesh.Solid:
 
 
 def surface(shape: Shape, x: Value, level: Value) -> tuple[Array, Array, Array]:
-  """Points of the left half.
-
-  Args:
-    shape: of the car.
-    x: metres, any shape.
-    level: 0 to 2, of a shape that fits.
-
-  Returns:
-    x, y, z in metres, of their common shape.
-  """
+  """Points x, y, z of the left half at x (metres) and level (0 to 2), which may
+  be arrays of shapes that fit."""
   x, level = np.broadcast_arrays(
     np.asarray(x, np.float64), np.asarray(level, np.float64)
   )
@@ -72,9 +64,14 @@ def surface(shape: Shape, x: Value, level: Value) -> tuple[Array, Array, Array]:
 
 def near_axle(shape: Shape, x: Array, z: Array) -> Array:
   """Distances from the nearer axle, seen from the side."""
-  ahead = np.where(x > 0, x - shape.front_axle, x - shape.rear_axle)
-  above = z - shape.wheel_radius
+  ahead, above = from_axle(shape, x, z)
   return np.sqrt(ahead * ahead + above * above)
+
+
+def from_axle(shape: Shape, x: Array, z: Array) -> tuple[Array, Array]:
+  """How far ahead of the nearer axle, and above it."""
+  ahead = np.where(x > 0, x - shape.front_axle, x - shape.rear_axle)
+  return ahead, z - shape.wheel_radius
 
 
 def half_width(shape: Shape, x: Value) -> Array:
@@ -130,12 +127,13 @@ def outline(shape: Shape, x: Value) -> Array:
   The greenhouse is the lowest of windscreen, roof and rear window, each a
   line, joined with rounded corners.
   """
-  screen = _slope(
-    x, shape.cowl, shape.hood_height, shape.roof_front, shape.height
-  )
-  rear = _slope(
-    x, shape.tail_end, shape.deck_height, shape.roof_rear, shape.height
-  )
+  high = shape.height
+
+  def slope(foot: float, low: float, head: float) -> Value:
+    return low + (x - foot) * ((high - low) / (head - foot))
+
+  screen = slope(shape.cowl, shape.hood_height, shape.roof_front)
+  rear = slope(shape.tail_end, shape.deck_height, shape.roof_rear)
   middle = (shape.roof_front + shape.roof_rear) / 2
   reach = (x - middle) / shape.half_length
   roof = shape.height - 0.16 * reach * reach
@@ -157,13 +155,6 @@ def _deck(shape: Shape, x: Value) -> Array:
   return np.where(x > shape.cowl, hood, lid) - edge
 
 
-def _slope(
-  x: Value, foot: float, low: float, head: float, high: float
-) -> Value:
-  """The line through (foot, low) and (head, high)."""
-  return low + (x - foot) * ((high - low) / (head - foot))
-
-
 def _side(shape: Shape, x: Array, level: Array) -> tuple[Array, Array]:
   """y and z below the shoulder."""
   z = arithmetic.mix(sill_height(shape, x), belt_height(shape, x), level)
@@ -180,11 +171,8 @@ def _side(shape: Shape, x: Array, level: Array) -> tuple[Array, Array]:
 
 
 def _cap_curve(shape: Shape, x: Array, over: Array) -> tuple[Array, Array]:
-  """Shares of the width and of the cap's height above the shoulder.
-
-  A superellipse: where the cap is low (hood and deck) a round one, where it
-  is high (the cabin) nearly a box.
-  """
+  """Shares of the width and of the cap's height above the shoulder: of a round
+  superellipse where the cap is low, nearly of a box over the cabin."""
   # A quarter circle without sines: t is the tangent of half the angle.
   t = over
   scale = 1 / (1 + t * t)

@@ -242,14 +242,14 @@ def _seams(shape: Shape, trim: Trim, at: Points, label: Array) -> Array:
   gaps = np.maximum(gaps, gap(z - trim.bumper_top, front))
   back = x < shape.rear_axle - 0.9 * shape.arch
   gaps = np.maximum(gaps, gap(z - trim.back_bumper_top, back))
-  painted = ~np.isin(
-    label,
-    [LABEL[name] for name in _UNBROKEN],
-  )
+  painted = ~np.isin(label, _UNBROKEN)
   return (1 - 0.75 * gaps * painted).astype(np.float32)
 
 
-_UNBROKEN = (
-  *('window', 'windshield', 'car_lights', 'tailLight', 'licensePlate'),
-  *('grilles', 'handles'),
-)
+_UNBROKEN = [
+  LABEL[name]
+  for name in (
+    *('window', 'windshield', 'car_lights', 'tailLight', 'licensePlate'),
+    *('grilles', 'handles'),
+  )
+]
