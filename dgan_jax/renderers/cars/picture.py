@@ -79,13 +79,9 @@ class _Arches:
   def __call__(self, triangle: Array, weights: Array) -> Array:
     """See `rasteriser.Holes`."""
     corners = self.triangles[triangle].T
+    (x, _, z), (level, _) = self.solids.positions, self.solids.surface
     x, z, level = (
-      arithmetic.dot(values[corners], weights)
-      for values in (
-        self.solids.positions[0],
-        self.solids.positions[2],
-        self.solids.surface[0],
-      )
+      arithmetic.dot(values[corners], weights) for values in (x, z, level)
     )
     within = body.near_axle(self.shape, x, z) < self.shape.arch
     return within & (level < _ARCH_LEVEL)
@@ -111,24 +107,15 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   painted = _painted(scene, width, kind, position, normal, surface)
   label[samples.covered] = painted.label
   shades = shading.lit(
-    position,
-    normal,
-    view,
-    painted.material,
-    painted.shade,
-    scene.finish,
-    scene.weather,
-    scene.scenery.ground,
+    *(position, normal, view, painted.material, painted.shade),
+    *(scene.finish, scene.weather, scene.scenery.ground),
   )
   other = np.flatnonzero(kind >= fittings.Kind.SCENERY)
   if len(other):
+    which = kind[other] - fittings.Kind.SCENERY
     shades[:, other] = scenery.things_lit(
-      scene.scenery,
-      scene.weather,
-      scene.camera.eye,
-      kind[other] - fittings.Kind.SCENERY,
-      position[:, other],
-      normal[:, other],
+      *(scene.scenery, scene.weather, scene.camera.eye),
+      *(which, position[:, other], normal[:, other]),
     )
   light[:, samples.covered] = shades
   return light, label
@@ -141,12 +128,9 @@ def _attributes(
   table = np.concatenate(
     [solids.positions, solids.normals, solids.surface]
   ).T.astype(np.float32)
-  corners = solids.triangles[samples.triangle].T
+  corners = table[solids.triangles[samples.triangle].T]
   weights = samples.weights.astype(np.float32)[:, :, None]
-  blended = table[corners[0]] * weights[0]
-  blended += table[corners[1]] * weights[1]
-  blended += table[corners[2]] * weights[2]
-  columns = np.ascontiguousarray(blended.T)
+  columns = np.ascontiguousarray(arithmetic.dot(corners, weights).T)
   return columns[:3], arithmetic.unit(columns[3:6]), columns[6:]
 
 
@@ -159,11 +143,9 @@ def _painted(
   surface: Array,
 ) -> parts.Painted:
   """Parts and materials of everything seen."""
-  count = len(kind)
   painted = parts.Painted(
-    np.zeros(count, np.uint8),
-    np.zeros(count, np.uint8),
-    np.ones(count, np.float32),
+    *fittings.paint(kind, position, normal, scene.shape, scene.trim),
+    np.ones(len(kind), np.float32),
   )
   shell = np.flatnonzero(kind == fittings.Kind.SHELL)
   x, y, z = position[:, shell]
@@ -176,8 +158,4 @@ def _painted(
   painted.label[shell] = on_shell.label
   painted.material[shell] = on_shell.material
   painted.shade[shell] = on_shell.shade
-  rest = np.flatnonzero(kind != fittings.Kind.SHELL)
-  painted.label[rest], painted.material[rest] = fittings.paint(
-    kind[rest], position[:, rest], normal[:, rest], scene.shape, scene.trim
-  )
   return painted

@@ -2,9 +2,6 @@
 
 Image `index` of a domain is a function of the two alone: the same bytes on
 every machine (see arithmetic.py). A car keeps its looks at every resolution.
-
-  domain = rendered_car.Domain('three_quarter', resolution=64)
-  rendered = rendered_car.render(domain, 0)
 """
 
 import dataclasses

@@ -19,6 +19,14 @@ _GROUNDS: tuple[tuple[Color, float], ...] = (
   ((0.42, 0.33, 0.21), 0.4),  # sand
   ((0.26, 0.26, 0.27), 0.12),  # a floor
 )
+_WALLS: tuple[Color, ...] = (
+  *((0.45, 0.43, 0.40), (0.38, 0.20, 0.14), (0.60, 0.52, 0.38)),
+  (0.28, 0.30, 0.34),
+)
+_POSTS: tuple[Color, ...] = (
+  *((0.5, 0.5, 0.5), (0.6, 0.05, 0.04), (0.05, 0.05, 0.06)),
+)
+_BARK: Color = (0.09, 0.06, 0.04)
 # Ground is drawn up to here, metres.
 _HORIZON = 60.0
 
@@ -132,16 +140,6 @@ def _things(
   return tuple(things)
 
 
-_WALLS: tuple[Color, ...] = (
-  *((0.45, 0.43, 0.40), (0.38, 0.20, 0.14), (0.60, 0.52, 0.38)),
-  (0.28, 0.30, 0.34),
-)
-_POSTS: tuple[Color, ...] = (
-  *((0.5, 0.5, 0.5), (0.6, 0.05, 0.04), (0.05, 0.05, 0.06)),
-)
-_BARK: Color = (0.09, 0.06, 0.04)
-
-
 def light(
   scenery: Scenery,
   weather: Weather,
@@ -149,7 +147,7 @@ def light(
   eye: tuple[float, float, float],
   rays: Array,
 ) -> Array:
-  """What the ground, the hills and the sky look like.
+  """What the ground, the hills and the sky look like: linear light [3, n].
 
   Args:
     scenery: what there is.
@@ -157,9 +155,6 @@ def light(
     shape: of the car, for its shadow.
     eye: of the camera, metres.
     rays: [3, n], directions of length 1.
-
-  Returns:
-    Linear light [3, n].
   """
   picture = np.empty_like(rays)
   down = rays[2] < -eye[2] / _HORIZON
@@ -177,7 +172,7 @@ def things_lit(
   position: Array,
   normal: Array,
 ) -> Array:
-  """Light from the things that stand around.
+  """Linear light [3, n] from points of the things that stand around.
 
   Args:
     scenery: the things.
@@ -186,9 +181,6 @@ def things_lit(
     which: int [n], places in `scenery.things`.
     position: [3, n], metres.
     normal: [3, n].
-
-  Returns:
-    Linear light [3, n].
   """
   things = scenery.things
   color = np.array([thing.color for thing in things], np.float32).T[:, which]
@@ -222,17 +214,15 @@ def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
   bumps = arithmetic.value_noise(4 * x + 2 * y, 4 * y, 3, scenery.seed)
   ridge = scenery.hills * (0.4 + 1.2 * bumps)
   hill = arithmetic.ramp(-0.004, 0.004, ridge - rays[2] / flat)
-  leaves = arithmetic.value_noise(
-    40 * x, 40 * y + 60 * rays[2], 2, scenery.seed
-  )
+  up = 40 * y + 60 * rays[2]
+  leaves = arithmetic.value_noise(40 * x, up, 2, scenery.seed)
   share = 0.75 if weather.haze == 0 else 0.2
   shade = 0.6 + 0.8 * leaves
-  return np.stack(
-    [
-      arithmetic.mix(s, arithmetic.mix(h, c * shade, share), hill)
-      for s, h, c in zip(sky, weather.horizon, scenery.hill_color, strict=True)
-    ]
-  )
+  channels = []
+  for k, color in enumerate(scenery.hill_color):
+    hazy = arithmetic.mix(weather.horizon[k], color * shade, share)
+    channels.append(arithmetic.mix(sky[k], hazy, hill))
+  return np.stack(channels)
 
 
 def _ground(
@@ -256,9 +246,8 @@ def _ground(
   for thing in scenery.things:
     foot_x, foot_y, radius = thing.foot
     if radius:
-      off = arithmetic.rounded_box(
-        x - foot_x, y - foot_y, radius, radius, radius
-      )
+      off_x, off_y = x - foot_x, y - foot_y
+      off = arithmetic.rounded_box(off_x, off_y, radius, radius, radius)
       soft = 0.3 * radius + 0.1
       open_sky = open_sky * (0.4 + 0.6 * arithmetic.ramp(-soft, soft, off))
   sunny = 1 - 0.9 * _sun_shadow(weather, shape, x, y)
@@ -288,11 +277,9 @@ def _under(
 
 def _sun_shadow(weather: Weather, shape: Shape, x: Array, y: Array) -> Array:
   """The shadow of slabs of the car's size, the highest one smaller."""
-  if not weather.sunlight[0]:
-    return np.zeros_like(x)
   shadow = np.zeros_like(x)
   slabs = ((0.0, 0.0), (0.4, 0.0), (shape.belt, 0.0), (shape.height, -0.25))
-  for height, margin in slabs:
+  for height, margin in slabs if weather.sunlight[0] else ():
     scale = height / max(weather.sun[2], 0.3)
     at_x, at_y = x + weather.sun[0] * scale, y + weather.sun[1] * scale
     shadow = np.maximum(shadow, _under(shape, at_x, at_y, margin, 0.12))

@@ -9,6 +9,7 @@ order of summation is left open as well.
 
 import functools
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,11 @@ def soft_min(first: Value, second: Value, radius: float) -> Value:
 
 
 def soft_max(first: Value, second: Value, radius: float) -> Value:
-  """The larger one, rounded off where both are within about `radius`."""
-  gap = first - second
-  return 0.5 * (first + second + np.sqrt(gap * gap + radius * radius))
+  """The larger one, rounded off likewise."""
+  return -soft_min(-first, -second, radius)
 
 
-def dot(a: Array, b: Array) -> Array:
+def dot(a: Sequence[Any], b: Sequence[Any]) -> Value:
   """Products [...] of vectors [3, ...]."""
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
@@ -79,13 +79,8 @@ def unit(vectors: Array) -> Array:
 
 def cross(a: Array, b: Array) -> Array:
   """Vector products [3, ...]."""
-  return np.stack(
-    [
-      a[1] * b[2] - a[2] * b[1],
-      a[2] * b[0] - a[0] * b[2],
-      a[0] * b[1] - a[1] * b[0],
-    ]
-  )
+  turns = ((1, 2), (2, 0), (0, 1))
+  return np.stack([a[i] * b[j] - a[j] * b[i] for i, j in turns])
 
 
 def rounded_box(
@@ -95,9 +90,9 @@ def rounded_box(
 
   Args:
     x: from the centre of the rectangle.
-    y: likewise.
+    y: from the centre of the rectangle.
     half_x: half its size along x.
-    half_y: likewise.
+    half_y: half its size along y.
     radius: of the corners; at most the smaller half.
   """
   over_x = np.abs(x) - (half_x - radius)
@@ -108,13 +103,8 @@ def rounded_box(
 
 
 def line(distance: Array, width: float, footprint: float) -> Array:
-  """A line's share of each sample: thin lines fade and don't break into dots.
-
-  Args:
-    distance: from the middle of the line.
-    width: of the line.
-    footprint: size of a sample, in the same unit.
-  """
+  """A line's share of samples of size `footprint`, `distance` from its middle:
+  thin lines fade and don't break into dots."""
   shown = max(width, footprint)
   fall = np.clip(1.5 - np.abs(distance) / shown * 1.5, 0, 1)
   return fall * (width / shown)

@@ -27,23 +27,18 @@ class Camera:
   shift: tuple[float, float] = (0.5, 0.5)
 
   def project(self, points: Array) -> tuple[Array, Array, Array]:
-    """Where points are seen.
-
-    Args:
-      points: float64 [3, ...], metres.
-
-    Returns:
-      Column and row in picture widths, and nearness, 1 / depth in 1/m
-      (of points behind the camera, that of NEAR).
-    """
+    """Where points float64 [3, ...] (metres) are seen: column and row in
+    picture widths, and nearness, 1 / depth in 1/m (of points behind the
+    camera, that of NEAR)."""
     offset = [points[axis] - self.eye[axis] for axis in range(3)]
 
-    def along(axis: tuple[float, float, float]) -> Array:
-      return offset[0] * axis[0] + offset[1] * axis[1] + offset[2] * axis[2]
-
-    nearness = 1 / np.maximum(along(self.forward), NEAR)
-    column = self.shift[0] + self.focal * along(self.right) * nearness
-    row = self.shift[1] - self.focal * along(self.up) * nearness
+    ahead, across, upward = (
+      arithmetic.dot(offset, axis)
+      for axis in (self.forward, self.right, self.up)
+    )
+    nearness = 1 / np.maximum(ahead, NEAR)
+    column = self.shift[0] + self.focal * across * nearness
+    row = self.shift[1] - self.focal * upward * nearness
     return column, row, nearness
 
   def rays(self, height: int, width: int) -> Array:

@@ -5,7 +5,6 @@ Colours are linear light, 0 to 1. A finish is how a material meets light.
 
 import dataclasses
 import enum
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -55,11 +54,6 @@ _PAINTS: tuple[tuple[Color, float], ...] = (
 )
 _PLATES: tuple[Color, ...] = ((0.85, 0.85, 0.82), (0.85, 0.62, 0.08))
 
-_GLOWING: Mapping[Material, Color] = {
-  Material.BULB: (0.20, 0.20, 0.19),
-  Material.TAIL_BULB: (0.22, 0.0, 0.004),
-}
-
 _BLACK: Color = (0.018, 0.018, 0.020)
 _CHROME: Color = (0.58, 0.58, 0.60)
 
@@ -108,8 +102,8 @@ def draw(dice: random_draws.Draws) -> Finish:
   table = np.zeros((len(Material), 8), np.float32)
   for material, (color, mirrored, grazing) in rows.items():
     table[material, :5] = (*color, mirrored, grazing)
-  for material, light in _GLOWING.items():
-    table[material, 5:] = light
+  table[Material.BULB, 5:] = 0.20, 0.20, 0.19
+  table[Material.TAIL_BULB, 5:] = 0.22, 0.0, 0.004
   return Finish(table)
 
 

@@ -1,5 +1,8 @@
 """From samples to pixels."""
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
 from dgan_jax.renderers.engine import random_draws
@@ -18,15 +21,7 @@ def majority(labels: Array, factor: int) -> Array:
     uint8 [height, width]; of labels as frequent the highest, so that small
     parts, which come late among the classes, survive.
   """
-  if factor == 1:
-    return labels
-  samples = np.stack(
-    [
-      labels[row::factor, column::factor]
-      for row in range(factor)
-      for column in range(factor)
-    ]
-  )
+  samples = np.stack(list(_samples(labels, factor)))
   # A pixel whose samples agree, as nearly all do, needs no counting.
   result = samples[0].copy()
   mixed = (samples != samples[0]).any(axis=0)
@@ -34,6 +29,12 @@ def majority(labels: Array, factor: int) -> Array:
   votes = np.stack([(some == vote).sum(axis=0) for vote in some])
   result[mixed] = (votes * 256 + some).max(axis=0) % 256
   return result
+
+
+def _samples(values: Array, factor: int) -> Iterator[Array]:
+  """One sample of every pixel at a time, [..., height, width]."""
+  for row, column in itertools.product(range(factor), repeat=2):
+    yield values[..., row::factor, column::factor]
 
 
 def mean(light: Array, factor: int, grain: Array) -> Array:
@@ -51,9 +52,8 @@ def mean(light: Array, factor: int, grain: Array) -> Array:
   levels = (light * np.float32(4080)).astype(np.int32)
   _, height, width = light.shape
   total = np.zeros((3, height // factor, width // factor), np.int32)
-  for row in range(factor):
-    for column in range(factor):
-      total += levels[:, row::factor, column::factor]
+  for sample in _samples(levels, factor):
+    total += sample
   shown = total.astype(np.float64) / (16.0 * factor * factor) + 255 * grain
   image = np.clip(np.floor(shown + 0.5), 0, 255).astype(np.uint8)
   return np.ascontiguousarray(image.transpose(1, 2, 0))

@@ -19,7 +19,7 @@ def lit(
   weather: Weather,
   ground: Color,
 ) -> Array:
-  """Light from points of the car.
+  """Linear light [3, n] from points of the car.
 
   Args:
     position: [3, n], metres.
@@ -30,12 +30,9 @@ def lit(
     finish: the car's colours.
     weather: the light.
     ground: its colour, which shows in low parts.
-
-  Returns:
-    Linear light [3, n].
   """
-  red, green, blue, head_on, grazing, *emitted = finish.table.T[:, material]
-  albedo = (red, green, blue)
+  *albedo, head_on, grazing = finish.table.T[:5, material]
+  emitted = finish.table.T[5:, material]
   facing = np.clip(-arithmetic.dot(normal, view), 0, 1)
   mirrored = weather.mirrored(view + 2 * facing * normal, ground)
   # Schlick's approximation of how mirrors strengthen at grazing angles.

@@ -66,8 +66,7 @@ class Weather:
 
   def toward_sun(self, direction: Array) -> Array:
     """Cosines [n] of directions [3, n] to the sun, 0 where they look away."""
-    x, y, z = self.sun
-    return np.maximum(direction[0] * x + direction[1] * y + direction[2] * z, 0)
+    return np.maximum(arithmetic.dot(direction, self.sun), 0)
 
   def mirrored(self, direction: Array, ground: Color) -> Array:
     """Light [3, n] that a polished surface shows in directions [3, n]."""
@@ -75,13 +74,10 @@ class Weather:
     dark = tuple(0.5 * g * h for g, h in zip(ground, self.horizon, strict=True))
     share = arithmetic.ramp(-0.04, 0.06, direction[2])
     light = _blend(dark, above, share)
-    glint = self._glint(direction)
-    return light + np.stack([s * glint for s in self.sunlight])
-
-  def _glint(self, direction: Array) -> Array:
-    """The sun's image on paint: bright where directions meet it."""
+    # The sun's image on paint: bright where directions meet it.
     spread = np.maximum(1 - self.toward_sun(direction), 0) * 60
-    return 3 / (1 + spread * spread * spread)
+    glint = 3 / (1 + spread * spread * spread)
+    return light + np.stack([s * glint for s in self.sunlight])
 
 
 def _blend(low: Color, high: Color | Array, share: Array) -> Array:
