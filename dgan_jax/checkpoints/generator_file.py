@@ -90,11 +90,8 @@ def read(
 
 
 def architecture_from(fields: Any, source: str) -> generators.Architecture:
-  """The architecture that `generators.architecture_to_json` described.
-
-  Args:
-    fields: what a file has in that place, anything.
-    source: what to call the file in errors.
+  """The architecture that `generators.architecture_to_json` described, out of
+  anything that a file has in that place.
 
   Raises:
     errors.UserError: it describes none, or one larger than any real one.

@@ -31,15 +31,8 @@ _MISTAKES = {
 
 
 def check_start(head: bytes, source: str) -> None:
-  """Refuses files that are something else by their first bytes.
-
-  Args:
-    head: the first 100 bytes or more.
-    source: the file's name.
-
-  Raises:
-    errors.UserError: it is something else.
-  """
+  """Raises `errors.UserError` for files whose first 500 bytes tell that they
+  are something else."""
   for start, found in _MISTAKES.items():
     if re.match(start, head, re.DOTALL):
       raise errors.UserError(f'{source} is {found}; {EXPECTED}.')

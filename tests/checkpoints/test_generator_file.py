@@ -1,11 +1,4 @@
-import json
-
-import numpy as np
 import pytest
-import safetensors.numpy
-
-from dgan_jax import errors
-from dgan_jax.checkpoints.formats import safetensors_format
 
 
 @pytest.fixture

@@ -37,11 +37,7 @@ def map_file(
 
 
 def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
-  """Checks that a file lies where its name says, in a folder of a checkpoint.
-
-  Raises:
-    FormatError: it is a link, or reached through one.
-  """
+  """Refuses a file that is not where its name says, in a checkpoint's folder."""
   for part in (path, *path.parents):
     if part == folder:
       return

@@ -1,8 +1,5 @@
-"""Arrays from `.npy` and `.npz` files of unknown origin.
-
-numpy's own reader evaluates the header as Python literals and raises whatever
-that raises. The header of an array of numbers needs less: three fields.
-"""
+"""Arrays from `.npy` and `.npz` files of unknown origin, whose headers numpy's
+own reader would evaluate as Python literals."""
 
 import math
 import re

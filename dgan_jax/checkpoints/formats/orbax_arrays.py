@@ -223,11 +223,7 @@ def describe(array: Any) -> str:
 
 
 def parse(text: Any) -> jax.ShapeDtypeStruct:
-  """The inverse of `describe`.
-
-  Raises:
-    FormatError: the text is something else.
-  """
+  """The inverse of `describe`."""
   match = re.fullmatch(r'(\w{3,20})\[([0-9, ]{0,200})\]', str(text)[:300])
   if match is None or match[1] not in _TYPES:
     raise FormatError(f'has an array {shown(text)}; expected a type and shape.')

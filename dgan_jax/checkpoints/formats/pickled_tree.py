@@ -40,13 +40,8 @@ class Contents:
     self._budget = budget
 
   def add(self, tree: Any, prefix: str = '', depth: int = 0) -> None:
-    """Adds a dict or a module; what else is in a dict is left out.
-
-    Raises:
-      FormatError: it is deeper or has more entries (a part may be in
-        many places at once) than any real one, two keys are equal, or a module
-        is none of PyTorch's.
-    """
+    """Adds a dict or a module; what else is in a dict is left out. Parts may be
+    in many places at once."""
     self.enter(depth)
     if isinstance(tree, unpickle.Instance):
       self._add_module(tree, prefix, depth)

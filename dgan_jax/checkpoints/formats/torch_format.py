@@ -214,11 +214,7 @@ def _read_archive(
 def read_legacy(
   stream: byte_stream.ByteStream, budget: untrusted.Budget
 ) -> tuple[Any, _Fetch]:
-  """What a legacy stream describes, and what gives the values of a storage.
-
-  Raises:
-    FormatError: it is something else, or damaged.
-  """
+  """What a legacy stream describes, and what gives the values of a storage."""
 
   def load() -> Any:
     return unpickle.load(stream, {}, budget=budget)

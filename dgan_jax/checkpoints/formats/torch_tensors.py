@@ -126,11 +126,7 @@ class Descriptions:
 
 
 def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
-  """The values [size] of a storage: a view of its bytes where it can be one.
-
-  Raises:
-    FormatError: they are more or fewer.
-  """
+  """The values [size] of a storage: a view of its bytes where it can be one."""
   if len(raw) != storage.num_bytes:
     raise FormatError(
       f'is damaged or truncated: storage {shown(storage.key)} has '

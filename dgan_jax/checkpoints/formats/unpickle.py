@@ -1,15 +1,12 @@
 """Reads a pickle without running it.
 
 A pickle is a program for a stack machine, and Python's own machine will call
-whatever the program names. The machine here has no such power: the opcodes
-push numbers, strings and plain containers, and a global is looked up in a
-table that the caller wrote. There is no import, no attribute access and no
-`__setstate__`, so what is not in the table cannot happen. The table of a
-format is all that a new format adds.
-
-What a small file can cost is bounded as well: steps are counted, integers are
-short, keys are scalars that hash differently (a nest of shared tuples takes
-exponential time), and what the pickle hands to functions counts each time.
+whatever the program names. Here the opcodes push numbers, strings and plain
+containers, and a global is looked up in a table that the caller wrote: no
+import, no attribute access, no `__setstate__`. What a small file can cost is
+bounded: steps are counted, integers are short, keys are scalars that hash
+differently (a nest of shared tuples takes exponential time), and what the
+pickle hands to functions counts each time.
 """
 
 import dataclasses
@@ -36,21 +33,13 @@ class StandIn:
   """
 
   def build(self, state: Any) -> None:
-    """Takes the state, anything plain.
-
-    Raises:
-      FormatError: it is not the state of such an object.
-    """
+    """Takes the state, anything plain."""
     raise NotImplementedError
 
 
 class Instance(StandIn):
-  """Stands in for an object of a class that is not here, such as a module.
-
-  Attributes:
-    name: of the class.
-    state: what the pickle sets of it, for who can use it.
-  """
+  """Stands in for an object of a class of this name that is not here, such as a
+  module, with the state that the pickle sets."""
 
   def __init__(self, name: str, state: dict[Any, Any] | None = None) -> None:
     self.name = name
@@ -70,12 +59,8 @@ def refused(name: str) -> FormatError:
 
 
 def hashable(key: Any) -> Any:
-  """The key itself, if hashing it is safe and cheap.
-
-  Raises:
-    FormatError: it is a container or some other object, or a number of more
-      than 64 bits: any number of those have the same hash.
-  """
+  """The key itself, if hashing it is safe and cheap: of numbers of more than 64
+  bits any number have the same hash."""
   if not isinstance(key, str | bytes | int | float | None):
     raise FormatError(f'uses a {type(key).__name__} as a key: refused.')
   if isinstance(key, int) and key.bit_length() > 64:

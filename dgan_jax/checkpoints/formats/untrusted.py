@@ -31,7 +31,10 @@ _T = TypeVar('_T')
 
 
 class FormatError(ValueError):
-  """What is wrong with a file; the message reads on from the file's name."""
+  """What is wrong with a file; the message reads on from the file's name.
+
+  Everything in this room that looks at bytes raises it, and nothing else.
+  """
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -64,11 +67,7 @@ def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
 
 
 def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
-  """The shape, if an array can have it.
-
-  Raises:
-    FormatError: too many axes, or sizes that are none. Zeros excuse nothing.
-  """
+  """The shape, if an array can have it: zeros excuse no other sizes."""
   if len(shape) > _MAX_RANK or not all(
     isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MAX_FILE_BYTES
     for n in shape
@@ -108,11 +107,7 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
 
 
 class Budget:
-  """What reading one checkpoint may take, all its files together.
-
-  Raises:
-    FormatError: what was counted is more; by every method.
-  """
+  """What reading one checkpoint may take, all its files together."""
 
   def __init__(self, size: int = 0) -> None:
     """Takes the bytes that are at hand already."""

@@ -13,11 +13,7 @@ from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
-  """The entries of an archive.
-
-  Raises:
-    FormatError: it is none, or a damaged one.
-  """
+  """The entries of an archive."""
   try:
     with (
       _DirectoryFile(storage.path(path)) as file,
@@ -32,11 +28,7 @@ def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
 def content(
   entry: zipfile.ZipInfo, data: memoryview, budget: untrusted.Budget
 ) -> memoryview | bytes:
-  """The bytes of an entry of a file, checked; a view of it unless compressed.
-
-  Raises:
-    FormatError: they are not what the directory says, or too many.
-  """
+  """The bytes of an entry of a file, checked; a view unless compressed."""
   name = shown(entry.filename)
   # Behind a header of its own, which has the lengths of two more fields.
   header = bytes(data[entry.header_offset : entry.header_offset + 30])

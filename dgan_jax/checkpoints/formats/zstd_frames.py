@@ -15,13 +15,8 @@ _RAW, _REPEATED, _PACKED = range(3)
 
 
 def spend_on(data: bytes | memoryview, budget: untrusted.Budget) -> None:
-  """Counts what all frames in some bytes can unpack to, wherever they are.
-
-  What only looks like a frame soon ends in a block that cannot be.
-
-  Raises:
-    FormatError: it is more than the budget has; a block is a step.
-  """
+  """Counts what all frames in some bytes can unpack to, wherever they are; what
+  only looks like a frame soon ends in a block that cannot be."""
   for match in re.finditer(re.escape(_MAGIC), data):
     _spend_on_frame(memoryview(data), match.end(), budget)
 

@@ -44,7 +44,7 @@ def read(
     naming: of the arrays.
     arrays: of this network and no other.
     settings: what else the file says about the network.
-    source: what to call the arrays in errors, a file name.
+    source: what to call the arrays in errors.
 
   Raises:
     errors.UserError: a key is missing or not of this network, an array has
@@ -158,12 +158,8 @@ def _coloured(
   entries: Sequence[state_dict.Entry],
   source: str,
 ) -> dict[str, np.ndarray]:
-  """The arrays that a network of grey images has to have for three channels.
-
-  Raises:
-    errors.UserError: it makes images of two or four channels, or such that
-      are not square.
-  """
+  """The arrays that a network of grey images has to have for three channels;
+  refuses those of two or four channels, and images that are not square."""
   coloured = {}
   for entry in entries:
     value = weights.get(entry.key)
