@@ -29,11 +29,8 @@ def save_generator(
       `rounded(generator, dtype)`.
   """
   generator = rounded(generator, dtype)
-  tree = {
-    'params': generator.params,
-    'w_avg': generator.w_avg,
-    'noise': generator.noise,
-  }
+  names = ('params', 'w_avg', 'noise')
+  tree = {name: getattr(generator, name) for name in names}
   pytrees.save(
     directory,
     jax.tree.map(lambda x: np.asarray(x, dtype), tree),
@@ -108,21 +105,18 @@ def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
     fields = dict(metadata['spec'])
     task = kinds.from_json(fields.pop('task'))
     spec = untrusted.record(ensemble.InterpreterSpec, fields, task=task)
-  stored = pytrees.load(
-    directory, _interpreter_shapes(spec), untrusted.Budget()
-  )
-  params = jax.tree.map(jnp.asarray, stored)
-  return ensemble.Interpreter(spec=spec, params=params)
+  shapes = _interpreter_shapes(spec)
+  stored = pytrees.load(directory, shapes, untrusted.Budget())
+  return ensemble.Interpreter(spec, jax.tree.map(jnp.asarray, stored))
 
 
 def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
   """The shapes of an interpreter's parameters, stacked over the members."""
   sizes = (*spec.hidden, spec.num_outputs)
+  entries = state_dict.member_entries(spec.num_features, sizes)
   return jax.tree.map(
     lambda one: jax.ShapeDtypeStruct((spec.members, *one.shape), one.dtype),
-    state_dict.param_shapes(
-      state_dict.member_entries(spec.num_features, sizes)
-    ),
+    state_dict.param_shapes(entries),
   )
 
 

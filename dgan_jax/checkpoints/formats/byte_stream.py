@@ -37,7 +37,7 @@ def map_file(
 
 
 def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
-  """Refuses a file that is not where its name says, in a checkpoint's folder."""
+  """Refuses a file in a checkpoint's folder that is a link, or behind one."""
   for part in (path, *path.parents):
     if part == folder:
       return

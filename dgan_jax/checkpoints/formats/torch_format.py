@@ -136,11 +136,11 @@ class Arrays(Mapping[str, np.ndarray]):
       self._budget.array(tensor.shape)
       if isinstance(tensor, np.ndarray):
         return tensor
-      stored = tensor.storage
-      if isinstance(stored, torch_tensors.StoredValues):
-        return tensor.array(stored.values)
-      assert self._fetch is not None
-      return tensor.array(self._fetch(stored))
+      values = tensor.storage
+      if not isinstance(values, np.ndarray):
+        assert self._fetch is not None
+        values = self._fetch(values)
+      return tensor.array(values)
 
 
 def _packed(
@@ -243,7 +243,7 @@ def read_legacy(
         f'is damaged or truncated: storage {shown(key)} has {count} '
         f'values; expected {storage.size}.'
       )
-    raw = stream.read(storage.num_bytes)
+    raw = stream.read(storage.size * storage.dtype.itemsize)
     values[key] = torch_tensors.values(storage, raw, '<')
   return tree, lambda storage: values[storage.key]
 
@@ -253,9 +253,8 @@ def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
   if pickled_tree.is_module(tree):
     return tree, None, {}
   if not isinstance(tree, dict):
-    found = 'something else'
-    if isinstance(tree, unpickle.Instance):
-      found = f'an object of {shown(tree.name)}'
+    alone = isinstance(tree, unpickle.Instance)
+    found = f'an object of {shown(tree.name)}' if alone else 'something else'
     raise FormatError(
       f'holds {found}; expected a network or its state dict ({{key: tensor}}).'
     )

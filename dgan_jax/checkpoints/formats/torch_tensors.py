@@ -45,27 +45,13 @@ class Storage:
   dtype: np.dtype
   size: int
 
-  @property
-  def num_bytes(self) -> int:
-    return self.size * self.dtype.itemsize
-
-
-@dataclasses.dataclass(frozen=True)
-class StoredValues:
-  """A storage with its values [size] at hand, in place of `Storage`."""
-
-  values: np.ndarray
-
-  @property
-  def size(self) -> int:
-    return self.values.size
-
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-  """A view of a storage; offset and strides count values."""
+  """A view of a storage, or of its values [size]; offset and strides count
+  values."""
 
-  storage: Storage | StoredValues
+  storage: Storage | np.ndarray
   offset: int
   shape: tuple[int, ...]
   strides: tuple[int, ...]
@@ -127,10 +113,11 @@ class Descriptions:
 
 def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
   """The values [size] of a storage: a view of its bytes where it can be one."""
-  if len(raw) != storage.num_bytes:
+  expected = storage.size * storage.dtype.itemsize
+  if len(raw) != expected:
     raise FormatError(
       f'is damaged or truncated: storage {shown(storage.key)} has '
-      f'{len(raw)} bytes; expected {storage.num_bytes}.'
+      f'{len(raw)} bytes; expected {expected}.'
     )
   # Through integers of the same width: byte order is not for bfloat16.
   words = np.frombuffer(raw, f'{order}u{storage.dtype.itemsize}')
@@ -156,9 +143,8 @@ def storage_name(dtype: np.dtype) -> str:
 def _rebuild_tensor(
   storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> Tensor:
-  """Stands in for torch._utils._rebuild_tensor and _rebuild_tensor_v2."""
   if not (
-    isinstance(storage, Storage | StoredValues)
+    isinstance(storage, Storage | np.ndarray)
     and isinstance(shape, tuple)
     and isinstance(strides, tuple)
     and len(shape) == len(strides)
@@ -184,7 +170,6 @@ def _rebuild_tensor(
 
 
 def _rebuild_parameter(tensor: Any, *_: Any) -> Tensor:
-  """Stands in for torch._utils._rebuild_parameter(_with_state)."""
   if not isinstance(tensor, Tensor):
     raise FormatError('describes a parameter that is no tensor.')
   return tensor

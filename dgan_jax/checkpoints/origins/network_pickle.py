@@ -30,21 +30,15 @@ _LEGACY_START = b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.'
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """One network of a file.
+  """One network of a file."""
 
-  Attributes:
-    kind: what built it: a function ('G_style', 'G_main') or a class
-      ('Generator').
-    arrays: read-only. TensorFlow: variables of the network and of its
-      components ('dlatent_avg', 'G_synthesis/4x4/Const/const'). Persistence:
-      the state dict ('synthesis.b4.conv1.weight').
-    settings: numbers, texts and None. TensorFlow: what the network was built
-      with, and '<component>.build_func_name'. Persistence: attributes of the
-      modules ('synthesis.b8.architecture') and '_init_kwargs....'.
-  """
-
-  kind: str
+  kind: str  # the function ('G_style') or class ('Generator') that built it
+  # Read-only. TensorFlow: variables of the network and of its components
+  # ('dlatent_avg', 'G_synthesis/4x4/Const/const'); ADA: the state dict.
   arrays: Mapping[str, np.ndarray]
+  # Numbers, texts and None. TensorFlow: what the network was built with, and
+  # '<component>.build_func_name'; ADA: attributes of the modules
+  # ('synthesis.b8.architecture') and '_init_kwargs....'.
   settings: Mapping[str, Any]
 
 
@@ -102,7 +96,7 @@ def read(
 
 
 def _load(data: memoryview, budget: untrusted.Budget) -> Any:
-  def load_from_bytes(file: Any) -> torch_tensors.StoredValues:
+  def load_from_bytes(file: Any) -> np.ndarray:
     """A storage from a legacy file of its own."""
     if not isinstance(file, bytes | memoryview):
       raise FormatError('has a storage that is no bytes.')
@@ -111,7 +105,7 @@ def _load(data: memoryview, budget: untrusted.Budget) -> Any:
     )
     if not isinstance(storage, torch_tensors.Storage):
       raise FormatError('has a storage that holds something else.')
-    return torch_tensors.StoredValues(fetch(storage))
+    return fetch(storage)
 
   table = {
     **torch_tensors.TABLE,
@@ -128,17 +122,14 @@ def _network(
 ) -> Network:
   contents = pickled_tree.Contents(budget)
   if isinstance(value, _Network):
-    value.add_to(contents, '', 0)
+    value.add_to(contents)
     contents.add_settings('', _part(value.state, 'static_kwargs', dict))
     kind = _part(value.state, 'build_func_name', str)
   else:
     contents.add(value)
     kind = pickled_tree.checked_name(value.name)
-  return Network(
-    kind,
-    torch_format.Arrays(path, contents.arrays, budget),
-    contents.settings,
-  )
+  arrays = torch_format.Arrays(path, contents.arrays, budget)
+  return Network(kind, arrays, contents.settings)
 
 
 class _Network(unpickle.StandIn):
@@ -153,7 +144,7 @@ class _Network(unpickle.StandIn):
     self.state = state
 
   def add_to(
-    self, contents: pickled_tree.Contents, prefix: str, depth: int
+    self, contents: pickled_tree.Contents, prefix: str = '', depth: int = 0
   ) -> None:
     """Adds the variables of this network and of its components."""
     contents.enter(depth)

@@ -9,7 +9,7 @@ from dgan_jax.renderers.cars.parts import LABEL
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Trim
 from dgan_jax.renderers.engine import arithmetic, mesh
-from dgan_jax.renderers.engine.finish import Material
+from dgan_jax.renderers.engine.light import Material
 
 Array = np.ndarray
 

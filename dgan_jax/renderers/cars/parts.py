@@ -14,7 +14,7 @@ from dgan_jax.renderers.cars import body
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Patch, Trim
 from dgan_jax.renderers.engine import arithmetic
-from dgan_jax.renderers.engine.finish import Material
+from dgan_jax.renderers.engine.light import Material
 
 Array = np.ndarray
 

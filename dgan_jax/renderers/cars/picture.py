@@ -1,27 +1,100 @@
-"""Pictures of scenes: which part every sample shows, and its light."""
+"""Pictures: scenes, of which everything is drawn by lot, and their look."""
 
 import dataclasses
 import math
 
 import numpy as np
 
-from dgan_jax.renderers.cars import body, fittings, parts, scenery
+from dgan_jax.renderers.cars import body, fittings, parts
+from dgan_jax.renderers.cars import scenery as scenery_lib
 from dgan_jax.renderers.cars import shape as shape_lib
-from dgan_jax.renderers.cars.scene import Scene
+from dgan_jax.renderers.cars import trim as trim_lib
+from dgan_jax.renderers.cars.settings import Setting
 from dgan_jax.renderers.engine import (
   arithmetic,
-  camera,
   mesh,
+  random_draws,
   rasteriser,
-  shading,
 )
+from dgan_jax.renderers.engine import camera as camera_lib
+from dgan_jax.renderers.engine import light as light_lib
 
 Array = np.ndarray
 
+# Distance from the car to the camera, in half lengths of the car.
+_DISTANCE = (3.2, 5.0)
+# Strongest grain of rich scenes, as a share of white.
+_GRAIN = 0.03
 # Metres; of the shell near the wheels.
 _LONGEST_EDGE = 0.15
 # Arches stay below the shoulder, at this level of the shell.
 _ARCH_LEVEL = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+  """A car, its place and light, and a camera."""
+
+  shape: shape_lib.Shape  # of the body
+  trim: trim_lib.Trim  # what is fitted to it
+  finish: light_lib.Finish  # its colours
+  weather: light_lib.Weather  # the light
+  scenery: scenery_lib.Scenery  # what is around
+  camera: camera_lib.Camera  # that sees it
+  solids: mesh.Solid  # the meshes of the car and of the things around
+  yaw: float  # the camera's place round the car, radians
+  grain: float  # of the picture, as a share of white
+
+
+def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
+  """Scene `index`.
+
+  Args:
+    setting: what may occur.
+    aspect: height of the picture over its width.
+    seed: a name; other names give other scenes.
+    index: from 0 on.
+  """
+
+  def dice(stream: str) -> random_draws.Draws:
+    return random_draws.Draws(seed, index, stream)
+
+  shape = shape_lib.draw(dice('shape'), setting.styles)
+  fitted = trim_lib.draw(dice('trim'), shape, setting.large_parts)
+  car = fittings.car(shape, fitted)
+  view = dice('camera')
+  yaw = view.uniform(*view.pick(setting.yaws))
+  around = scenery_lib.draw(
+    dice('scenery'), shape, yaw, setting.rich, fittings.Kind.SCENERY
+  )
+  looking = camera_lib.looking_at(
+    target=(0.0, 0.0, 0.45 * shape.height),
+    yaw=yaw,
+    elevation=view.uniform(*setting.elevation),
+    distance=shape.half_length * view.uniform(*_DISTANCE),
+  )
+  off = setting.off_center
+  # In plain settings the sun is on the side that one sees.
+  spread = arithmetic.PI if setting.rich else 1.4
+  return Scene(
+    shape=shape,
+    trim=fitted,
+    finish=light_lib.draw_finish(dice('finish')),
+    weather=light_lib.draw_weather(
+      dice('weather'), setting.weathers, (yaw - spread, yaw + spread)
+    ),
+    scenery=around,
+    camera=camera_lib.framed(
+      looking,
+      car.positions,
+      fill=view.uniform(*setting.fill),
+      aspect=aspect,
+      offset=(view.uniform(-off, off), view.uniform(-off, off)),
+    ),
+    solids=mesh.join([car, *(thing.solid for thing in around.things)]),
+    yaw=yaw,
+    grain=view.uniform(0.0, _GRAIN) if setting.rich else 0.0,
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +113,7 @@ def look(scene: Scene, height: int, width: int) -> Picture:
   return Picture(
     samples=samples,
     label=label.reshape(height, width),
-    light=shading.developed(light, scene.weather.exposure).reshape(
+    light=light_lib.developed(light, scene.weather.exposure).reshape(
       3, height, width
     ),
   )
@@ -51,7 +124,7 @@ def _rasterised(scene: Scene, height: int, width: int) -> rasteriser.Samples:
   column, row, nearness = scene.camera.project(solids.positions)
   triangles = solids.triangles
   # What reaches behind the camera is not drawn.
-  near = nearness[triangles].max(axis=1) >= 0.999 / camera.NEAR
+  near = nearness[triangles].max(axis=1) >= 0.999 / camera_lib.NEAR
   if near.any():
     triangles = np.where(near[:, None], 0, triangles)
   holes = _Arches(scene.shape, solids, triangles)
@@ -95,7 +168,7 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   light = np.empty((3, height * width), np.float32)
   bare = np.ones(height * width, bool)
   bare[samples.covered] = False
-  light[:, bare] = scenery.light(
+  light[:, bare] = scenery_lib.light(
     scene.scenery, scene.weather, scene.shape, scene.camera.eye, rays[:, bare]
   )
   position, normal, surface = _attributes(scene.solids, samples)
@@ -106,14 +179,14 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   kind = scene.solids.kind[samples.triangle]
   painted = _painted(scene, width, kind, position, normal, surface)
   label[samples.covered] = painted.label
-  shades = shading.lit(
+  shades = light_lib.lit(
     *(position, normal, view, painted.material, painted.shade),
     *(scene.finish, scene.weather, scene.scenery.ground),
   )
   other = np.flatnonzero(kind >= fittings.Kind.SCENERY)
   if len(other):
     which = kind[other] - fittings.Kind.SCENERY
-    shades[:, other] = scenery.things_lit(
+    shades[:, other] = scenery_lib.things_lit(
       *(scene.scenery, scene.weather, scene.camera.eye),
       *(which, position[:, other], normal[:, other]),
     )

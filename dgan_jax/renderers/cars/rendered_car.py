@@ -12,7 +12,7 @@ import numpy as np
 
 from dgan_jax import errors, validation
 from dgan_jax import schema as schema_lib
-from dgan_jax.renderers.cars import keypoints, picture, scene
+from dgan_jax.renderers.cars import keypoints, picture
 from dgan_jax.renderers.cars.settings import SETTINGS as _SETTINGS
 from dgan_jax.renderers.engine import pixels
 from dgan_jax.renderers.engine.renderer import Rendered
@@ -102,10 +102,10 @@ def render(domain: Domain, index: int) -> Rendered:
   )
 
 
-def draw_scene(domain: Domain, index: int) -> scene.Scene:
+def draw_scene(domain: Domain, index: int) -> picture.Scene:
   """The scene of picture `index`, before it is rendered."""
   setting = _SETTINGS[domain.setting]
-  return scene.draw(setting, ASPECTS[domain.aspect], _seed(domain), index)
+  return picture.draw(setting, ASPECTS[domain.aspect], _seed(domain), index)
 
 
 def _seed(domain: Domain) -> str:

@@ -6,8 +6,7 @@ import numpy as np
 
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import arithmetic, mesh, random_draws
-from dgan_jax.renderers.engine.finish import Color
-from dgan_jax.renderers.engine.weather import Weather
+from dgan_jax.renderers.engine.light import Color, Weather
 
 Array = np.ndarray
 
