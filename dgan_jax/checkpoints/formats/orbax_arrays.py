@@ -20,11 +20,7 @@ import tensorstore as ts
 from absl import logging
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import (
-  byte_stream,
-  untrusted,
-  zstd_frames,
-)
+from dgan_jax.checkpoints.formats import byte_stream, untrusted, zstd_frames
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.

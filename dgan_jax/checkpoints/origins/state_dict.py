@@ -77,12 +77,8 @@ class Entry:
 
 
 def member_entries(features: int, sizes: Sequence[int]) -> list[Entry]:
-  """One pixel classifier of DatasetGAN's release.
-
-  Args:
-    features: length of a pixel's feature vector.
-    sizes: outputs of the three dense layers.
-  """
+  """One pixel classifier of DatasetGAN's release: the length of a pixel's
+  feature vector, the outputs of the three dense layers."""
   entries = []
   for i, shape in enumerate(itertools.pairwise((features, *sizes))):
     key, path = f'layers.{3 * i}', f'dense_{i}'
@@ -97,12 +93,8 @@ def member_entries(features: int, sizes: Sequence[int]) -> list[Entry]:
 def entries_of(
   shapes: Any, key_of: Callable[[str], tuple[str, str]]
 ) -> list[Entry]:
-  """Entries of a whole tree.
-
-  Args:
-    shapes: nested dicts of `jax.ShapeDtypeStruct`s.
-    key_of: a dotted path in it to (key in the state dict, layout).
-  """
+  """Entries of a whole tree of `jax.ShapeDtypeStruct`s, whose dotted paths
+  `key_of` turns to (key in the state dict, layout)."""
   entries = []
   for keys, leaf in jax.tree_util.tree_leaves_with_path(shapes):
     path = jax.tree_util.keystr(keys, simple=True, separator='.')
@@ -114,12 +106,7 @@ def entries_of(
 def to_params(
   state_dict: StateDict, entries: Sequence[Entry], source: str
 ) -> dict[str, Any]:
-  """Nested parameters from a state dict.
-
-  Args:
-    state_dict: it has to hold these arrays and no others.
-    entries: of the network.
-    source: what to call the state dict in errors, a file name.
+  """Nested parameters from a state dict that holds these arrays and no others.
 
   Raises:
     errors.UserError: a key is missing or surplus, or an array is not what it
@@ -193,18 +180,10 @@ def size_of(
   source: str,
   expected: str,
 ) -> int:
-  """Length of an axis of a weight.
-
-  Args:
-    state_dict: that the weight is in.
-    key: of the weight.
-    layout: of the weight, see `Entry`.
-    axis: 'i' for the inputs of its layer, 'o' for the outputs.
-    source: what to call the state dict in errors.
-    expected: what it should be, for errors.
+  """How many inputs ('i') or outputs ('o') a layer has, by a weight of it.
 
   Raises:
-    errors.UserError: there is no such weight.
+    errors.UserError: there is no such weight, as what was expected has.
   """
   if key not in state_dict:
     raise errors.UserError(f'{source} has no key {key}; expected {expected}.')

@@ -127,15 +127,8 @@ def _liner(
 def paint(
   kind: Array, position: Array, normal: Array, shape: Shape, trim: Trim
 ) -> tuple[Array, Array]:
-  """Labels and materials uint8 [n] of points that are not on the shell.
-
-  Args:
-    kind: int [n], of `Kind`; the scenery is background.
-    position: [3, n], metres.
-    normal: [3, n].
-    shape: of the car.
-    trim: of the car.
-  """
+  """Labels and materials uint8 [n] of points that are not on the shell, of
+  `Kind`s [n], at positions [3, n] (metres) with normals [3, n]."""
   label = np.full(len(kind), LABEL['background'], np.uint8)
   material = np.full(len(kind), Material.DARK, np.uint8)
 

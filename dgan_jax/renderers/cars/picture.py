@@ -47,14 +47,8 @@ class Scene:
 
 
 def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
-  """Scene `index`.
-
-  Args:
-    setting: what may occur.
-    aspect: height of the picture over its width.
-    seed: a name; other names give other scenes.
-    index: from 0 on.
-  """
+  """Scene `index` of those that a setting and a name give, for pictures whose
+  height over their width is the aspect."""
 
   def dice(stream: str) -> random_draws.Draws:
     return random_draws.Draws(seed, index, stream)

@@ -72,34 +72,29 @@ class Domain:
     return SCHEMA
 
   def render(self, index: int) -> Rendered:
-    """Picture `index`; see `render`."""
-    return render(self, index)
+    """Picture `index`.
 
-
-def render(domain: Domain, index: int) -> Rendered:
-  """Picture `index` of a domain.
-
-  Raises:
-    errors.UserError: the index is negative or not below 2^63.
-  """
-  if not 0 <= index < 2**63:
-    raise errors.UserError(
-      f'There is no rendered car {index}; the first is 0, the last 2^63 - 1.'
+    Raises:
+      errors.UserError: the index is negative or not below 2^63.
+    """
+    if not 0 <= index < 2**63:
+      raise errors.UserError(
+        f'There is no rendered car {index}; the first is 0, the last 2^63 - 1.'
+      )
+    factor = self.supersampling
+    height, width = (side * factor for side in self.size)
+    drawn = draw_scene(self, index)
+    seen = picture.look(drawn, height, width)
+    where, visible = keypoints.seen(
+      drawn.shape, drawn.trim, drawn.camera, seen.samples
     )
-  factor = domain.supersampling
-  height, width = (side * factor for side in domain.size)
-  drawn = draw_scene(domain, index)
-  seen = picture.look(drawn, height, width)
-  where, visible = keypoints.seen(
-    drawn.shape, drawn.trim, drawn.camera, seen.samples
-  )
-  grain = pixels.grain(_seed(domain), index, domain.size, drawn.grain)
-  return Rendered(
-    image=pixels.mean(seen.light, factor, grain),
-    mask=pixels.majority(seen.label, factor),
-    keypoints=(where * domain.resolution).astype(np.float32),
-    visible=visible,
-  )
+    grain = pixels.grain(_seed(self), index, self.size, drawn.grain)
+    return Rendered(
+      image=pixels.mean(seen.light, factor, grain),
+      mask=pixels.majority(seen.label, factor),
+      keypoints=(where * self.resolution).astype(np.float32),
+      visible=visible,
+    )
 
 
 def draw_scene(domain: Domain, index: int) -> picture.Scene:

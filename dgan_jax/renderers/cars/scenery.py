@@ -64,15 +64,9 @@ def draw(
   rich: bool,
   first_kind: int,
 ) -> Scenery:
-  """A plain ground under a sky, or a richer scene.
-
-  Args:
-    dice: what to draw from.
-    shape: of the car, which nothing may touch.
-    yaw: where the camera is, radians.
-    rich: with hills, buildings, trees and street furniture.
-    first_kind: kind of the mesh of the first thing.
-  """
+  """A plain ground under a sky, or a rich one with hills, buildings, trees and
+  street furniture, most of it opposite the camera (yaw in radians); the first
+  thing is a mesh of `first_kind`, and nothing touches the car."""
   ground, grain = dice.pick(_GROUNDS, (4, 3, 2, 1, 2))
   return Scenery(
     ground=dice.tint(ground, 0.2),
@@ -146,15 +140,8 @@ def light(
   eye: tuple[float, float, float],
   rays: Array,
 ) -> Array:
-  """What the ground, the hills and the sky look like: linear light [3, n].
-
-  Args:
-    scenery: what there is.
-    weather: what lights it.
-    shape: of the car, for its shadow.
-    eye: of the camera, metres.
-    rays: [3, n], directions of length 1.
-  """
+  """Linear light [3, n] from ground, hills and sky along rays [3, n] (of length
+  1) from the camera's eye (metres); the car throws its shadow."""
   picture = np.empty_like(rays)
   down = rays[2] < -eye[2] / _HORIZON
   below, above = rays[:, down], rays[:, ~down]

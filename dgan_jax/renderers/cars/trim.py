@@ -47,14 +47,8 @@ class Trim:
 
 
 def draw(dice: random_draws.Draws, shape: Shape, large_parts: bool) -> Trim:
-  """Fittings for a body.
-
-  Args:
-    dice: what to draw from.
-    shape: of the body.
-    large_parts: handles, lamps and mirrors are at the upper end of what cars
-      have, and nothing is thin, so that small pictures show every part.
-  """
+  """Fittings for a body; large parts are at the upper end of what cars have,
+  and nothing is thin, so that small pictures show every part."""
   scale = 1.25 if large_parts else 1.0
   low, nose = shape.clearance, shape.nose_height - shape.clearance
   tail = shape.deck_height - low

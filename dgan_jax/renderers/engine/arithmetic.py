@@ -86,15 +86,8 @@ def cross(a: Array, b: Array) -> Array:
 def rounded_box(
   x: Array, y: Array, half_x: float, half_y: float, radius: float
 ) -> Array:
-  """Signed distances to a rectangle with round corners, negative inside.
-
-  Args:
-    x: from the centre of the rectangle.
-    y: from the centre of the rectangle.
-    half_x: half its size along x.
-    half_y: half its size along y.
-    radius: of the corners; at most the smaller half.
-  """
+  """Signed distances, negative inside, of places (x, y) from its centre to
+  a rectangle of these half sizes with corners of this radius, at most as large."""
   over_x = np.abs(x) - (half_x - radius)
   over_y = np.abs(y) - (half_y - radius)
   out_x, out_y = np.maximum(over_x, 0), np.maximum(over_y, 0)

@@ -175,14 +175,8 @@ def turned(
 ) -> Solid:
   """A profile turned round an axis along y, e.g. a wheel.
 
-  Args:
-    center: of the axis, metres.
-    profile: (radius, y) pairs in metres, from the far side over the rim to
-      the near one (seen from +y).
-    kind: of the mesh.
-
-  Returns:
-    A solid whose first surface coordinate is the radius.
+  The profile is (radius, y) pairs in metres, from the far side over the rim to
+  the near one (seen from +y). The first surface coordinate is the radius.
   """
   sides = 32
   cosine, sine = arithmetic.circle(sides)

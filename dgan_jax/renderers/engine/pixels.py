@@ -11,15 +11,10 @@ Array = np.ndarray
 
 
 def majority(labels: Array, factor: int) -> Array:
-  """The label that most of a pixel's samples have.
+  """The labels uint8 [height, width] that most of the pixels' samples have.
 
-  Args:
-    labels: uint8 [height * factor, width * factor].
-    factor: samples per pixel along each axis.
-
-  Returns:
-    uint8 [height, width]; of labels as frequent the highest, so that small
-    parts, which come late among the classes, survive.
+  Of labels as frequent it is the highest, so that small parts, which come late
+  among the classes, survive. `labels` are uint8 [height * factor, ...].
   """
   samples = np.stack(list(_samples(labels, factor)))
   # A pixel whose samples agree, as nearly all do, needs no counting.
@@ -38,16 +33,9 @@ def _samples(values: Array, factor: int) -> Iterator[Array]:
 
 
 def mean(light: Array, factor: int, grain: Array) -> Array:
-  """The mean colour of each pixel's samples.
-
-  Args:
-    light: float32 [3, height * factor, width * factor] in 0 to 1.
-    factor: samples per pixel along each axis.
-    grain: [height, width], added, as a share of white.
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """The mean colours uint8 [height, width, 3] of the pixels' samples, float32
+  [3, height * factor, ...] in 0 to 1, plus grain [height, width] as a share of
+  white."""
   # Sums of whole numbers don't depend on their order.
   levels = (light * np.float32(4080)).astype(np.int32)
   _, height, width = light.shape
