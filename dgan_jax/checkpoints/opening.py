@@ -14,13 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, rng, storage
-from dgan_jax.checkpoints import (
-  description,
-  generator_file,
-  pytrees,
-  recognition,
-  store,
-)
+from dgan_jax.checkpoints import description, generator_file, pytrees, store
 from dgan_jax.checkpoints.formats import (
   byte_stream,
   safetensors_format,
@@ -75,7 +69,7 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
     if path.is_dir():
       return _open_folder(path, budget)
     head = bytes(byte_stream.map_file(path, budget)[:512])
-    recognition.check_start(head, str(path))
+    description.check_start(head, str(path))
     # A length, then JSON; no pickle has these bytes there.
     if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
       return _open_safetensors(path, budget)
@@ -126,7 +120,7 @@ def open_arrays(
     if f'.{key}'.endswith(f'.{names_of.marker}')
   ]
   if not found:
-    raise recognition.unknown(arrays, source)
+    raise description.unknown_arrays(arrays, source)
   prefix, chosen = min(found, key=lambda f: ('ema' not in f[0].lower(), f[0]))
   network = {
     key.removeprefix(prefix): value
@@ -197,7 +191,7 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
       re.fullmatch(r'model_\d+\.pth', p.name) for p in path.iterdir()
     )
     if not members:
-      raise untrusted.FormatError(recognition.folder(path))
+      raise untrusted.FormatError(description.unknown_folder(path))
     paths = release_files.member_files(str(path))
     first = torch_format.read_checkpoint(paths[0], budget).state_dict
     return _open_members(first, str(path), len(paths))
@@ -212,7 +206,7 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
     )
   raise untrusted.FormatError(
     f'holds a checkpoint of kind {untrusted.shown(kind)!r}; '
-    f'{recognition.EXPECTED}.'
+    f'{description.EXPECTED}.'
   )
 
 

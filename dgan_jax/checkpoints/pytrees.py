@@ -6,6 +6,7 @@ to, so a save that is killed leaves either what was there before or nothing
 that loads. Nothing in it is executed and no type is looked up by name.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -51,7 +52,9 @@ def save(
   directory.mkdir(parents=True, exist_ok=True)
   leaves = {key: np.asarray(leaf) for key, leaf in _flat(tree).items()}
   metadata = json.loads(json.dumps(metadata or {}))  # as it will be read
-  current = _current_folder(directory)
+  current = None
+  with contextlib.suppress(errors.UserError):
+    current = _read_header(directory).folder
   folder = next(name for name in _ARRAY_FOLDERS if name != current)
   shutil.rmtree(directory / folder, ignore_errors=True)  # of a killed save
   digests = orbax_arrays.write(directory / folder, leaves)
@@ -165,14 +168,6 @@ def _read_header(directory: pathlib.Path) -> _Header:
       raise untrusted.FormatError('does not describe a checkpoint.')
     shapes = {key: orbax_arrays.parse(text) for key, text in arrays.items()}
     return _Header(folder, metadata, shapes, *rest)
-
-
-def _current_folder(directory: pathlib.Path) -> str | None:
-  """The folder of the checkpoint that is there, if any."""
-  try:
-    return _read_header(directory).folder
-  except errors.UserError:
-    return None
 
 
 def _flat(tree: Any) -> dict[str, Any]:

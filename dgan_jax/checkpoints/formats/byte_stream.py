@@ -1,9 +1,12 @@
 """Files as bytes that are looked at, not copied: of a checkpoint of 360 MB and
 three networks, one is wanted."""
 
+import math
 import mmap
 import os
 import pathlib
+
+import numpy as np
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
@@ -46,6 +49,29 @@ def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
       raise FormatError(
         f'holds a link, {name}: refused; copy what it links to in its place.'
       )
+
+
+def array(
+  raw: bytes | memoryview,
+  dtype: np.dtype,
+  shape: tuple[int, ...],
+  order: str = 'C',
+) -> np.ndarray:
+  """Numbers [*shape], read-only: a view of their bytes where it can be one."""
+  expected = math.prod(untrusted.checked_shape(shape)) * dtype.itemsize
+  if len(raw) != expected:
+    raise FormatError(
+      f'is damaged: an array of shape {shape} has {len(raw):,} bytes; expected '
+      f'{expected:,}.'
+    )
+  if dtype == np.bool_:  # of which other bytes than 0 and 1 are none
+    values = np.frombuffer(raw, np.uint8) != 0
+  else:
+    values = np.frombuffer(raw, dtype)
+    values = values.astype(dtype.newbyteorder('='), copy=False)
+  values = values.reshape(shape, order='F' if order == 'F' else 'C')
+  values.flags.writeable = False
+  return values
 
 
 class ByteStream:

@@ -18,9 +18,7 @@ _ESCAPED = re.compile(
 )
 
 
-def instructions(
-  stream: byte_stream.ByteStream,
-) -> Iterator[tuple[str, Any]]:
+def instructions(stream: byte_stream.ByteStream) -> Iterator[tuple[str, Any]]:
   """Yields (name of the opcode, argument) up to the end of the stream.
 
   Raises:

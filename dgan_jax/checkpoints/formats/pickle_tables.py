@@ -6,13 +6,12 @@ bytes for Python 2 as text. Arrays are views of the pickle's bytes. What is of
 no use beside weights is read as nothing, so that the weights can be had.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dgan_jax.checkpoints.formats import unpickle, untrusted
+from dgan_jax.checkpoints.formats import byte_stream, unpickle
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 _CODES = {np.dtype(code).str[1:] for code in '?bhiqBHIQefd'}
@@ -112,20 +111,7 @@ def _values(shape: Any, dtype: Any, order: str, data: Any) -> np.ndarray:
     and isinstance(shape, tuple)
   ):
     raise FormatError(_IMPOSSIBLE)
-  expected = math.prod(untrusted.checked_shape(shape)) * dtype.dtype.itemsize
-  if len(data) != expected:
-    raise FormatError(
-      f'is damaged: an array of shape {shape} has {len(data)} bytes; expected '
-      f'{expected}.'
-    )
-  if dtype.dtype == np.bool_:  # of which other bytes than 0 and 1 are none
-    array = np.frombuffer(data, np.uint8) != 0
-  else:
-    array = np.frombuffer(data, dtype.dtype)
-    array = array.astype(dtype.dtype.newbyteorder('='), copy=False)
-  array = array.reshape(shape, order='F' if order == 'F' else 'C')
-  array.flags.writeable = False
-  return array
+  return byte_stream.array(data, dtype.dtype, shape, order)
 
 
 def _reconstruct(kind: Any, *_: Any) -> Array:

@@ -74,9 +74,7 @@ class Descriptions:
     self.storages: dict[str, Storage] = {}
 
   def load(
-    self,
-    stream: byte_stream.ByteStream,
-    budget: untrusted.Budget | None = None,
+    self, stream: byte_stream.ByteStream, budget: untrusted.Budget | None = None
   ) -> Any:
     """Reads one pickle; see `unpickle.load`."""
     return unpickle.load(

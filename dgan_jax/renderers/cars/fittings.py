@@ -9,6 +9,7 @@ from dgan_jax.renderers.cars.parts import LABEL
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Trim
 from dgan_jax.renderers.engine import arithmetic, mesh
+from dgan_jax.renderers.engine.arithmetic import Triple
 from dgan_jax.renderers.engine.light import Material
 
 Array = np.ndarray
@@ -49,7 +50,7 @@ def _pair(left: mesh.Solid) -> list[mesh.Solid]:
   return [left, mesh.mirrored(left)]
 
 
-def wheel_center(shape: Shape, axle: float) -> tuple[float, float, float]:
+def wheel_center(shape: Shape, axle: float) -> Triple:
   """Of the outer face of the left wheel, just within its arch."""
   y = float(body.half_width(shape, axle)) * 0.985 + shape.flare - 0.02
   return axle, y, shape.wheel_radius
@@ -68,7 +69,7 @@ def _wheel(shape: Shape, trim: Trim, axle: float) -> mesh.Solid:
   return mesh.turned(wheel_center(shape, axle), profile, Kind.WHEEL)
 
 
-def mirror_center(shape: Shape, trim: Trim) -> tuple[float, float, float]:
+def mirror_center(shape: Shape, trim: Trim) -> Triple:
   """Of the left mirror."""
   x = min(shape.cowl - 0.22, shape.door_front - 0.05)
   z = float(body.belt_height(shape, x)) + trim.mirror[2] + 0.01

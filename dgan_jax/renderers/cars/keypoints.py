@@ -9,7 +9,7 @@ from dgan_jax.renderers.cars import body, fittings, parts
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Patch, Trim
 from dgan_jax.renderers.engine import arithmetic
-from dgan_jax.renderers.engine.arithmetic import Value
+from dgan_jax.renderers.engine.arithmetic import Triple, Value
 from dgan_jax.renderers.engine.camera import Camera
 from dgan_jax.renderers.engine.rasteriser import Samples
 
@@ -30,10 +30,10 @@ _GRAZING = 0.12
 class Keypoint:
   """A place on the left half of a car."""
 
-  place: tuple[float, float, float]  # metres
+  place: Triple  # metres
   # Direction that the surface there looks in; zeros if it can be seen from
   # everywhere.
-  facing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+  facing: Triple = (0.0, 0.0, 0.0)
   # How far it may lie behind what is seen there and still counts as seen,
   # metres.
   depth: float = 0.06
@@ -85,10 +85,7 @@ def _on_end(shape: Shape, patch: Patch, front: bool) -> Keypoint:
 
 
 def _on_shell(
-  shape: Shape,
-  x: float,
-  level: Value,
-  facing: tuple[float, float, float] = (0.0, 0.0, 0.0),
+  shape: Shape, x: float, level: Value, facing: Triple = (0.0, 0.0, 0.0)
 ) -> Keypoint:
   _, y, z = body.surface(shape, x, level)
   return Keypoint((x, float(y), float(z)), facing)
@@ -120,7 +117,7 @@ def seen(
   return where, visible
 
 
-def _faces(keypoint: Keypoint, eye: tuple[float, float, float]) -> bool:
+def _faces(keypoint: Keypoint, eye: Triple) -> bool:
   """Whether the surface at a keypoint looks towards the camera."""
   facing = np.array(keypoint.facing)
   toward = np.array(eye) - np.array(keypoint.place)

@@ -10,12 +10,7 @@ from dgan_jax.renderers.cars import scenery as scenery_lib
 from dgan_jax.renderers.cars import shape as shape_lib
 from dgan_jax.renderers.cars import trim as trim_lib
 from dgan_jax.renderers.cars.settings import Setting
-from dgan_jax.renderers.engine import (
-  arithmetic,
-  mesh,
-  random_draws,
-  rasteriser,
-)
+from dgan_jax.renderers.engine import arithmetic, mesh, random_draws, rasteriser
 from dgan_jax.renderers.engine import camera as camera_lib
 from dgan_jax.renderers.engine import light as light_lib
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import arithmetic, mesh, random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 from dgan_jax.renderers.engine.light import Color, Weather
 
 Array = np.ndarray
@@ -38,7 +39,7 @@ class Thing:
   solid: mesh.Solid
   color: Color  # of its surface
   # x, y and radius of where it touches the ground, metres.
-  foot: tuple[float, float, float]
+  foot: Triple
   window: float = 0.0  # distance between windows, metres, 0 for none
 
 
@@ -90,10 +91,7 @@ def _things(
   things: list[Thing] = []
 
   def add(
-    solid: mesh.Solid,
-    color: Color,
-    foot: tuple[float, float, float],
-    window: float = 0.0,
+    solid: mesh.Solid, color: Color, foot: Triple, window: float = 0.0
   ) -> None:
     kinds = np.full(len(solid.kind), first_kind + len(things))
     solid = dataclasses.replace(solid, kind=kinds)
@@ -134,11 +132,7 @@ def _things(
 
 
 def light(
-  scenery: Scenery,
-  weather: Weather,
-  shape: Shape,
-  eye: tuple[float, float, float],
-  rays: Array,
+  scenery: Scenery, weather: Weather, shape: Shape, eye: Triple, rays: Array
 ) -> Array:
   """Linear light [3, n] from ground, hills and sky along rays [3, n] (of length
   1) from the camera's eye (metres); the car throws its shadow."""
@@ -153,7 +147,7 @@ def light(
 def things_lit(
   scenery: Scenery,
   weather: Weather,
-  eye: tuple[float, float, float],
+  eye: Triple,
   which: Array,
   position: Array,
   normal: Array,
@@ -212,11 +206,7 @@ def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
 
 
 def _ground(
-  scenery: Scenery,
-  weather: Weather,
-  shape: Shape,
-  eye: tuple[float, float, float],
-  rays: Array,
+  scenery: Scenery, weather: Weather, shape: Shape, eye: Triple, rays: Array
 ) -> Array:
   """The ground with its texture, the car's shadow and the haze."""
   distance = -eye[2] / rays[2]

@@ -21,13 +21,14 @@ import dataclasses
 from collections.abc import Mapping
 
 from dgan_jax.renderers.engine import random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
 class Style:
   """What is typical of a body style."""
 
-  size: tuple[float, float, float]  # length, width, height, metres
+  size: Triple  # length, width, height, metres
   clearance: float  # height of the lower edge, metres
   wheel: float  # radius with tyre, metres
   cowl: float  # where the hood ends, in half lengths from the middle

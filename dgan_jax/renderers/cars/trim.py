@@ -8,6 +8,7 @@ import dataclasses
 
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Trim:
   rear_plate: Patch  # on the lid or on the bumper
   handle: tuple[float, float]  # half length and half height
   handle_drop: float  # from the belt to the handles' middle
-  mirror: tuple[float, float, float]  # half sizes along x, y, z
+  mirror: Triple  # half sizes along x, y, z
   rim: float  # radius of the rims, in wheel radii
   spokes: int  # their number
   spoke_width: float  # metres

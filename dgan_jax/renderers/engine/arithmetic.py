@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+Triple = tuple[float, float, float]
 # A number or an array: what comes out has the shape of what goes in.
 Value = Any
 
@@ -86,8 +87,8 @@ def cross(a: Array, b: Array) -> Array:
 def rounded_box(
   x: Array, y: Array, half_x: float, half_y: float, radius: float
 ) -> Array:
-  """Signed distances, negative inside, of places (x, y) from its centre to
-  a rectangle of these half sizes with corners of this radius, at most as large."""
+  """Signed distances, negative inside, of places (x, y) from its centre to a
+  rectangle of these half sizes, with corners of a radius."""
   over_x = np.abs(x) - (half_x - radius)
   over_y = np.abs(y) - (half_y - radius)
   out_x, out_y = np.maximum(over_x, 0), np.maximum(over_y, 0)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 Array = np.ndarray
 
@@ -16,10 +17,10 @@ NEAR = 0.5
 class Camera:
   """An ideal (pinhole) camera."""
 
-  eye: tuple[float, float, float]  # its place, metres, in the car's frame
-  right: tuple[float, float, float]  # unit vector to the right of the picture
-  up: tuple[float, float, float]  # unit vector to the top
-  forward: tuple[float, float, float]  # unit vector into the picture
+  eye: Triple  # its place, metres, in the car's frame
+  right: Triple  # unit vector to the right of the picture
+  up: Triple  # unit vector to the top
+  forward: Triple  # unit vector into the picture
   # Size on the screen of what is as large as it is far, in picture widths.
   focal: float = 1.0
   # Where the optical axis meets the screen, from the top left corner to the
@@ -57,10 +58,7 @@ class Camera:
 
 
 def looking_at(
-  target: tuple[float, float, float],
-  yaw: float,
-  elevation: float,
-  distance: float,
+  target: Triple, yaw: float, elevation: float, distance: float
 ) -> Camera:
   """A camera that looks at a point from a distance (metres), horizon level.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic, random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 Array = np.ndarray
 Color = tuple[float, ...]
@@ -154,7 +155,7 @@ WEATHERS: Mapping[str, WeatherKind] = {
 class Weather:
   """Where light comes from."""
 
-  sun: tuple[float, float, float]  # direction towards it, length 1
+  sun: Triple  # direction towards it, length 1
   sunlight: Color  # colour and strength of the sun; 0 where clouds hide it
   zenith: Color  # colour of the sky above
   horizon: Color  # colour of the sky at the horizon

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic
-
-Triple = tuple[float, float, float]
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
