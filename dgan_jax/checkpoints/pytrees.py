@@ -123,9 +123,8 @@ def load(
     )
   if like is None:
     return leaves
-  return jax.tree.unflatten(
-    jax.tree.structure(like), [leaves[key] for key in _flat(like)]
-  )
+  ordered = [leaves[key] for key in _flat(like)]
+  return jax.tree.unflatten(jax.tree.structure(like), ordered)
 
 
 @dataclasses.dataclass(frozen=True)

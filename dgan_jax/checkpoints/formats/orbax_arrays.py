@@ -133,20 +133,17 @@ def _check_files(
 ) -> None:
   """Refuses a folder without the files that it should have, or with others,
   links, or what unpacks to more than the budget has."""
-  waiting, found = [folder], set()
-  while waiting:
-    for path in waiting.pop().iterdir():
-      name = path.relative_to(folder).as_posix()
-      budget.spend(1)
-      byte_stream.refuse_links(folder.parent, path)
-      if path.is_dir():
-        waiting.append(path)
-      elif name in written:
-        found.add(name)
-      else:
-        raise FormatError(
-          f'holds {shown(name)}, that its checkpoint does not list.'
-        )
+  found = set()
+  for path in folder.rglob('*'):
+    name = path.relative_to(folder).as_posix()
+    budget.spend(1)
+    byte_stream.refuse_links(folder.parent, path)
+    if name in written:
+      found.add(name)
+    elif not path.is_dir():
+      raise FormatError(
+        f'holds {shown(name)}, that its checkpoint does not list.'
+      )
   for name, digest in written.items():
     data = byte_stream.map_file(folder / name, budget) if name in found else b''
     if name not in found or hashlib.sha256(data).hexdigest() != digest:
@@ -197,11 +194,7 @@ def _names(node: Any) -> Iterator[str]:
 def check_shapes(
   directory: pathlib.Path, found: Shapes, expected: Shapes
 ) -> None:
-  """Compares the shapes and types of two sets of arrays.
-
-  Raises:
-    errors.UserError: with the first difference.
-  """
+  """Raises `errors.UserError` with the first difference of shape or type."""
   for key in sorted({*found, *expected}):
     texts = [
       describe(shapes[key]) if key in shapes else 'missing'

@@ -1,9 +1,7 @@
 """What pickles may name of Python and numpy, and what stands in for it.
 
-Names of numpy are those of `numpy.core` (before 2.0) and `numpy._core`;
-protocol 5 hands over buffers, older protocols a state, and Python 3 writes
-bytes for Python 2 as text. Arrays are views of the pickle's bytes. What is of
-no use beside weights is read as nothing, so that the weights can be had.
+Protocol 5 hands over buffers, older protocols a state, and Python 3 writes
+bytes for Python 2 as text. What is of no use beside weights is read as nothing.
 """
 
 from collections.abc import Mapping

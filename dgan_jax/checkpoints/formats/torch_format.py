@@ -1,9 +1,8 @@
 """PyTorch checkpoint files as numpy arrays, without PyTorch.
 
-Both serialisations are read: the zip archive of PyTorch 1.6 and later
-(`data.pkl` and one entry per storage), also as the folder that unpacking it
-makes, and the legacy stream before it (five pickles, then the storages). Only
-the storages of tensors that are returned are looked at.
+Read are the zip archive of PyTorch 1.6 and later (`data.pkl` and one entry per
+storage), the folder that unpacking it makes, and the legacy stream before it
+(five pickles, then the storages).
 """
 
 import dataclasses

@@ -1,9 +1,5 @@
-"""How much zstd frames unpack to, without unpacking them.
-
-Orbax packs arrays and their directory by zstd (RFC 8878), where 12 KB can be
-4 GB. Every frame is a header and blocks that say their sizes, so the most that
-it can unpack to is read by going from block to block.
-"""
+"""How much zstd frames (RFC 8878), by which Orbax packs, unpack to: 12 KB can be
+4 GB, but every frame is a header and blocks that say their sizes."""
 
 import re
 

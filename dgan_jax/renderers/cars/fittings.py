@@ -5,7 +5,7 @@ import enum
 import numpy as np
 
 from dgan_jax.renderers.cars import body
-from dgan_jax.renderers.cars.parts import LABEL
+from dgan_jax.renderers.cars.parts import Layer, layered
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Trim
 from dgan_jax.renderers.engine import arithmetic, mesh
@@ -130,26 +130,22 @@ def paint(
 ) -> tuple[Array, Array]:
   """Labels and materials uint8 [n] of points that are not on the shell, of
   `Kind`s [n], at positions [3, n] (metres) with normals [3, n]."""
-  label = np.full(len(kind), LABEL['background'], np.uint8)
-  material = np.full(len(kind), Material.DARK, np.uint8)
-
-  def put(where: Array, name: str, made_of: Material) -> None:
-    label[where] = LABEL[name]
-    material[where] = made_of
-
-  put(kind == Kind.UNDERBODY, 'car_body', Material.DARK)
-  put(kind == Kind.RAIL, 'roof', Material.BLACK)
   under_spoiler = 'roof' if shape.has_tailgate else 'trunk_lids'
-  put(kind == Kind.SPOILER, under_spoiler, Material.PAINT)
   mirror = kind == Kind.MIRROR
-  put(mirror, 'mirror', Material.MIRROR)
-  put(mirror & (normal[0] < -0.8), 'mirror', Material.GLASS)
   wheel = np.flatnonzero(kind == Kind.WHEEL)
-  put(wheel, 'tire', Material.TYRE)
   hub, solid = _rim(position[:, wheel], normal[:, wheel], shape, trim)
-  put(wheel[hub], 'wheelhub', Material.DARK)
-  put(wheel[hub & solid], 'wheelhub', Material.RIM)
-  return label, material
+  layers: list[Layer] = [
+    ('background', Material.DARK, np.s_[:]),
+    ('car_body', Material.DARK, kind == Kind.UNDERBODY),
+    ('roof', Material.BLACK, kind == Kind.RAIL),
+    (under_spoiler, Material.PAINT, kind == Kind.SPOILER),
+    ('mirror', Material.MIRROR, mirror),
+    ('mirror', Material.GLASS, mirror & (normal[0] < -0.8)),
+    ('tire', Material.TYRE, wheel),
+    ('wheelhub', Material.DARK, wheel[hub]),
+    ('wheelhub', Material.RIM, wheel[hub & solid]),
+  ]
+  return layered(len(kind), layers)
 
 
 def _rim(

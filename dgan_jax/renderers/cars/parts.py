@@ -5,7 +5,7 @@ later layers cover earlier ones. The borders are as exact as the samples.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -53,29 +53,32 @@ class Painted:
   shade: Array  # float32, 1, and less in the gaps between panels
 
 
-Layer = tuple[str, Material | None, Array]
+# (part, material, where [n]); a part '' or a material None stays as below.
+Layer = tuple[str, Material | None, Array | slice]
 
 
 def paint(shape: Shape, trim: Trim, points: Points) -> Painted:
   """Parts and materials of points of the shell."""
-  count = len(points.x)
-  label = np.full(count, LABEL['car_body'], np.uint8)
-  material = np.full(count, Material.PAINT, np.uint8)
-  for name, made_of, region in _layers(shape, trim, points):
+  layers: list[Layer] = [
+    ('car_body', Material.PAINT, np.s_[:]),
+    *_top(shape, points),
+    *_sides(shape, trim, points),
+    *_front(shape, trim, points),
+    *_back(shape, trim, points),
+  ]
+  label, material = layered(len(points.x), layers)
+  return Painted(label, material, _seams(shape, trim, points, label))
+
+
+def layered(count: int, layers: Iterable[Layer]) -> tuple[Array, Array]:
+  """Labels and materials uint8 [count] of layers, each over those before."""
+  label, material = np.zeros((2, count), np.uint8)
+  for name, made_of, region in layers:
     if name:
       label[region] = LABEL[name]
     if made_of is not None:
       material[region] = made_of
-  return Painted(label, material, _seams(shape, trim, points, label))
-
-
-def _layers(shape: Shape, trim: Trim, at: Points) -> Iterator[Layer]:
-  """(part, material, where), from the lowest layer up; a part '' or a
-  material None stays what it is below."""
-  yield from _top(shape, at)
-  yield from _sides(shape, trim, at)
-  yield from _front(shape, trim, at)
-  yield from _back(shape, trim, at)
+  return label, material
 
 
 def _top(shape: Shape, at: Points) -> Iterator[Layer]:

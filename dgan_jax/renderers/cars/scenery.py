@@ -7,7 +7,7 @@ import numpy as np
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import arithmetic, mesh, random_draws
 from dgan_jax.renderers.engine.arithmetic import Triple
-from dgan_jax.renderers.engine.light import Color, Weather
+from dgan_jax.renderers.engine.light import Color, Weather, column
 
 Array = np.ndarray
 
@@ -170,18 +170,14 @@ def things_lit(
   along, upward = (x + y) / pitch, z / pitch
   pane = (along - np.floor(along) > 0.5) & (upward - np.floor(upward) > 0.5)
   pane &= (window > 0) & (normal[2] < 0.5)
-  off = np.stack([position[k] - np.float32(eye[k]) for k in range(3)])
+  off = position - column(eye)
   distance = np.sqrt(arithmetic.dot(off, off))
   veil = 1 - 1 / (1 + (weather.haze + 0.004) * distance)
   ambient = weather.ambient(normal, scenery.ground)
   shade = np.where(pane, np.float32(0.35), np.float32(1))
   toward_sun = weather.toward_sun(normal)
-  channels = []
-  for k in range(3):
-    received = ambient[k] + weather.sunlight[k] * toward_sun
-    dull = color[k] * shade * received
-    channels.append(arithmetic.mix(dull, weather.horizon[k], veil))
-  return np.stack(channels)
+  received = ambient + column(weather.sunlight) * toward_sun
+  return arithmetic.mix(color * shade * received, column(weather.horizon), veil)
 
 
 def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
@@ -198,11 +194,10 @@ def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
   leaves = arithmetic.value_noise(40 * x, up, 2, scenery.seed)
   share = 0.75 if weather.haze == 0 else 0.2
   shade = 0.6 + 0.8 * leaves
-  channels = []
-  for k, color in enumerate(scenery.hill_color):
-    hazy = arithmetic.mix(weather.horizon[k], color * shade, share)
-    channels.append(arithmetic.mix(sky[k], hazy, hill))
-  return np.stack(channels)
+  color = column(scenery.hill_color) * shade
+  return arithmetic.mix(
+    sky, arithmetic.mix(column(weather.horizon), color, share), hill
+  )
 
 
 def _ground(
@@ -230,15 +225,10 @@ def _ground(
   far = arithmetic.ramp(18.0, _HORIZON, distance)
   fog = 1 - 1 / (1 + weather.haze * distance)
   veil = np.maximum(far, fog)
-  upward = weather.sun[2]
-  channels = []
-  for k in range(3):
-    color = arithmetic.mix(scenery.ground[k] * texture, 0.6, white)
-    sky = 0.55 * weather.zenith[k] + 0.45 * weather.horizon[k]
-    received = sky * open_sky
-    received = received + weather.sunlight[k] * upward * sunny * open_sky
-    channels.append(arithmetic.mix(color * received, weather.horizon[k], veil))
-  return np.stack(channels)
+  color = arithmetic.mix(column(scenery.ground) * texture, 0.6, white)
+  direct = column([weather.sun[2] * s for s in weather.sunlight])
+  received = column(weather.above()) * open_sky + direct * sunny * open_sky
+  return arithmetic.mix(color * received, column(weather.horizon), veil)
 
 
 def _under(

@@ -167,12 +167,14 @@ class Weather:
     height = np.sqrt(np.clip(2 * direction[2], 0, 1))
     return _blend(self.horizon, self.zenith, height)
 
+  def above(self) -> Color:
+    """Light from the whole sky."""
+    pairs = zip(self.zenith, self.horizon, strict=True)
+    return tuple(0.55 * zenith + 0.45 * horizon for zenith, horizon in pairs)
+
   def ambient(self, normal: Array, ground: Color) -> Array:
     """Light [3, n] on surfaces from the whole sky and off the ground."""
-    above = tuple(
-      0.55 * z + 0.45 * h
-      for z, h in zip(self.zenith, self.horizon, strict=True)
-    )
+    above = self.above()
     below = tuple(0.45 * g * a for g, a in zip(ground, above, strict=True))
     return _blend(below, above, 0.5 + 0.5 * normal[2])
 
@@ -189,7 +191,7 @@ class Weather:
     # The sun's image on paint: bright where directions meet it.
     spread = np.maximum(1 - self.toward_sun(direction), 0) * 60
     glint = 3 / (1 + spread * spread * spread)
-    return light + np.stack([s * glint for s in self.sunlight])
+    return light + column(self.sunlight) * glint
 
 
 def _blend(low: Color, high: Color | Array, share: Array) -> Array:
@@ -250,12 +252,14 @@ def lit(
   # The lower, the less sky there is: the ground and the car hide it.
   open_sky = 0.45 + 0.55 * arithmetic.ramp(0.0, 0.7, position[2])
   ambient = weather.ambient(normal, ground)
-  channels = []
-  for k in range(3):
-    received = ambient[k] * open_sky + weather.sunlight[k] * toward_sun
-    diffuse = albedo[k] * received * shade * (1 - gloss)
-    channels.append(diffuse + mirrored[k] * gloss + emitted[k])
-  return np.stack(channels)
+  received = ambient * open_sky + column(weather.sunlight) * toward_sun
+  diffuse = np.stack(albedo) * received * shade * (1 - gloss)
+  return diffuse + mirrored * gloss + emitted
+
+
+def column(color: Color) -> Array:
+  """A colour float32 [3, 1], for light [3, n]."""
+  return np.array(color, np.float32)[:, None]
 
 
 def developed(light: Array, exposure: float) -> Array:
