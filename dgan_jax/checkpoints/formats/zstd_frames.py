@@ -1,5 +1,5 @@
-"""How much zstd frames (RFC 8878), by which Orbax packs, unpack to: 12 KB can be
-4 GB, but every frame is a header and blocks that say their sizes."""
+"""How much zstd frames (RFC 8878), by which Orbax packs, unpack to: 12 KB can
+be 4 GB, but every frame is a header and blocks that say their sizes."""
 
 import re
 

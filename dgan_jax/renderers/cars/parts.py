@@ -44,21 +44,15 @@ class Points:
   footprint: float  # size of a sample on the car, metres
 
 
-@dataclasses.dataclass(frozen=True)
-class Painted:
-  """What is painted where; arrays [n]."""
-
-  label: Array  # uint8, the part
-  material: Array  # uint8, an index of `finish.Finish.table`
-  shade: Array  # float32, 1, and less in the gaps between panels
-
-
 # (part, material, where [n]); a part '' or a material None stays as below.
 Layer = tuple[str, Material | None, Array | slice]
 
 
-def paint(shape: Shape, trim: Trim, points: Points) -> Painted:
-  """Parts and materials of points of the shell."""
+def paint(
+  shape: Shape, trim: Trim, points: Points
+) -> tuple[Array, Array, Array]:
+  """Labels uint8 [n], materials uint8 [n] and shades float32 [n] (1, and less
+  in the gaps between panels) of points of the shell."""
   layers: list[Layer] = [
     ('car_body', Material.PAINT, np.s_[:]),
     *_top(shape, points),
@@ -67,7 +61,7 @@ def paint(shape: Shape, trim: Trim, points: Points) -> Painted:
     *_back(shape, trim, points),
   ]
   label, material = layered(len(points.x), layers)
-  return Painted(label, material, _seams(shape, trim, points, label))
+  return label, material, _seams(shape, trim, points, label)
 
 
 def layered(count: int, layers: Iterable[Layer]) -> tuple[Array, Array]:

@@ -32,7 +32,7 @@ class Scene:
 
   shape: shape_lib.Shape  # of the body
   trim: trim_lib.Trim  # what is fitted to it
-  finish: light_lib.Finish  # its colours
+  finish: Array  # its colours, see `light.draw_finish`
   weather: light_lib.Weather  # the light
   scenery: scenery_lib.Scenery  # what is around
   camera: camera_lib.Camera  # that sees it
@@ -86,67 +86,50 @@ def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class Picture:
-  """What a camera sees."""
+def look(
+  scene: Scene, height: int, width: int
+) -> tuple[rasteriser.Samples, Array, Array]:
+  """A scene in samples; the height over the width is the scene's aspect.
 
-  samples: rasteriser.Samples  # the nearest surfaces
-  label: Array  # uint8 [height, width], the part at every sample
-  light: Array  # float32 [3, height, width] in 0 to 1, as shown on a screen
-
-
-def look(scene: Scene, height: int, width: int) -> Picture:
-  """A scene in samples; the height over the width is the scene's aspect."""
+  Returns:
+    The nearest surfaces; uint8 [height, width], the part at every sample;
+    float32 [3, height, width] in 0 to 1, its light as shown on a screen.
+  """
   samples = _rasterised(scene, height, width)
   light, label = _shaded(scene, samples)
-  return Picture(
-    samples=samples,
-    label=label.reshape(height, width),
-    light=light_lib.developed(light, scene.weather.exposure).reshape(
-      3, height, width
-    ),
+  light = light_lib.developed(light, scene.weather.exposure)
+  return (
+    samples,
+    label.reshape(height, width),
+    light.reshape(3, height, width),
   )
 
 
 def _rasterised(scene: Scene, height: int, width: int) -> rasteriser.Samples:
-  solids = scene.solids
+  """The nearest surfaces; the shell has holes in which the wheels sit."""
+  solids, shape = scene.solids, scene.shape
   column, row, nearness = scene.camera.project(solids.positions)
   triangles = solids.triangles
   # What reaches behind the camera is not drawn.
   near = nearness[triangles].max(axis=1) >= 0.999 / camera_lib.NEAR
   if near.any():
     triangles = np.where(near[:, None], 0, triangles)
-  holes = _Arches(scene.shape, solids, triangles)
-  return rasteriser.rasterise(
-    *(column * width, row * width, nearness, triangles, height, width),
-    *(holes.pierced(), holes),
-  )
+  (x, _, z), (level, _) = solids.positions, solids.surface
+  by_wheel = body.near_axle(shape, x, z) < shape.arch + _LONGEST_EDGE
+  shell = solids.kind == fittings.Kind.SHELL
 
-
-@dataclasses.dataclass(frozen=True)
-class _Arches:
-  """The holes of the shell in which the wheels sit."""
-
-  shape: shape_lib.Shape
-  solids: mesh.Solid
-  triangles: Array
-
-  def pierced(self) -> Array:
-    """The triangles of the shell that are near a wheel."""
-    x, _, z = self.solids.positions
-    near = body.near_axle(self.shape, x, z) < self.shape.arch + _LONGEST_EDGE
-    shell = self.solids.kind == fittings.Kind.SHELL
-    return near[self.triangles].any(axis=1) & shell
-
-  def __call__(self, triangle: Array, weights: Array) -> Array:
-    """See `rasteriser.Holes`."""
-    corners = self.triangles[triangle].T
-    (x, _, z), (level, _) = self.solids.positions, self.solids.surface
-    x, z, level = (
+  def holes(triangle: Array, weights: Array) -> Array:
+    corners = triangles[triangle].T
+    at_x, at_z, at_level = (
       arithmetic.dot(values[corners], weights) for values in (x, z, level)
     )
-    within = body.near_axle(self.shape, x, z) < self.shape.arch
-    return within & (level < _ARCH_LEVEL)
+    within = body.near_axle(shape, at_x, at_z) < shape.arch
+    return within & (at_level < _ARCH_LEVEL)
+
+  return rasteriser.rasterise(
+    *(column * width, row * width, nearness, triangles, height, width),
+    *(by_wheel[triangles].any(axis=1) & shell, holes),
+  )
 
 
 def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
@@ -166,10 +149,11 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   excess = np.maximum(arithmetic.dot(normal, view), 0)
   normal = arithmetic.unit(normal - 1.01 * excess * view)
   kind = scene.solids.kind[samples.triangle]
-  painted = _painted(scene, width, kind, position, normal, surface)
-  label[samples.covered] = painted.label
+  label[samples.covered], material, shade = _painted(
+    scene, width, kind, position, normal, surface
+  )
   shades = light_lib.lit(
-    *(position, normal, view, painted.material, painted.shade),
+    *(position, normal, view, material, shade),
     *(scene.finish, scene.weather, scene.scenery.ground),
   )
   other = np.flatnonzero(kind >= fittings.Kind.SCENERY)
@@ -203,21 +187,18 @@ def _painted(
   position: Array,
   normal: Array,
   surface: Array,
-) -> parts.Painted:
-  """Parts and materials of everything seen."""
-  painted = parts.Painted(
-    *fittings.paint(kind, position, normal, scene.shape, scene.trim),
-    np.ones(len(kind), np.float32),
+) -> tuple[Array, Array, Array]:
+  """Labels, materials and shades of everything seen, see `parts.paint`."""
+  label, material = fittings.paint(
+    kind, position, normal, scene.shape, scene.trim
   )
+  shade = np.ones(len(kind), np.float32)
   shell = np.flatnonzero(kind == fittings.Kind.SHELL)
-  x, y, z = position[:, shell]
-  level, cap = surface[:, shell]
-  eye = scene.camera.eye
-  distance = math.sqrt(eye[0] * eye[0] + eye[1] * eye[1] + eye[2] * eye[2])
+  eye = np.array(scene.camera.eye)
+  distance = math.sqrt(arithmetic.dot(eye, eye))
   footprint = distance / (scene.camera.focal * width)
-  points = parts.Points(x, y, z, level, cap, footprint)
-  on_shell = parts.paint(scene.shape, scene.trim, points)
-  painted.label[shell] = on_shell.label
-  painted.material[shell] = on_shell.material
-  painted.shade[shell] = on_shell.shade
-  return painted
+  points = parts.Points(*position[:, shell], *surface[:, shell], footprint)
+  label[shell], material[shell], shade[shell] = parts.paint(
+    scene.shape, scene.trim, points
+  )
+  return label, material, shade

@@ -84,14 +84,14 @@ class Domain:
     factor = self.supersampling
     height, width = (side * factor for side in self.size)
     drawn = draw_scene(self, index)
-    seen = picture.look(drawn, height, width)
+    samples, label, light = picture.look(drawn, height, width)
     where, visible = keypoints.seen(
-      drawn.shape, drawn.trim, drawn.camera, seen.samples
+      drawn.shape, drawn.trim, drawn.camera, samples
     )
     grain = pixels.grain(_seed(self), index, self.size, drawn.grain)
     return Rendered(
-      image=pixels.mean(seen.light, factor, grain),
-      mask=pixels.majority(seen.label, factor),
+      image=pixels.mean(light, factor, grain),
+      mask=pixels.majority(label, factor),
       keypoints=(where * self.resolution).astype(np.float32),
       visible=visible,
     )

@@ -1,6 +1,6 @@
 """Colours and materials of a car, the light of a scene, and how they meet.
 
-Colours are linear light, 0 to 1. A finish is how materials meet light.
+Colours are linear light, 0 to 1.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ Color = tuple[float, ...]
 
 
 class Material(enum.IntEnum):
-  """What a point of a car is made of; an index of `Finish.table`."""
+  """What a point of a car is made of; a row of `draw_finish`."""
 
   PAINT = 0
   ROOF = 1
@@ -61,17 +61,12 @@ _BLACK: Color = (0.018, 0.018, 0.020)
 _CHROME: Color = (0.58, 0.58, 0.60)
 
 
-@dataclasses.dataclass(frozen=True)
-class Finish:
-  """The colours of a car."""
+def draw_finish(dice: random_draws.Draws) -> Array:
+  """Colours as one sees them on the road.
 
-  # float32 [materials, 8]: linear RGB, share of light mirrored head on, share
-  # of the mirrored sky at grazing angles, emitted RGB.
-  table: np.ndarray
-
-
-def draw_finish(dice: random_draws.Draws) -> Finish:
-  """Colours as one sees them on the road."""
+  float32 [materials, 8]: linear RGB, share of light mirrored head on, share of
+  the mirrored sky at grazing angles, emitted RGB.
+  """
   base = dice.tint(dice.likely(_PAINTS), 0.25)
   paint = tuple(min(max(channel, 0.012), 0.9) for channel in base)
   gloss = dice.uniform(0.05, 0.10)
@@ -107,7 +102,7 @@ def draw_finish(dice: random_draws.Draws) -> Finish:
     table[material, :5] = (*color, mirrored, grazing)
   table[Material.BULB, 5:] = 0.20, 0.20, 0.19
   table[Material.TAIL_BULB, 5:] = 0.22, 0.0, 0.004
-  return Finish(table)
+  return table
 
 
 def _handle(dice: random_draws.Draws, paint: Color) -> Color:
@@ -224,7 +219,7 @@ def lit(
   view: Array,
   material: Array,
   shade: Array,
-  finish: Finish,
+  finish: Array,
   weather: Weather,
   ground: Color,
 ) -> Array:
@@ -240,8 +235,8 @@ def lit(
     weather: the light.
     ground: its colour, which shows in low parts.
   """
-  *albedo, head_on, grazing = finish.table.T[:5, material]
-  emitted = finish.table.T[5:, material]
+  *albedo, head_on, grazing = finish.T[:5, material]
+  emitted = finish.T[5:, material]
   facing = np.clip(-arithmetic.dot(normal, view), 0, 1)
   mirrored = weather.mirrored(view + 2 * facing * normal, ground)
   # Schlick's approximation of how mirrors strengthen at grazing angles.

@@ -73,7 +73,7 @@ def label_of(scene, triangle, place, shares):
   if in_arch and level < 0.95:
     return None
   points = parts.Points(x, y, z, np.array([level]), np.array([cap]), 0.1)
-  return parts.paint(scene.shape, scene.trim, points).label[0]
+  return parts.paint(scene.shape, scene.trim, points)[0][0]
 
 
 @pytest.mark.parametrize('index', [0, 1])
