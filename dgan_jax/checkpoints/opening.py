@@ -104,12 +104,9 @@ def open_arrays(
 ) -> Opened:
   """Opens a state dict that has been read.
 
-  Args:
-    arrays: of a generator under any names that we know; its keys may have a
-      prefix, and there may be other networks under other prefixes.
-    settings: what else is known of the network; see `network_pickle.Network`.
-    source: what to call it in errors.
-    container: what it came in, for people.
+  Its keys may have any prefix, and there may be other networks under others.
+  Settings are as of a `network_pickle.Network`; source and container are what
+  to call it, and what it came in, for people.
 
   Raises:
     errors.UserError: see `open_checkpoint`.
@@ -158,8 +155,7 @@ def generator(
     opened: by `open_checkpoint`.
     avg_latent: mean w, see `arrays_to_generator.w_avg_rows`; None takes the
       stored one, or else the mean over 8,000 latents.
-    noise: maps, see `arrays_to_generator.noise_maps`; None takes those stored,
-      if any.
+    noise: maps, see `arrays_to_generator.noise_maps`; None takes those stored.
 
   Raises:
     errors.UserError: it is an interpreter, or one of these is of another

@@ -20,14 +20,8 @@ def save_generator(
   generator: generators.Generator,
   dtype: str = 'float32',
 ) -> None:
-  """Writes a generator; see `pytrees.save`.
-
-  Args:
-    directory: made if it does not exist.
-    generator: what is written.
-    dtype: 'float16' for a folder half the size, that is read as
-      `rounded(generator, dtype)`.
-  """
+  """Writes a generator; see `pytrees.save`. 'float16' is for a folder half the
+  size, that is read as `rounded(generator, 'float16')`."""
   generator = rounded(generator, dtype)
   names = ('params', 'w_avg', 'noise')
   tree = {name: getattr(generator, name) for name in names}

@@ -19,14 +19,11 @@ _SHORT = 1024
 def map_file(
   path: storage.PathLike, budget: untrusted.Budget | None = None
 ) -> memoryview:
-  """The bytes of a file, mapped, which count towards the budget.
-
-  They stay good when another file takes the name, as all of ours are written;
-  they change if somebody writes into the file itself.
+  """The bytes of a file, mapped, which count towards the budget; they change if
+  somebody writes into the file itself, as we never do.
 
   Raises:
-    errors.UserError: there is no such file, or it is too large for what it
-      should be.
+    errors.UserError: there is no such file, or it is too large.
   """
   path = storage.path(path)
   if not path.is_file():

@@ -20,12 +20,15 @@ import tensorstore as ts
 from absl import logging
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import byte_stream, untrusted, zstd_frames
+from dgan_jax.checkpoints.formats import byte_stream, untrusted
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
 
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_ZSTD_BLOCK = 2**17
+_RAW, _REPEATED, _PACKED = range(3)
 # More than what Orbax writes beside the arrays.
 _OVERHEAD_BYTES = 2**20
 # All that Orbax names in the record of an array; others may unpack to anything.
@@ -106,14 +109,10 @@ def read(
   written: Mapping[str, str],
   budget: untrusted.Budget,
 ) -> dict[str, np.ndarray]:
-  """Reads what `write` wrote, by TensorStore, that Orbax writes with: Orbax
-  would open whatever its own record names, and unpack without bounds.
+  """Reads what `write` wrote and returned digests of, arrays of these shapes.
 
-  Args:
-    folder: of the arrays.
-    shapes: what they must be.
-    written: the digests that `write` returned.
-    budget: that the files and what they unpack to count towards.
+  By TensorStore, that Orbax writes with: Orbax would open whatever its own
+  record names, and unpack without bounds.
 
   Raises:
     errors.UserError: they are something else, or damaged.
@@ -152,7 +151,7 @@ def _check_files(
         f'{folder / shown(name)} is {state}; restore it, or make the '
         'checkpoint anew.'
       )
-    zstd_frames.spend_on(data, budget)
+    spend_on_frames(data, budget)
 
 
 def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
@@ -189,6 +188,40 @@ def _names(node: Any) -> Iterator[str]:
   if isinstance(node, list):
     for inner in node:
       yield from _names(inner)
+
+
+def spend_on_frames(data: bytes | memoryview, budget: untrusted.Budget) -> None:
+  """Counts what all zstd frames in some bytes can unpack to, wherever they are.
+
+  12 KB can be 4 GB, but every frame is a header and blocks that say their sizes
+  (RFC 8878). What only looks like a frame soon ends in a block that cannot be.
+  """
+  for match in re.finditer(re.escape(_ZSTD_MAGIC), data):
+    _spend_on_frame(memoryview(data), match.end(), budget)
+
+
+def _spend_on_frame(
+  data: memoryview, place: int, budget: untrusted.Budget
+) -> None:
+  flags = int.from_bytes(data[place : place + 1], 'little')
+  single = flags >> 5 & 1  # the content is the window
+  id_width = (0, 1, 2, 4)[flags & 3]
+  size_width = (single, 2, 4, 8)[flags >> 6]
+  place += 2 - single + id_width
+  largest = _ZSTD_BLOCK
+  if single:
+    size = int.from_bytes(data[place : place + size_width], 'little')
+    largest = min(largest, size + 256 * (size_width == 2))
+  place += size_width
+  last = 0
+  while not last and place + 3 <= len(data):
+    header = int.from_bytes(data[place : place + 3], 'little')
+    last, kind, size = header & 1, header >> 1 & 3, header >> 3
+    if kind > _PACKED or size > _ZSTD_BLOCK:
+      return
+    budget.spend(1)
+    budget.make(largest if kind == _PACKED else size)
+    place += 3 + (1 if kind == _REPEATED else size)
 
 
 def check_shapes(

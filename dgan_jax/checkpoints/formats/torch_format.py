@@ -54,16 +54,11 @@ class Checkpoint:
 
 
 def read(path: storage_lib.PathLike) -> dict[str, np.ndarray]:
-  """Reads a state dict.
+  """Reads a state dict {key: array}, read-only, in the types it is stored in.
 
-  Args:
-    path: a file written by `torch.save`. Dicts inside dicts, and modules that
-      were saved whole, are flattened to 'outer.inner' keys; of a training
-      checkpoint only its `state_dict`, `model_state_dict` or `g_ema` is read.
-      What is no tensor (an epoch count) is left out.
-
-  Returns:
-    {key: array}, read-only, in the type it was stored in.
+  Dicts inside dicts, and modules that were saved whole, are flattened to
+  'outer.inner' keys; of a training checkpoint only its `state_dict`,
+  `model_state_dict` or `g_ema` is read. What is no tensor is left out.
 
   Raises:
     errors.UserError: no such file, one that is damaged or something else, or

@@ -28,13 +28,8 @@ def write(
   state_dict: Mapping[str, np.ndarray],
   wrapper: str | None = None,
 ) -> None:
-  """Writes a state dict for `torch.load`.
-
-  Args:
-    path: of the file, `.pt` or `.pth`.
-    state_dict: {key: array}, of types that PyTorch has.
-    wrapper: a key to keep it under, such as 'model_state_dict' for the pixel
-      classifiers of DatasetGAN's release; None: the file is the state dict.
+  """Writes a state dict {key: array} for `torch.load`, as the file or under a
+  key: 'model_state_dict' for the pixel classifiers of DatasetGAN's release.
 
   Raises:
     OSError: the disk is full or the folder cannot be written.

@@ -242,7 +242,8 @@ class _Machine:
   def _call(self, what: str) -> None:
     arguments, function = self.stack.pop(), self.stack.pop()
     if isinstance(function, Global) and not function.known:
-      if what == 'calls' or arguments != ():
+      bare = isinstance(arguments, tuple) and not arguments
+      if what == 'calls' or not bare:
         raise refused(function.name)
       self.unknown.pop(function.name, None)
       self.stack.append(Instance(function.name))

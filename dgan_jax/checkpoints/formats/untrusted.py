@@ -79,12 +79,8 @@ def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def record(kind: type[_T], fields: Any, **made: Any) -> _T:
-  """An instance of a dataclass, out of JSON.
-
-  Args:
-    kind: whose fields are numbers, texts, booleans, None, tuples of those.
-    fields: what a file has for them, anything.
-    made: further fields, that are no longer JSON.
+  """An instance of a dataclass of plain values, out of anything in JSON, and of
+  further fields that are made already.
 
   Raises:
     FormatError: a field is missing, unknown, or not as it is annotated; or the

@@ -38,13 +38,7 @@ def read(
   settings: naming_lib.Settings | None = None,
   source: str = 'The state dict',
 ) -> Stored:
-  """A network's arrays as our parameters.
-
-  Args:
-    naming: of the arrays.
-    arrays: of this network and no other.
-    settings: what else the file says about the network.
-    source: what to call the arrays in errors.
+  """A network's arrays, and those of no other, as our parameters.
 
   Raises:
     errors.UserError: a key is missing or not of this network, an array has

@@ -52,12 +52,8 @@ def is_network_pickle(head: bytes) -> bool:
 def read(
   path: storage_lib.PathLike, budget: untrusted.Budget | None = None
 ) -> dict[str, Network]:
-  """Reads the networks of an official pickle.
-
-  Returns:
-    {'G', 'D', 'Gs'} of a TensorFlow file; 'G', 'D', 'G_ema' and what else a
-    StyleGAN2-ADA file has ('augment_pipe'). A network that was pickled alone
-    goes by the name of its kind ('Generator', 'G_main').
+  """Reads the networks of an official pickle: 'G', 'D', 'Gs' or 'G_ema', and
+  what else there is; one that was pickled alone goes by the name of its kind.
 
   Raises:
     errors.UserError: no such file, one that is damaged or something else, or

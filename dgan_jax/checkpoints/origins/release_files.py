@@ -37,7 +37,7 @@ def interpreter_from_release(
     state_dicts: one per member.
     feature_channels: of every level of the generator's pyramid; None: of one
       level, as many as the first member takes.
-    sources: what to call the members in errors, file names.
+    sources: what to call the members in errors.
     **spec: more fields of `ensemble.InterpreterSpec`, of the generator.
 
   Raises:
@@ -86,13 +86,8 @@ def interpreter_for(
   *,
   rows: tuple[int, int] | None = None,
 ) -> ensemble.Interpreter:
-  """Reads `model_N.pth` files as the interpreter of a generator.
-
-  Args:
-    generator: whose features it reads.
-    labels: the schema of its labels.
-    paths: one file per member.
-    rows: (first, end) of the image rows it labels; None for all.
+  """Reads `model_N.pth` files, one per member, as the interpreter of a
+  generator, for image rows (first, end) or all.
 
   Raises:
     errors.UserError: a file is damaged, or they don't fit together.
@@ -122,10 +117,8 @@ def interpreter_for(
 
 
 def member_files(pattern: str) -> list[str]:
-  """The files of an ensemble in the order of their numbers.
-
-  Args:
-    pattern: a folder of `model_0.pth`, `model_1.pth`, ..., or a glob pattern.
+  """The files of an ensemble in the order of their numbers, of a folder of
+  `model_0.pth`, `model_1.pth`, ..., or of a glob pattern.
 
   Raises:
     errors.UserError: there are none.

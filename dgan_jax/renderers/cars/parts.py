@@ -224,23 +224,22 @@ def _glass_end(shape: Shape) -> float:
 def _seams(shape: Shape, trim: Trim, at: Points, label: Array) -> Array:
   """How light the paint is: darker along the gaps between panels."""
   x, z = at.x, at.z
-
-  def gap(distance: Array, where: Array) -> Array:
-    drawn = arithmetic.line(distance, _SEAM, at.footprint)
-    return np.where(where, drawn, 0)
-
   side = (at.level > 0.17) & (z < _belt(shape, at) + 0.04)
-  gaps = gap(x - shape.door_front, side)
-  for edge in {shape.door_split, shape.door_rear}:
-    gaps = np.maximum(gaps, gap(x - edge, side))
   on_hood = (x > shape.cowl) & (at.level > 1)
-  gaps = np.maximum(gaps, gap((at.level - _EDGE) * 0.8, on_hood))
-  front = x > shape.front_axle + 0.9 * shape.arch
-  gaps = np.maximum(gaps, gap(z - trim.bumper_top, front))
-  back = x < shape.rear_axle - 0.9 * shape.arch
-  gaps = np.maximum(gaps, gap(z - trim.back_bumper_top, back))
+  gaps = [
+    (x - shape.door_front, side),
+    (x - shape.door_split, side),
+    (x - shape.door_rear, side),
+    ((at.level - _EDGE) * 0.8, on_hood),
+    (z - trim.bumper_top, x > shape.front_axle + 0.9 * shape.arch),
+    (z - trim.back_bumper_top, x < shape.rear_axle - 0.9 * shape.arch),
+  ]
+  dark = np.zeros_like(x)
+  for distance, where in gaps:
+    drawn = arithmetic.line(distance, _SEAM, at.footprint)
+    dark = np.maximum(dark, np.where(where, drawn, 0))
   painted = ~np.isin(label, _UNBROKEN)
-  return (1 - 0.75 * gaps * painted).astype(np.float32)
+  return (1 - 0.75 * dark * painted).astype(np.float32)
 
 
 _UNBROKEN = [

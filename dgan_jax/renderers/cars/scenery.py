@@ -152,16 +152,8 @@ def things_lit(
   position: Array,
   normal: Array,
 ) -> Array:
-  """Linear light [3, n] from points of the things that stand around.
-
-  Args:
-    scenery: the things.
-    weather: what lights them.
-    eye: of the camera, metres.
-    which: int [n], places in `scenery.things`.
-    position: [3, n], metres.
-    normal: [3, n].
-  """
+  """Linear light [3, n] from points of the things that stand around: of the
+  `which`th [n], at positions [3, n] (metres) with normals [3, n]."""
   things = scenery.things
   color = np.array([thing.color for thing in things], np.float32).T[:, which]
   window = np.array([thing.window for thing in things], np.float32)[which]

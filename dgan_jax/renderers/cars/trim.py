@@ -53,12 +53,14 @@ def draw(dice: random_draws.Draws, shape: Shape, large_parts: bool) -> Trim:
   scale = 1.25 if large_parts else 1.0
   low, nose = shape.clearance, shape.nose_height - shape.clearance
   tail = shape.deck_height - low
+  fog_side = 0.74 * shape.half_width
+  fog_lamp = Patch(fog_side, low + 0.22 * nose, (0.06, 0.05), radius=0.05)
   spokes = (5, 5, 6) if large_parts else (5, 5, 6, 7, 8, 10)
   return Trim(
     bumper_top=low + nose * dice.uniform(0.54, 0.60),
     back_bumper_top=low + tail * dice.uniform(0.40, 0.45),
     lamp=_head_lamp(dice, shape, scale),
-    fog_lamp=_fog_lamp(shape) if dice.chance(0.4) else None,
+    fog_lamp=fog_lamp if dice.chance(0.4) else None,
     grille=Patch(
       side=0.0,
       height=low + 0.72 * nose,
@@ -116,11 +118,6 @@ def _head_lamp(dice: random_draws.Draws, shape: Shape, scale: float) -> Patch:
     radius=min(half) * dice.uniform(0.5, 1.0),
     slant=dice.uniform(0.0, 0.25),
   )
-
-
-def _fog_lamp(shape: Shape) -> Patch:
-  height = shape.clearance + 0.22 * (shape.nose_height - shape.clearance)
-  return Patch(0.74 * shape.half_width, height, (0.06, 0.05), radius=0.05)
 
 
 def _tail_lamp(dice: random_draws.Draws, shape: Shape, scale: float) -> Patch:

@@ -29,12 +29,8 @@ def render_range(
   Processes are spawned, not forked, so this is safe beside JAX; a script that
   calls it needs the usual `if __name__ == '__main__':`.
 
-  Args:
-    domain: of the pictures.
-    indices: which.
-    processes: how many work on them; None: as many as this process may use
-      CPUs, but none more for fewer pictures than it takes to be worth it.
-    on_progress: told of every picture.
+  Without a number of processes there are as many as this one may use CPUs, but
+  none more for fewer pictures than it takes to be worth it.
 
   Raises:
     errors.UserError: there is no such number of processes, or picture.

@@ -60,14 +60,11 @@ class Camera:
 def looking_at(
   target: Triple, yaw: float, elevation: float, distance: float
 ) -> Camera:
-  """A camera that looks at a point from a distance (metres), horizon level.
+  """A camera that looks at a point, the horizon level.
 
-  Args:
-    target: metres.
-    yaw: radians round the car, seen from above and counter-clockwise: 0 looks
-      at the nose, pi / 2 at the left side, pi at the tail.
-    elevation: radians above the horizontal.
-    distance: metres.
+  Target and distance are in metres, elevation in radians above the horizontal,
+  yaw in radians round the car, counter-clockwise seen from above: 0 looks at
+  the nose, pi / 2 at the left side, pi at the tail.
   """
   cos_yaw, sin_yaw = arithmetic.cosine_sine(yaw)
   cos_up, sin_up = arithmetic.cosine_sine(elevation)
@@ -93,8 +90,7 @@ def framed(
   Args:
     camera: with any focal length and shift.
     points: float64 [3, n], metres.
-    fill: share of the picture's width that they take, or of its height if
-      that is less.
+    fill: share of the picture's width, or of its height if that is less.
     aspect: height of the picture over its width.
     offset: of their middle from that of the picture, to the right and down,
       in shares of the room that is left: at 1 they touch the edge.

@@ -225,15 +225,9 @@ def lit(
 ) -> Array:
   """Linear light [3, n] from points of the car.
 
-  Args:
-    position: [3, n], metres.
-    normal: [3, n], length 1.
-    view: [3, n], directions from the camera, length 1.
-    material: uint8 [n].
-    shade: [n], 1, less in gaps.
-    finish: the car's colours.
-    weather: the light.
-    ground: its colour, which shows in low parts.
+  Positions [3, n] are in metres, normals [3, n] and directions `view` [3, n]
+  from the camera of length 1, materials uint8 [n], and shades [n] 1, less in
+  gaps; the ground shows in low parts.
   """
   *albedo, head_on, grazing = finish.T[:5, material]
   emitted = finish.T[5:, material]

@@ -82,7 +82,7 @@ def rasterise(
   pierced: Array | None = None,
   holes: Holes | None = None,
 ) -> Samples:
-  """Finds the nearest triangle at the centre of every sample.
+  """Finds the nearest triangle, of several the first, at every sample's centre.
 
   Args:
     columns: float64 [vertices], where they are seen; the centre of the first
@@ -94,9 +94,6 @@ def rasterise(
     width: of the picture, in samples.
     pierced: bool [triangles], those that may have holes.
     holes: where these are.
-
-  Returns:
-    The samples. Of triangles at the same depth the first is seen.
   """
   on_screen = _on_screen(columns, rows, nearness, triangles, height, width)
   parts = [_NONE, *_all_fragments(on_screen, height, width)]
