@@ -19,11 +19,18 @@ RELEASE_TITLE = "DatasetGAN's release"
 ADA_CONV_CLAMP = 256.0
 
 _DENSE: naming.Leaves = {'kernel': ('weight', 'oi'), 'bias': ('bias', 'same')}
+_CONST: naming.Leaves = {'const': ('const', '1chw'), 'bias': ('bias', 'same')}
 
 # DatasetGAN's StyleGAN1.
 
-_RELEASE_BLOCK = 'g_synthesis.blocks.{r}x{r}'
+_RELEASE = 'g_synthesis.blocks.{r}x{r}'
 _RELEASE_CONV: naming.Leaves = {**_DENSE, 'kernel': ('weight', 'oihw')}
+_RELEASE_RGB: naming.Leaves = {**_DENSE, 'kernel': ('weight', 'oi11')}
+_RELEASE_EPILOGUE: naming.Leaves = {
+  'noise_strength': ('top_epi.noise.weight', 'same'),
+  'style.kernel': ('style_mod.lin.weight', 'oi'),
+  'style.bias': ('style_mod.lin.bias', 'same'),
+}
 
 RELEASE = naming.Naming(
   title=f'StyleGAN1 of {RELEASE_TITLE}',
@@ -31,38 +38,33 @@ RELEASE = naming.Naming(
   marker='g_synthesis.blocks.4x4.const',
   layers={
     'mapping.dense_{i}': ('g_mapping.dense{i}', _DENSE),
-    'synthesis.to_rgb': (
-      'g_synthesis.torgb',
-      {**_DENSE, 'kernel': ('weight', 'oi11')},
-    ),
-    'synthesis.block_{r}': (
-      _RELEASE_BLOCK,
-      {'const': ('const', '1chw'), 'bias': ('bias', 'same')},
-    ),
+    'synthesis.to_rgb': ('g_synthesis.torgb', _RELEASE_RGB),
+    'synthesis.block_{r}': (_RELEASE, _CONST),
     'synthesis.block_4.conv': ('g_synthesis.blocks.4x4.conv', _RELEASE_CONV),
-    'synthesis.block_{r}.conv': (f'{_RELEASE_BLOCK}.conv1', _RELEASE_CONV),
-    'synthesis.block_{r}.conv_up': (
-      f'{_RELEASE_BLOCK}.conv0_up',
-      _RELEASE_CONV,
-    ),
+    'synthesis.block_{r}.conv': (f'{_RELEASE}.conv1', _RELEASE_CONV),
+    'synthesis.block_{r}.conv_up': (f'{_RELEASE}.conv0_up', _RELEASE_CONV),
     'synthesis.block_{r}.epilogue_{i}': (
-      f'{_RELEASE_BLOCK}.epi{{i}}',
-      {
-        'noise_strength': ('top_epi.noise.weight', 'same'),
-        'style.kernel': ('style_mod.lin.weight', 'oi'),
-        'style.bias': ('style_mod.lin.bias', 'same'),
-      },
+      f'{_RELEASE}.epi{{i}}',
+      _RELEASE_EPILOGUE,
     ),
   },
   blocks=r'g_synthesis\.blocks\.([0-9]{1,5})x\1\.',
   # Upsampling's, which is kept as a buffer.
-  blurs=(f'{_RELEASE_BLOCK}.conv0_up.intermediate.kernel',),
+  blurs=(f'{_RELEASE}.conv0_up.intermediate.kernel',),
   blur=np.outer((1, 2, 1), (1, 2, 1)).astype(np.float32)[None, None] / 16,
 )
 
 # The official TensorFlow code.
 
 _SAME: naming.Leaves = {'kernel': ('weight', 'same'), 'bias': ('bias', 'same')}
+_MODULATED: naming.Leaves = {
+  **_SAME,
+  'noise_strength': ('noise_strength', 'same'),
+  'style.kernel': ('mod_weight', 'same'),
+  'style.bias': ('mod_bias', 'less_one'),
+}
+_MIRRORED: naming.Leaves = {**_MODULATED, 'kernel': ('weight', 'hwio_mirrored')}
+_RGB: naming.Leaves = {**_MODULATED, 'kernel': ('weight', '11io')}
 _BLOCK = 'G_synthesis/{r}x{r}'
 _EPILOGUE: naming.Leaves = {
   'noise_strength': ('Noise/weight', 'same'),
@@ -100,14 +102,8 @@ TENSORFLOW1 = naming.Naming(
   marker='G_synthesis/4x4/Const/StyleMod/weight',
   layers={
     'mapping.dense_{i}': ('G_mapping/Dense{i}', _SAME),
-    'synthesis.to_rgb': (
-      'G_synthesis/ToRGB_lod0',
-      {**_SAME, 'kernel': ('weight', '11io')},
-    ),
-    'synthesis.block_4': (
-      'G_synthesis/4x4/Const',
-      {'const': ('const', '1chw'), 'bias': ('bias', 'same')},
-    ),
+    'synthesis.to_rgb': ('G_synthesis/ToRGB_lod0', _RGB),
+    'synthesis.block_4': ('G_synthesis/4x4/Const', _CONST),
     'synthesis.block_{r}': (f'{_BLOCK}/Conv0_up', _SAME),
     'synthesis.block_4.conv': ('G_synthesis/4x4/Conv', _SAME),
     'synthesis.block_{r}.conv': (f'{_BLOCK}/Conv1', _SAME),
@@ -131,22 +127,11 @@ TENSORFLOW1 = naming.Naming(
   **_TENSORFLOW,
 )
 
-_MODULATED: naming.Leaves = {
-  **_SAME,
-  'noise_strength': ('noise_strength', 'same'),
-  'style.kernel': ('mod_weight', 'same'),
-  'style.bias': ('mod_bias', 'less_one'),
-}
-_MIRRORED: naming.Leaves = {**_MODULATED, 'kernel': ('weight', 'hwio_mirrored')}
-_RGB: naming.Leaves = {**_MODULATED, 'kernel': ('weight', '11io')}
 
-
-def _stated_block(setting: Any) -> dict[str, Any]:
-  return {'block': setting} if setting else {}
-
-
-def _clamp(value: Any) -> dict[str, Any]:
-  return {'conv_clamp': float(value) if type(value) is int else value}
+def _stated(block: Any, clamp: Any) -> dict[str, Any]:
+  """What settings say of a StyleGAN2; arrays show the block without them."""
+  fields = {'conv_clamp': float(clamp) if type(clamp) is int else clamp}
+  return {**fields, 'block': block} if block else fields
 
 
 TENSORFLOW2 = naming.Naming(
@@ -155,10 +140,7 @@ TENSORFLOW2 = naming.Naming(
   marker='G_synthesis/4x4/Conv/mod_weight',
   layers={
     'mapping.dense_{i}': ('G_mapping/Dense{i}', _SAME),
-    'synthesis.block_4': (
-      'G_synthesis/4x4/Const',
-      {'const': ('const', '1chw')},
-    ),
+    'synthesis.block_4': ('G_synthesis/4x4/Const', _CONST),
     'synthesis.block_4.conv_1': ('G_synthesis/4x4/Conv', _MODULATED),
     'synthesis.block_{r}.conv_0': (f'{_BLOCK}/Conv0_up', _MIRRORED),
     'synthesis.block_{r}.conv_1': (f'{_BLOCK}/Conv1', _MODULATED),
@@ -172,10 +154,9 @@ TENSORFLOW2 = naming.Naming(
     r'synthesis\.build_func_name': ('G_synthesis_stylegan2', 'G_synthesis'),
     'num_channels': (1, 3),
   },
-  options=lambda settings, _: {
-    **_stated_block(settings.get('architecture')),
-    **_clamp(settings.get('conv_clamp')),
-  },
+  options=lambda settings, _: _stated(
+    settings.get('architecture'), settings.get('conv_clamp')
+  ),
   **_TENSORFLOW,
 )
 
@@ -210,7 +191,7 @@ def _ada_options(settings: naming.Settings, source: str) -> dict[str, Any]:
     return found.pop() if found else None
 
   clamp = only(r'(conv[01]|torgb)\.conv_clamp') if settings else ADA_CONV_CLAMP
-  return {**_stated_block(only('architecture')), **_clamp(clamp)}
+  return _stated(only('architecture'), clamp)
 
 
 ADA = naming.Naming(

@@ -16,29 +16,13 @@ Array = np.ndarray
 Color = tuple[float, ...]
 
 
-class Material(enum.IntEnum):
-  """What a point of a car is made of; a row of `draw_finish`."""
-
-  PAINT = 0
-  ROOF = 1
-  GLASS = 2
-  BUMPER = 3
-  SILL = 4
-  BLACK = 5
-  HEAD_LAMP = 6
-  TAIL_LAMP = 7
-  PLATE = 8
-  GRILLE = 9
-  GRILLE_BAR = 10
-  HANDLE = 11
-  MIRROR = 12
-  TYRE = 13
-  RIM = 14
-  DARK = 15
-  INK = 16
-  BULB = 17
-  TAIL_BULB = 18
-
+# What a point of a car is made of; a row of `draw_finish`.
+Material = enum.IntEnum(
+  'Material',
+  'PAINT ROOF GLASS BUMPER SILL BLACK HEAD_LAMP TAIL_LAMP PLATE GRILLE '
+  'GRILLE_BAR HANDLE MIRROR TYRE RIM DARK INK BULB TAIL_BULB',
+  start=0,
+)
 
 # What cars are painted with, and how often.
 _PAINTS: tuple[tuple[Color, float], ...] = (
