@@ -72,7 +72,11 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
     description.check_start(head, str(path))
     # A length, then JSON; no pickle has these bytes there.
     if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
-      return _open_safetensors(path, budget)
+      arrays, metadata = safetensors_format.read(path, budget)
+      if generator_file.is_ours(metadata):
+        made = generator_file.read(arrays, metadata, str(path))
+        return _own(path, 'Our .safetensors file', made)
+      return open_arrays(arrays, source=str(path), container='.safetensors')
     if network_pickle.is_network_pickle(head):
       return _open_networks(path, budget)
     return _open_torch(path, budget)
@@ -204,14 +208,6 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
     f'holds a checkpoint of kind {untrusted.shown(kind)!r}; '
     f'{description.EXPECTED}.'
   )
-
-
-def _open_safetensors(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
-  arrays, metadata = safetensors_format.read(path, budget)
-  if generator_file.is_ours(metadata):
-    made = generator_file.read(arrays, metadata, str(path))
-    return _own(path, 'Our .safetensors file', made)
-  return open_arrays(arrays, source=str(path), container='.safetensors')
 
 
 def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:

@@ -160,13 +160,13 @@ def _read_header(directory: pathlib.Path) -> _Header:
         f'{_VERSION}.'
       )
     fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
-    folder, metadata, arrays, *rest = (content.get(name) for name in fields)
-    if folder not in _ARRAY_FOLDERS or not all(
-      isinstance(part, dict) for part in (metadata, arrays, rest[0])
+    parts: list[Any] = [content.get(name) for name in fields]
+    if parts[0] not in _ARRAY_FOLDERS or not all(
+      isinstance(part, dict) for part in parts[1:4]
     ):
       raise untrusted.FormatError('does not describe a checkpoint.')
-    shapes = {key: orbax_arrays.parse(text) for key, text in arrays.items()}
-    return _Header(folder, metadata, shapes, *rest)
+    parts[2] = {k: orbax_arrays.parse(text) for k, text in parts[2].items()}
+    return _Header(*parts)
 
 
 def _flat(tree: Any) -> dict[str, Any]:

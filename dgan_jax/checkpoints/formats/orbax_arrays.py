@@ -28,7 +28,7 @@ Shapes = Mapping[str, Any]
 
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 _ZSTD_BLOCK = 2**17
-_RAW, _REPEATED, _PACKED = range(3)
+_REPEATED, _PACKED = 1, 2  # kinds of blocks
 # More than what Orbax writes beside the arrays.
 _OVERHEAD_BYTES = 2**20
 # All that Orbax names in the record of an array; others may unpack to anything.

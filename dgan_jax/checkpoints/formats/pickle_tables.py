@@ -75,13 +75,10 @@ class DType(unpickle.StandIn):
 
 
 class Array(unpickle.StandIn):
-  """Stands in for numpy.ndarray and numpy's scalars.
-
-  Attributes:
-    value: the array, read-only; None until the pickle has said what is in it.
-  """
+  """Stands in for numpy.ndarray and numpy's scalars."""
 
   def __init__(self, value: np.ndarray | None = None) -> None:
+    """Takes the array, read-only; None if the pickle has still to say it."""
     self.value = value
 
   def build(self, state: Any) -> None:

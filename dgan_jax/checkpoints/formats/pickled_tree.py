@@ -27,16 +27,12 @@ def is_module(value: Any) -> bool:
 
 
 class Contents:
-  """Tensors and settings; a nest of shared parts cannot make it large.
-
-  Attributes:
-    arrays: {dotted key: tensor or array}.
-    settings: numbers, texts and None, under dotted keys.
-  """
+  """Tensors and settings; a nest of shared parts cannot make it large."""
 
   def __init__(self, budget: untrusted.Budget) -> None:
+    # Under dotted keys.
     self.arrays: dict[str, torch_tensors.Tensor | np.ndarray] = {}
-    self.settings: dict[str, Any] = {}
+    self.settings: dict[str, Any] = {}  # numbers, texts and None
     self._budget = budget
 
   def add(self, tree: Any, prefix: str = '', depth: int = 0) -> None:

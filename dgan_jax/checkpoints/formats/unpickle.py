@@ -27,13 +27,10 @@ class Global:
 
 
 class StandIn:
-  """What a function of the table may make in place of an object.
-
-  Only these take the state that the pickle has for an object.
-  """
+  """What a function of the table may make in place of an object."""
 
   def build(self, state: Any) -> None:
-    """Takes the state, anything plain."""
+    """Takes the state that the pickle has for the object, anything plain."""
     raise NotImplementedError
 
 
@@ -169,15 +166,9 @@ class _Machine:
         self._since_mark()
       case 'DUP':
         self.stack.append(self.stack[-1])
-      case 'TUPLE':
+      case 'TUPLE' | 'LIST' | 'FROZENSET':
         items = self._since_mark()
-        self.stack.append(tuple(items))
-      case 'LIST':
-        items = self._since_mark()
-        self.stack.append(items)
-      case 'FROZENSET':
-        items = self._since_mark()
-        self.stack.append(frozenset(map(hashable, items)))
+        self.stack.append(_OF_ITEMS[opcode](items))
       case 'DICT':
         items = self._since_mark()
         self.stack.append({})
@@ -317,5 +308,10 @@ _MADE: Mapping[str, Callable[[], Any]] = {
   'EMPTY_DICT': dict,
   'EMPTY_SET': set,
   'EMPTY_TUPLE': tuple,
+}
+_OF_ITEMS: Mapping[str, Callable[[list[Any]], Any]] = {
+  'TUPLE': tuple,
+  'LIST': list,
+  'FROZENSET': lambda items: frozenset(map(hashable, items)),
 }
 _SHORT_TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}

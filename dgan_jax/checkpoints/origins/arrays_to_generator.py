@@ -72,7 +72,7 @@ def read(
     params=state_dict.to_params({**weights, **coloured}, entries, source),
     grey=bool(coloured),
   )
-  if naming.w_avg in arrays:
+  if naming.w_avg and naming.w_avg in arrays:
     stored.w_avg = w_avg_rows(
       arrays[naming.w_avg], architecture, f'{source}: {naming.w_avg}'
     )

@@ -60,7 +60,8 @@ class Naming:
       pattern = re.sub(r'\{(\w)\}', r'(?P<\1>[0-9]+)', layer) + r'\.'
       match = re.match(pattern, path)
       if match and (leaf := leaves.get(path[match.end() :])):
-        key = _numbered(theirs, **match.groupdict())
+        numbers = {k: int(v) for k, v in match.groupdict().items()}
+        key = _numbered(theirs, **numbers)
         return f'{key}{separator}{leaf[0]}', leaf[1]
     return None
 
@@ -107,14 +108,7 @@ class Naming:
     Raises:
       errors.UserError: it is another network, or does what ours does not.
     """
-    for key in arrays:
-      if re.search(self.conditional, key):
-        raise errors.UserError(
-          f'{source} has a conditional network ({untrusted.shown(key)} of '
-          f'shape {arrays[key].shape}); only unconditional ones of TensorFlow '
-          'are supported.'
-        )
-    self._check_settings(settings, source)
+    self._check(arrays, settings, source)
     resolutions = self._resolutions(arrays, source)
 
     def size(path: str, axis: str) -> int:
@@ -136,7 +130,7 @@ class Naming:
       )
     dense = re.escape(self._key('mapping.dense_0.kernel')[0])
     dense = re.sub('[0-9]+', '[0-9]+', dense, count=1)
-    fields = {
+    fields: dict[str, Any] = {
       'resolution': max(resolutions),
       'channels': tuple(
         size(f'synthesis.block_{r}.{conv}.kernel', 'o') for r in resolutions
@@ -155,7 +149,16 @@ class Naming:
       shown = untrusted.shown(error, 200)
       raise errors.UserError(f'{source}: {shown}') from None
 
-  def _check_settings(self, settings: Settings, source: str) -> None:
+  def _check(
+    self, arrays: state_dict.StateDict, settings: Settings, source: str
+  ) -> None:
+    for key in arrays:
+      if re.search(self.conditional, key):
+        raise errors.UserError(
+          f'{source} has a conditional network ({untrusted.shown(key)} of '
+          f'shape {arrays[key].shape}); only unconditional ones of TensorFlow '
+          'are supported.'
+        )
     for pattern, supported in self.standard.items():
       for key, value in settings.items():
         if re.fullmatch(pattern, key) and value not in supported:
@@ -199,7 +202,6 @@ class Naming:
     return 'resnet' if skip[0] in arrays else 'orig'
 
 
-def _numbered(key: str, r: int | str = 4, i: int | str = 0, n: int = 0) -> str:
-  r, i = int(r), int(i)
+def _numbered(key: str, r: int = 4, i: int = 0, n: int = 0) -> str:
   up = r.bit_length() - 4
   return key.format(r=r, i=i, n=n, next=i + 1, up=up, conv=2 * up + i)

@@ -197,7 +197,8 @@ def _painted(
   eye = np.array(scene.camera.eye)
   distance = math.sqrt(arithmetic.dot(eye, eye))
   footprint = distance / (scene.camera.focal * width)
-  points = parts.Points(*position[:, shell], *surface[:, shell], footprint)
+  (x, y, z), (level, cap) = position[:, shell], surface[:, shell]
+  points = parts.Points(x, y, z, level, cap, footprint)
   label[shell], material[shell], shade[shell] = parts.paint(
     scene.shape, scene.trim, points
   )

@@ -31,7 +31,7 @@ SCHEMA = dataclasses.replace(
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-  """Which pictures.
+  """Which pictures; see `renderer.Domain`.
 
   Attributes:
     setting: a name in SETTINGS.
@@ -58,17 +58,14 @@ class Domain:
 
   @property
   def size(self) -> tuple[int, int]:
-    """Height and width in pixels."""
     return int(self.resolution * ASPECTS[self.aspect]), self.resolution
 
   @property
   def version(self) -> int:
-    """Of the renderer; see VERSION."""
     return VERSION
 
   @property
   def schema(self) -> schema_lib.Schema:
-    """Classes of the masks and names of the keypoints."""
     return SCHEMA
 
   def render(self, index: int) -> Rendered:

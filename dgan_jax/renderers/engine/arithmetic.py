@@ -9,7 +9,6 @@ order of summation is left open as well.
 
 import functools
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +67,7 @@ def soft_max(first: Value, second: Value, radius: float) -> Value:
   return -soft_min(-first, -second, radius)
 
 
-def dot(a: Sequence[Any], b: Sequence[Any]) -> Value:
+def dot(a: Value, b: Value) -> Value:
   """Products [...] of vectors [3, ...]."""
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 

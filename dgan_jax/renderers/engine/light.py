@@ -5,7 +5,7 @@ Colours are linear light, 0 to 1.
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -230,7 +230,7 @@ def lit(
   return diffuse + mirrored * gloss + emitted
 
 
-def column(color: Color) -> Array:
+def column(color: Sequence[float]) -> Array:
   """A colour float32 [3, 1], for light [3, n]."""
   return np.array(color, np.float32)[:, None]
 
