@@ -1,8 +1,5 @@
-"""A generator as one .safetensors file.
-
-Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
-'w_avg', 'noise.0'); what they belong to is JSON in the file's metadata.
-"""
+"""A generator as one .safetensors file: arrays under the dotted paths of our
+trees ('params.mapping.dense_0.kernel', 'w_avg', 'noise.0'), and JSON."""
 
 import json
 from collections.abc import Mapping

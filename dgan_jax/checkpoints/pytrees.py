@@ -93,16 +93,13 @@ def load(
   like: Any = None,
   budget: untrusted.Budget | None = None,
 ) -> Any:
-  """Reads what `save` wrote.
+  """Reads what `save` wrote: numpy arrays under dotted paths, or as `like`.
 
   Args:
     directory: of the checkpoint.
     like: a tree of arrays or `jax.ShapeDtypeStruct`s whose structure, shapes
       and types the checkpoint must have.
     budget: what it may cost; default what `like` does.
-
-  Returns:
-    numpy arrays, in the structure of `like`; without it, {'a.b.c': array}.
 
   Raises:
     errors.UserError: there is none, it is damaged, or it isn't like `like`.

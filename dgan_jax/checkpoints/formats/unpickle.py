@@ -83,7 +83,7 @@ def load(
   """Reads one pickle and leaves the stream behind it.
 
   Args:
-    stream: the pickle and what may follow.
+    stream: the pickle and what may follow; long bytes become views of it.
     table: 'module.name' -> a function of ours that takes any plain arguments
       and refuses unfit ones by `FormatError`, or an inert value. A class is
       a function that makes its `StandIn`.
@@ -91,11 +91,6 @@ def load(
     budget: what it shares with other pickles of the file; None: its own.
     instances: whether classes may occur that are not in the table. They are
       names; what is made of them, without arguments, is an `Instance`.
-
-  Returns:
-    Numbers, strings, plain containers, `Global`s, `Instance`s and what the
-    functions of the table return. Containers may contain themselves. Long
-    bytes are views of the stream.
 
   Raises:
     FormatError: the pickle asks for something else, is damaged or too long.

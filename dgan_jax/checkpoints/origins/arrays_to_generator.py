@@ -100,12 +100,8 @@ def w_avg_rows(
 ) -> np.ndarray:
   """w_avg [num_ws, latent_size] from any of the layouts in use.
 
-  Args:
-    w_avg: [rows, latent] or [1, rows, latent] with at least as many rows as
-      the network uses (the release stores 18 for all), or [latent] or
-      [1, latent] for all rows.
-    architecture: of the network.
-    source: what to call it in errors.
+  They are [rows, latent] or [1, rows, latent] with at least as many rows as the
+  network uses (the release stores 18 for all), or [latent] or [1, latent].
 
   Raises:
     errors.UserError: it has another shape or values that are not finite.

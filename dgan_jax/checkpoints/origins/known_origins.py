@@ -170,6 +170,7 @@ _ADA_CONV: naming.Leaves = {
   'style.kernel': ('affine.weight', 'oi'),
   'style.bias': ('affine.bias', 'same'),
 }
+_ADA_FILTERED = ('4', '4.conv1', '{r}', '{r}.conv0', '{r}.conv1', '{r}.skip')
 _ADA_RGB: naming.Leaves = {**_ADA_CONV, 'kernel': ('weight', 'oi11')}
 
 
@@ -210,14 +211,7 @@ ADA = naming.Naming(
   noise_key='synthesis.b{r}.conv{i}.noise_const',
   noise_layout='1hw1',
   w_avg='mapping.w_avg',
-  blurs=(
-    'synthesis.b4.resample_filter',
-    'synthesis.b4.conv1.resample_filter',
-    'synthesis.b{r}.resample_filter',
-    'synthesis.b{r}.conv0.resample_filter',
-    'synthesis.b{r}.conv1.resample_filter',
-    'synthesis.b{r}.skip.resample_filter',
-  ),
+  blurs=[f'synthesis.b{layer}.resample_filter' for layer in _ADA_FILTERED],
   blur=_FILTER,
   standard={
     r'mapping\.fc[0-9]+\.activation': ('lrelu',),

@@ -47,14 +47,7 @@ def interpreter_from_release(
   if not state_dicts:
     raise errors.UserError('An interpreter needs one member at least.')
   sources = sources or [f'Member {i}' for i in range(len(state_dicts))]
-  members = [
-    {
-      k: v
-      for k, v in state_dict_lib.without_prefix(member).items()
-      if not k.endswith('.num_batches_tracked')
-    }
-    for member in state_dicts
-  ]
+  members = [state_dict_lib.without_prefix(member) for member in state_dicts]
   features, *sizes = (
     state_dict_lib.size_of(
       members[0], f'layers.{i}.weight', 'oi', axis, sources[0], _ORIGIN

@@ -200,8 +200,13 @@ def size_of(
 
 
 def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
-  """Keys without the 'module.' that PyTorch's data parallelism prepends."""
-  return {k.removeprefix('module.'): v for k, v in state_dict.items()}
+  """Without the 'module.' that PyTorch's data parallelism prepends to keys, and
+  without counts of batches."""
+  return {
+    key.removeprefix('module.'): value
+    for key, value in state_dict.items()
+    if not key.endswith('.num_batches_tracked')
+  }
 
 
 def listed(values: Iterable[Any]) -> str:

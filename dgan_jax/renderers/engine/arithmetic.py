@@ -1,10 +1,9 @@
 """Arithmetic that gives the same bits on every machine.
 
 IEEE 754 fixes the results of + - * / and sqrt. Sines, powers and exponentials
-come from libraries that differ in the last bit between processors, and a last
-bit can move an edge by a sample. So the domains are drawn with the former
-alone, in elementwise array operations, and need no matrix products, whose
-order of summation is left open as well.
+differ in the last bit between processors, and a last bit can move an edge by a
+sample; of matrix products the order of summation is open. So the domains are
+drawn with the former alone, in elementwise array operations.
 """
 
 import functools

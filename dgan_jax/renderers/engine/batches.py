@@ -27,10 +27,8 @@ def render_range(
   """Renders pictures one after the other, in the order of the indices.
 
   Processes are spawned, not forked, so this is safe beside JAX; a script that
-  calls it needs the usual `if __name__ == '__main__':`.
-
-  Without a number of processes there are as many as this one may use CPUs, but
-  none more for fewer pictures than it takes to be worth it.
+  calls it needs the usual `if __name__ == '__main__':`. Without a number there
+  are as many as this one may use CPUs, but none for pictures too few for it.
 
   Raises:
     errors.UserError: there is no such number of processes, or picture.

@@ -1,8 +1,7 @@
 """Which surface is seen at every sample: triangles into a depth buffer.
 
-Triangles are sorted by the size of their bounding boxes and each size is
-drawn by one array operation, so that the cost is a small multiple of the
-number of covered samples.
+Each size of bounding boxes is drawn by one array operation, so that the cost
+is a small multiple of the number of covered samples.
 """
 
 import dataclasses
@@ -91,7 +90,7 @@ def rasterise(
     nearness: 1 / depth of the vertices, positive.
     triangles: int [triangles, 3]; those seen from behind are left out.
     height: of the picture, in samples.
-    width: of the picture, in samples.
+    width: likewise.
     pierced: bool [triangles], those that may have holes.
     holes: where these are.
   """
