@@ -72,12 +72,10 @@ def read(
   has_noise = any(key.startswith('noise.') for key in arrays)
   entries = _entries(architecture, has_noise)
   tree = state_dict.to_params(arrays, entries, source)
-  noise = tree.get('noise')
+  maps = tree.get('noise')
+  noise = maps and tuple(maps[str(i)] for i in range(len(maps)))
   generator = generators.Generator(
-    architecture=architecture,
-    params=tree['params'],
-    w_avg=tree['w_avg'],
-    noise=noise and tuple(noise[str(i)] for i in range(len(noise))),
+    architecture, tree['params'], tree['w_avg'], noise
   )
   if generators.checksum(generator) != metadata.get('checksum'):
     raise errors.UserError(

@@ -211,13 +211,9 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 
 
 def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:
+  w_avg = np.asarray(made.w_avg)
   return Opened(
-    path=str(path),
-    format=kind,
-    architecture=made.architecture,
-    params=made.params,
-    w_avg=np.asarray(made.w_avg),
-    noise=made.noise,
+    str(path), kind, made.architecture, made.params, w_avg, made.noise
   )
 
 

@@ -1,8 +1,5 @@
-"""State dicts as PyTorch saves them, written without PyTorch.
-
-The archive has what `torch.load(path, weights_only=True)` looks for: a pickle
-that describes the tensors, its byte order, one plain entry per tensor.
-"""
+"""State dicts as PyTorch saves them: a pickle that describes the tensors, its
+byte order, one plain entry per tensor; for `torch.load(weights_only=True)`."""
 
 import io
 import pickle

@@ -1,6 +1,5 @@
-"""What all readers of files of unknown origin share: one error, and one budget,
-as a file of a few bytes can ask for any number of steps, arrays and gigabytes.
-"""
+"""What readers of files of unknown origin share: one error, and one budget, as
+a file of a few bytes can ask for any number of steps, arrays and gigabytes."""
 
 import contextlib
 import math

@@ -76,12 +76,6 @@ def unit(vectors: Array) -> Array:
   return vectors / np.sqrt(np.maximum(dot(vectors, vectors), 1e-20))
 
 
-def cross(a: Array, b: Array) -> Array:
-  """Vector products [3, ...]."""
-  turns = ((1, 2), (2, 0), (0, 1))
-  return np.stack([a[i] * b[j] - a[j] * b[i] for i, j in turns])
-
-
 def rounded_box(
   x: Array, y: Array, half_x: float, half_y: float, radius: float
 ) -> Array:

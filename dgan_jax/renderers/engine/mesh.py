@@ -53,26 +53,22 @@ def join(meshes: Iterable[Solid]) -> Solid:
   """One solid of several."""
   meshes = list(meshes)
   starts = np.cumsum([0, *(mesh.positions.shape[1] for mesh in meshes)])
-  return Solid(
-    np.concatenate([mesh.positions for mesh in meshes], axis=1),
-    np.concatenate([mesh.normals for mesh in meshes], axis=1),
-    np.concatenate(
-      [mesh.triangles + at for mesh, at in zip(meshes, starts, strict=False)]
-    ),
-    np.concatenate([mesh.surface for mesh in meshes], axis=1),
-    np.concatenate([mesh.kind for mesh in meshes]),
-  )
+  joined = {
+    name: np.concatenate([getattr(mesh, name) for mesh in meshes], axis=-1)
+    for name in ('positions', 'normals', 'surface', 'kind')
+  }
+  triangles = [m.triangles + at for m, at in zip(meshes, starts, strict=False)]
+  return Solid(triangles=np.concatenate(triangles), **joined)
 
 
 def mirrored(mesh: Solid) -> Solid:
   """The same on the other side of the plane y = 0."""
   flip = np.array([[1.0], [-1.0], [1.0]])
-  return Solid(
-    mesh.positions * flip,
-    mesh.normals * flip,
-    mesh.triangles[:, ::-1],
-    mesh.surface,
-    mesh.kind,
+  return dataclasses.replace(
+    mesh,
+    positions=mesh.positions * flip,
+    normals=mesh.normals * flip,
+    triangles=mesh.triangles[:, ::-1],
   )
 
 
@@ -94,19 +90,8 @@ def _grid_triangles(rows: int, columns: int) -> np.ndarray:
 
 def grid_normals(points: np.ndarray) -> np.ndarray:
   """Normals [3, rows, columns] of a grid of points, by differences."""
-  return arithmetic.unit(
-    arithmetic.cross(_differences(points, 2), _differences(points, 1))
-  )
-
-
-def _differences(points: np.ndarray, axis: int) -> np.ndarray:
-  """From the vertex before to the vertex behind, one-sided at the ends."""
-  points = np.moveaxis(points, axis, -1)
-  steps = np.empty_like(points)
-  steps[..., 1:-1] = points[..., 2:] - points[..., :-2]
-  steps[..., 0] = points[..., 1] - points[..., 0]
-  steps[..., -1] = points[..., -1] - points[..., -2]
-  return np.moveaxis(steps, -1, axis)
+  up, right = np.gradient(points, axis=(1, 2))
+  return arithmetic.unit(np.cross(right, up, axis=0))
 
 
 # Corners of a cube: x slowest, z fastest; its faces with their normals.
