@@ -1,8 +1,5 @@
-"""Any checkpoint file: what it is, and what it holds as ours.
-
-A file is told by its content, not by its name. What is opened has been
-converted and checked as a whole, so what can be described can be used.
-"""
+"""Any checkpoint file, told by its content and not by its name: what it is, and
+what it holds as ours, converted and checked as a whole."""
 
 import dataclasses
 import itertools

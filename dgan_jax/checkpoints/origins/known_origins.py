@@ -1,8 +1,4 @@
-"""What the known origins of checkpoints call the arrays of a StyleGAN.
-
-Layouts of TensorFlow are ours. Its StyleGAN2 mirrors the kernels of upsampling
-convolutions against those of PyTorch, and stores the biases of styles less one.
-"""
+"""What the known origins of checkpoints call the arrays of a StyleGAN."""
 
 import re
 from typing import Any
@@ -54,7 +50,8 @@ RELEASE = naming.Naming(
   blur=np.outer((1, 2, 1), (1, 2, 1)).astype(np.float32)[None, None] / 16,
 )
 
-# The official TensorFlow code.
+# The official TensorFlow code, whose layouts are ours. Its StyleGAN2 mirrors
+# kernels of upsampling convolutions, and stores the biases of styles less one.
 
 _SAME: naming.Leaves = {'kernel': ('weight', 'same'), 'bias': ('bias', 'same')}
 _MODULATED: naming.Leaves = {

@@ -1,8 +1,5 @@
-"""Which part of the car each point of its shell belongs to.
-
-Every part is a region of the shell, given by a few inequalities in metres;
-later layers cover earlier ones. The borders are as exact as the samples.
-"""
+"""Which part of the car each point of its shell belongs to: regions, given by a
+few inequalities in metres, of which later ones cover earlier ones."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
