@@ -41,9 +41,8 @@ class Naming:
   noise_key: str = ''  # of constant maps, if such files have them
   noise_layout: str = 'nchw'
   w_avg: str | None = None  # key of the mean w, None if such files have none
-  # Keys of arrays that may be missing, but must equal the blur.
-  blurs: Sequence[str] = ()
-  blur: np.ndarray | None = None
+  blurs: Sequence[str] = ()  # keys of arrays that may be missing
+  blur: Any = None  # what they must equal
   unused: str = _NOTHING  # keys of arrays that the network does not use
   conditional: str = _NOTHING  # keys that mark conditional networks, refused
   # The values that ours can do, for every key of a setting that matches.
@@ -97,7 +96,7 @@ class Naming:
       _numbered(key, r): self.blur
       for key in self.blurs
       for r in architecture.resolutions[1:]
-      if self.blur is not None and (block == 'resnet' or '.skip.' not in key)
+      if block == 'resnet' or '.skip.' not in key
     }
 
   def architecture(
