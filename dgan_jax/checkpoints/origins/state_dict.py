@@ -104,7 +104,7 @@ def entries_of(
 
 
 def to_params(
-  state_dict: StateDict, entries: Sequence[Entry], source: str
+  state_dict: StateDict, entries: Iterable[Entry], source: str
 ) -> dict[str, Any]:
   """Nested parameters from a state dict that holds these arrays and no others.
 
@@ -112,6 +112,7 @@ def to_params(
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
+  entries = list(entries)
   params = {entry.path: entry.read(state_dict, source) for entry in entries}
   unused = set(state_dict) - {entry.key for entry in entries}
   if unused:
