@@ -17,7 +17,7 @@ from unittest import mock
 
 import numpy as np
 
-from dgan_jax.checkpoints.origins import arrays_to_generator
+from dgan_jax.checkpoints.origins import arrays_to_generator, naming
 from dgan_jax.generators import generator as generators
 
 SOURCE = 'raise SystemExit("The source code of a checkpoint was run.")'
@@ -28,7 +28,7 @@ _Named = TypeVar('_Named', bound=Callable[..., Any])
 
 
 def state_dict(
-  names_of: arrays_to_generator.Naming, generator: generators.Generator
+  names_of: naming.Naming, generator: generators.Generator
 ) -> dict[str, np.ndarray]:
   """What a file of this origin would hold of a generator, w_avg and noise."""
   architecture = generator.architecture

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from benchmarks import checkpoints, common, models
-from dgan_jax.checkpoints.origins import stylegan2_names
+from dgan_jax.checkpoints.origins import known_origins
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLAMP = 256
@@ -58,7 +58,7 @@ def write_pickle(
       arrays, which is about what a discriminator has, too.
   """
   generator = models.random_generator(resolution, 'StyleGAN2')
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, generator)
+  arrays = checkpoints.state_dict(known_origins.ADA, generator)
   content = {
     name: checkpoints.network('Generator', arrays, _settings(arrays))
     for name in networks

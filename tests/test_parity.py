@@ -11,8 +11,8 @@ from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.checkpoints.formats import torch_format
 from dgan_jax.checkpoints.origins import (
   arrays_to_generator,
+  known_origins,
   release_files,
-  stylegan1_names,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
@@ -223,7 +223,7 @@ def _unseen(tmp_path, generator, interpreter, rows):
   for i, noise in enumerate(generator.noise):
     inputs[f'in/noise_{i:02d}'] = noise.transpose(0, 3, 1, 2)
   weights = arrays_to_generator.write(
-    stylegan1_names.RELEASE, generator.architecture, generator.params
+    known_origins.RELEASE, generator.architecture, generator.params
   )
   meta = {'psi': 0.5, 'max_layer': 3}
   np.savez(

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import checkpoints
 from dgan_jax.checkpoints.formats import torch_writer
-from dgan_jax.checkpoints.origins import stylegan2_names
+from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.generators import stylegan2
 from tests import parity, small
 from tests.generators import stylegan2_reference as reference
@@ -70,7 +70,7 @@ def _run(generator, psi, cutoff, labels=None):
 def _ada_file(path, generator, labels=None, noise_mode='const'):
   """A file laid out as the one of StyleGAN2-ADA."""
   architecture = generator.architecture
-  state_dict = checkpoints.state_dict(stylegan2_names.ADA, generator)
+  state_dict = checkpoints.state_dict(known_origins.ADA, generator)
   if noise_mode == 'none':
     generator = generator.replace(noise=None)
   content = {f'sd/{key}': value for key, value in state_dict.items()}
@@ -114,7 +114,7 @@ def _editgan_file(path, generator, has_weights=True):
     'out/rgb': _nchw(outputs.rgb),
   }
   if has_weights:
-    state_dict = checkpoints.state_dict(stylegan2_names.EDITGAN, generator)
+    state_dict = checkpoints.state_dict(known_origins.EDITGAN, generator)
     content |= {f'sd/{key}': value for key, value in state_dict.items()}
   convolutions = [k for k in outputs.layers if '/conv' in k]
   for i, key in enumerate(convolutions, 1):
@@ -212,7 +212,7 @@ def test_editgan_files_of_other_networks_are_checked(tmp_path, capsys, options):
 def test_the_checkpoint_beside_a_file_is_what_is_checked(tmp_path, capsys):
   path = tmp_path / 'cars.expected.npz'
   generator = _generator()
-  state_dict = checkpoints.state_dict(stylegan2_names.EDITGAN, generator)
+  state_dict = checkpoints.state_dict(known_origins.EDITGAN, generator)
   torch_writer.write(tmp_path / 'cars.pt', state_dict, wrapper='g_ema')
   for has_weights in (False, True):
     _editgan_file(path, generator, has_weights)

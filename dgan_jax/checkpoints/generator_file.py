@@ -1,22 +1,25 @@
-"""A generator as one .safetensors file.
-
-Arrays have the dotted paths of our trees ('params.mapping.dense_0.kernel',
-'w_avg', 'noise.0'); what they belong to is JSON in the file's metadata.
-"""
+"""A generator as one .safetensors file: arrays under the dotted paths of our
+trees ('params.mapping.dense_0.kernel', 'w_avg', 'noise.0'), and JSON."""
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import safetensors.numpy
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.formats.untrusted import shown
-from dgan_jax.checkpoints.origins import architecture_hints, state_dict
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
+from dgan_jax.generators import stylegan1, stylegan2
 
 _FORMAT = 'dgan_jax generator'
 _VERSION = '1'
+_KINDS: Mapping[str, type[generators.Architecture]] = {
+  'StyleGAN1': stylegan1.StyleGAN1,
+  'StyleGAN2': stylegan2.StyleGAN2,
+}
 
 
 def write(path: storage.PathLike, generator: generators.Generator) -> None:
@@ -52,12 +55,7 @@ def is_ours(metadata: Mapping[str, str]) -> bool:
 def read(
   arrays: state_dict.StateDict, metadata: Mapping[str, str], source: str
 ) -> generators.Generator:
-  """The generator that a file holds.
-
-  Args:
-    arrays: of the file (`safetensors_format.read`).
-    metadata: of the file.
-    source: what to call it in errors.
+  """The generator in what `safetensors_format.read` read of a file.
 
   Raises:
     errors.UserError: it is damaged, or something else.
@@ -70,16 +68,14 @@ def read(
     )
   with untrusted.refusing(source):
     fields = json.loads(metadata.get('architecture', 'null'))
-  architecture = architecture_hints.from_json(fields, source)
+  architecture = architecture_from(fields, source)
   has_noise = any(key.startswith('noise.') for key in arrays)
   entries = _entries(architecture, has_noise)
   tree = state_dict.to_params(arrays, entries, source)
-  noise = tree.get('noise')
+  maps = tree.get('noise')
+  noise = maps and tuple(maps[str(i)] for i in range(len(maps)))
   generator = generators.Generator(
-    architecture=architecture,
-    params=tree['params'],
-    w_avg=tree['w_avg'],
-    noise=noise and tuple(noise[str(i)] for i in range(len(noise))),
+    architecture, tree['params'], tree['w_avg'], noise
   )
   if generators.checksum(generator) != metadata.get('checksum'):
     raise errors.UserError(
@@ -88,9 +84,27 @@ def read(
   return generator
 
 
+def architecture_from(fields: Any, source: str) -> generators.Architecture:
+  """The architecture that `generators.architecture_to_json` described, out of
+  anything that a file has in that place.
+
+  Raises:
+    errors.UserError: it describes none, or one larger than any real one.
+  """
+  with untrusted.refusing(source, 'does not describe a generator: it '):
+    kind, rest = 'StyleGAN1', fields
+    if isinstance(fields, dict):
+      rest = dict(fields)
+      kind = rest.pop('kind', kind)
+    if not isinstance(kind, str) or kind not in _KINDS:
+      raise untrusted.FormatError(
+        f'has the kind {shown(kind)}; expected StyleGAN1 or StyleGAN2.'
+      )
+    return untrusted.record(_KINDS[kind], rest)
+
+
 def _entries(
   architecture: generators.Architecture, has_noise: bool
 ) -> list[state_dict.Entry]:
-  """An entry for every array of a generator."""
   shapes = generators.shapes(architecture, has_noise)
-  return state_dict.entries_of(shapes, lambda path: ('.'.join(path), 'same'))
+  return state_dict.entries_of(shapes, lambda path: (path, 'same'))

@@ -1,10 +1,8 @@
-"""Any checkpoint file: what it is, and what it holds as ours.
-
-A file is told by its content, not by its name. What is opened has been
-converted and checked as a whole, so what can be described can be used.
-"""
+"""Any checkpoint file, told by its content and not by its name: what it is, and
+what it holds as ours, converted and checked as a whole."""
 
 import dataclasses
+import itertools
 import pathlib
 import re
 from collections.abc import Mapping
@@ -13,13 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, rng, storage
-from dgan_jax.checkpoints import (
-  description,
-  generator_file,
-  pytrees,
-  recognition,
-  store,
-)
+from dgan_jax.checkpoints import description, generator_file, pytrees, store
 from dgan_jax.checkpoints.formats import (
   byte_stream,
   safetensors_format,
@@ -27,23 +19,21 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
 )
 from dgan_jax.checkpoints.origins import (
-  architecture_hints,
   arrays_to_generator,
+  known_origins,
+  naming,
   network_pickle,
   release_files,
-  stylegan1_names,
-  stylegan2_names,
-  tensorflow_names,
 )
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
 from dgan_jax.generators import generator as generators
 
 _NAMINGS = (
-  stylegan1_names.RELEASE,
-  tensorflow_names.STYLEGAN1,
-  tensorflow_names.STYLEGAN2,
-  stylegan2_names.ADA,
-  stylegan2_names.EDITGAN,
+  known_origins.RELEASE,
+  known_origins.TENSORFLOW1,
+  known_origins.TENSORFLOW2,
+  known_origins.ADA,
+  known_origins.EDITGAN,
 )
 # Of several networks in a file the first of these that is there: averages.
 _NETWORKS = ('Gs', 'G_ema', 'G')
@@ -53,7 +43,7 @@ _LICENCE = (
 )
 _WITHOUT_CLAMP = (
   'The file does not say where activations were clamped; '
-  f'{stylegan2_names.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
+  f'{known_origins.ADA_CONV_CLAMP:g} is assumed, as StyleGAN2-ADA trains.'
 )
 _GREY = 'Its images are grey; here they have three equal channels.'
 
@@ -76,10 +66,14 @@ def open_checkpoint(path: storage.PathLike) -> Opened:
     if path.is_dir():
       return _open_folder(path, budget)
     head = bytes(byte_stream.map_file(path, budget)[:512])
-    recognition.check_start(head, str(path))
+    description.check_start(head, str(path))
     # A length, then JSON; no pickle has these bytes there.
     if head[6:9] == b'\0\0{' or path.suffix == '.safetensors':
-      return _open_safetensors(path, budget)
+      arrays, metadata = safetensors_format.read(path, budget)
+      if generator_file.is_ours(metadata):
+        made = generator_file.read(arrays, metadata, str(path))
+        return _own(path, 'Our .safetensors file', made)
+      return open_arrays(arrays, source=str(path), container='.safetensors')
     if network_pickle.is_network_pickle(head):
       return _open_networks(path, budget)
     return _open_torch(path, budget)
@@ -104,31 +98,27 @@ def load_generator(path: storage.PathLike) -> generators.Generator:
 
 def open_arrays(
   arrays: state_dict_lib.StateDict,
-  settings: architecture_hints.Settings | None = None,
+  settings: naming.Settings | None = None,
   *,
   source: str = 'The state dict',
   container: str = 'arrays',
 ) -> Opened:
   """Opens a state dict that has been read.
 
-  Args:
-    arrays: of a generator under any names that we know; its keys may have a
-      prefix, and there may be other networks under other prefixes.
-    settings: what else is known of the network; see `network_pickle.Network`.
-    source: what to call it in errors, a file name.
-    container: what it came in, for people.
+  Its keys may have any prefix, and there may be other networks under others.
+  Settings are as of a `network_pickle.Network`; source and container are what
+  to call it, and what it came in, for people.
 
   Raises:
     errors.UserError: see `open_checkpoint`.
   """
   found = [
     (key.removesuffix(names_of.marker), names_of)
-    for key in arrays
-    for names_of in _NAMINGS
-    if key == names_of.marker or key.endswith(f'.{names_of.marker}')
+    for key, names_of in itertools.product(arrays, _NAMINGS)
+    if f'.{key}'.endswith(f'.{names_of.marker}')
   ]
   if not found:
-    raise recognition.unknown(arrays, source)
+    raise description.unknown_arrays(arrays, source)
   prefix, chosen = min(found, key=lambda f: ('ema' not in f[0].lower(), f[0]))
   network = {
     key.removeprefix(prefix): value
@@ -136,13 +126,11 @@ def open_arrays(
     if key.startswith(prefix)
   }
   others = {key.split('.')[0] for key in arrays if not key.startswith(prefix)}
-  if chosen is stylegan2_names.EDITGAN and 'latent_avg' in arrays:
+  if chosen is known_origins.EDITGAN and 'latent_avg' in arrays:
     network['latent_avg'] = arrays['latent_avg']
     others.discard('latent_avg')
   stored = arrays_to_generator.read(chosen, network, settings, source)
-  remarks = [_GREY] * stored.grey + [_LICENCE]
-  if chosen is stylegan2_names.ADA and not settings:
-    remarks.insert(0, _WITHOUT_CLAMP)
+  unclamped = chosen is known_origins.ADA and not settings
   return Opened(
     path=source,
     format=f'{chosen.title} ({container})',
@@ -152,7 +140,7 @@ def open_arrays(
     noise=stored.noise,
     network=prefix.rstrip('.'),
     others=tuple(sorted(others)),
-    remarks=tuple(remarks),
+    remarks=(*[_WITHOUT_CLAMP] * unclamped, *[_GREY] * stored.grey, _LICENCE),
   )
 
 
@@ -168,8 +156,7 @@ def generator(
     opened: by `open_checkpoint`.
     avg_latent: mean w, see `arrays_to_generator.w_avg_rows`; None takes the
       stored one, or else the mean over 8,000 latents.
-    noise: maps, see `arrays_to_generator.noise_maps`; None takes those stored,
-      if any.
+    noise: maps, see `arrays_to_generator.noise_maps`; None takes those stored.
 
   Raises:
     errors.UserError: it is an interpreter, or one of these is of another
@@ -181,21 +168,17 @@ def generator(
       f'{opened.path} holds an interpreter; expected a generator.'
     )
   if avg_latent is not None:
-    w_avg = jnp.asarray(
-      arrays_to_generator.w_avg_rows(avg_latent, architecture)
-    )
+    w_avg = arrays_to_generator.w_avg_rows(avg_latent, architecture)
   elif opened.w_avg is not None:
-    w_avg = jnp.asarray(opened.w_avg)
+    w_avg = opened.w_avg
   else:
     key = rng.stream(rng.root_key(0), 'w_avg')
     w_avg = generators.mean_w(architecture, opened.params, key=key)
+  maps = opened.noise
+  if noise is not None:
+    maps = arrays_to_generator.noise_maps(noise, architecture)
   return generators.Generator(
-    architecture=architecture,
-    params=opened.params,
-    w_avg=w_avg,
-    noise=opened.noise
-    if noise is None
-    else arrays_to_generator.noise_maps(noise, architecture),
+    architecture, opened.params, jnp.asarray(w_avg), maps
   )
 
 
@@ -205,7 +188,7 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
       re.fullmatch(r'model_\d+\.pth', p.name) for p in path.iterdir()
     )
     if not members:
-      raise untrusted.FormatError(recognition.folder(path))
+      raise untrusted.FormatError(description.unknown_folder(path))
     paths = release_files.member_files(str(path))
     first = torch_format.read_checkpoint(paths[0], budget).state_dict
     return _open_members(first, str(path), len(paths))
@@ -220,26 +203,14 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
     )
   raise untrusted.FormatError(
     f'holds a checkpoint of kind {untrusted.shown(kind)!r}; '
-    f'{recognition.EXPECTED}.'
+    f'{description.EXPECTED}.'
   )
 
 
-def _open_safetensors(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
-  arrays, metadata = safetensors_format.read(path, budget)
-  if generator_file.is_ours(metadata):
-    made = generator_file.read(arrays, metadata, str(path))
-    return _own(path, 'Our .safetensors file', made)
-  return open_arrays(arrays, source=str(path), container='.safetensors')
-
-
 def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:
+  w_avg = np.asarray(made.w_avg)
   return Opened(
-    path=str(path),
-    format=kind,
-    architecture=made.architecture,
-    params=made.params,
-    w_avg=np.asarray(made.w_avg),
-    noise=made.noise,
+    str(path), kind, made.architecture, made.params, w_avg, made.noise
   )
 
 
@@ -293,18 +264,11 @@ def _open_torch(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 def _open_members(
   state_dict: state_dict_lib.StateDict, source: str, members: int
 ) -> Opened:
-  features = state_dict_lib.size_of(
-    state_dict_lib.without_prefix(state_dict),
-    'layers.0.weight',
-    1,
-    source,
-    stylegan1_names.RELEASE_TITLE,
-  )
   spec = release_files.interpreter_from_release(
-    [state_dict], feature_channels=[features], sources=[source]
+    [state_dict], sources=[source]
   ).spec
   return Opened(
     path=source,
-    format=f'Interpreter of {stylegan1_names.RELEASE_TITLE} (PyTorch)',
+    format=f'Interpreter of {known_origins.RELEASE_TITLE} (PyTorch)',
     interpreter=dataclasses.replace(spec, members=members),
   )

@@ -1,12 +1,12 @@
 """Trees of arrays in folders: arrays by Orbax, all else in one small JSON.
 
-A checkpoint is a folder with `checkpoint.json` (what it is, the shape and type
-of every array, a digest of everything) and one folder of arrays. The JSON is
-written last and names the folder that it belongs to, so a save that is killed
-leaves either what was there before or nothing that loads. Nothing in it is
-executed and no type is looked up by name.
+`checkpoint.json` has the shape and type of every array and a digest of
+everything. It is written last and names the folder of arrays that it belongs
+to, so a save that is killed leaves either what was there before or nothing
+that loads. Nothing in it is executed and no type is looked up by name.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -52,7 +52,9 @@ def save(
   directory.mkdir(parents=True, exist_ok=True)
   leaves = {key: np.asarray(leaf) for key, leaf in _flat(tree).items()}
   metadata = json.loads(json.dumps(metadata or {}))  # as it will be read
-  current = _current_folder(directory)
+  current = None
+  with contextlib.suppress(errors.UserError):
+    current = _read_header(directory).folder
   folder = next(name for name in _ARRAY_FOLDERS if name != current)
   shutil.rmtree(directory / folder, ignore_errors=True)  # of a killed save
   digests = orbax_arrays.write(directory / folder, leaves)
@@ -91,16 +93,13 @@ def load(
   like: Any = None,
   budget: untrusted.Budget | None = None,
 ) -> Any:
-  """Reads what `save` wrote.
+  """Reads what `save` wrote: numpy arrays under dotted paths, or as `like`.
 
   Args:
     directory: of the checkpoint.
     like: a tree of arrays or `jax.ShapeDtypeStruct`s whose structure, shapes
       and types the checkpoint must have.
     budget: what it may cost; default what `like` does.
-
-  Returns:
-    numpy arrays, in the structure of `like`; without it, {'a.b.c': array}.
 
   Raises:
     errors.UserError: there is none, it is damaged, or it isn't like `like`.
@@ -121,9 +120,8 @@ def load(
     )
   if like is None:
     return leaves
-  return jax.tree.unflatten(
-    jax.tree.structure(like), [leaves[key] for key in _flat(like)]
-  )
+  ordered = [leaves[key] for key in _flat(like)]
+  return jax.tree.unflatten(jax.tree.structure(like), ordered)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,26 +158,12 @@ def _read_header(directory: pathlib.Path) -> _Header:
       )
     fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
     parts: list[Any] = [content.get(name) for name in fields]
-    folder, metadata, arrays, digests, sha256 = parts
-    if folder not in _ARRAY_FOLDERS or not all(
+    if parts[0] not in _ARRAY_FOLDERS or not all(
       isinstance(part, dict) for part in parts[1:4]
     ):
       raise untrusted.FormatError('does not describe a checkpoint.')
-    return _Header(
-      folder=folder,
-      metadata=metadata,
-      shapes={key: orbax_arrays.parse(text) for key, text in arrays.items()},
-      digests=digests,
-      sha256=sha256,
-    )
-
-
-def _current_folder(directory: pathlib.Path) -> str | None:
-  """The folder of the checkpoint that is there, if any."""
-  try:
-    return _read_header(directory).folder
-  except errors.UserError:
-    return None
+    parts[2] = {k: orbax_arrays.parse(text) for k, text in parts[2].items()}
+    return _Header(*parts)
 
 
 def _flat(tree: Any) -> dict[str, Any]:

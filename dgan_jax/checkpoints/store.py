@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, storage
-from dgan_jax.checkpoints import pytrees
+from dgan_jax.checkpoints import generator_file, pytrees
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.origins import architecture_hints, state_dict
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import kinds
@@ -20,20 +20,11 @@ def save_generator(
   generator: generators.Generator,
   dtype: str = 'float32',
 ) -> None:
-  """Writes a generator; see `pytrees.save`.
-
-  Args:
-    directory: made if it does not exist.
-    generator: what is written.
-    dtype: 'float16' for a folder half the size, that is read as
-      `rounded(generator, dtype)`.
-  """
+  """Writes a generator; see `pytrees.save`. 'float16' is for a folder half the
+  size, that is read as `rounded(generator, 'float16')`."""
   generator = rounded(generator, dtype)
-  tree = {
-    'params': generator.params,
-    'w_avg': generator.w_avg,
-    'noise': generator.noise,
-  }
+  names = ('params', 'w_avg', 'noise')
+  tree = {name: getattr(generator, name) for name in names}
   pytrees.save(
     directory,
     jax.tree.map(lambda x: np.asarray(x, dtype), tree),
@@ -64,7 +55,7 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
   """
   metadata = _metadata_of(directory, 'generator')
   file = storage.path(directory) / pytrees.FILE
-  architecture = architecture_hints.from_json(
+  architecture = generator_file.architecture_from(
     metadata.get('architecture'), str(file)
   )
   noise, dtype = metadata.get('noise'), metadata.get('dtype', 'float32')
@@ -108,21 +99,18 @@ def load_interpreter(directory: storage.PathLike) -> ensemble.Interpreter:
     fields = dict(metadata['spec'])
     task = kinds.from_json(fields.pop('task'))
     spec = untrusted.record(ensemble.InterpreterSpec, fields, task=task)
-  stored = pytrees.load(
-    directory, _interpreter_shapes(spec), untrusted.Budget()
-  )
-  params = jax.tree.map(jnp.asarray, stored)
-  return ensemble.Interpreter(spec=spec, params=params)
+  shapes = _interpreter_shapes(spec)
+  stored = pytrees.load(directory, shapes, untrusted.Budget())
+  return ensemble.Interpreter(spec, jax.tree.map(jnp.asarray, stored))
 
 
 def _interpreter_shapes(spec: ensemble.InterpreterSpec) -> dict[str, Any]:
   """The shapes of an interpreter's parameters, stacked over the members."""
   sizes = (*spec.hidden, spec.num_outputs)
+  entries = state_dict.member_entries(spec.num_features, sizes)
   return jax.tree.map(
     lambda one: jax.ShapeDtypeStruct((spec.members, *one.shape), one.dtype),
-    state_dict.param_shapes(
-      state_dict.member_entries(spec.num_features, sizes)
-    ),
+    state_dict.param_shapes(entries),
   )
 
 

@@ -1,6 +1,6 @@
 """Domains: pictures that come with their truth, drawn by a program.
 
-  domain = domains.get('rendered_car', setting='three_quarter', resolution=64)
+  domain = renderers.get('rendered_car', setting='three_quarter', resolution=64)
   rendered = domain.render(0)  # image, mask, keypoints, visible
 
 `batches.render_range` renders many, in several processes.

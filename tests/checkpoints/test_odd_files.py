@@ -21,7 +21,7 @@ from dgan_jax.checkpoints.formats import (
   torch_writer,
   untrusted,
 )
-from dgan_jax.checkpoints.origins import stylegan1_names, stylegan2_names
+from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
@@ -44,7 +44,7 @@ def _tensor(key):
 
 def _editgan():
   made = small.generator(kind=stylegan2.StyleGAN2)
-  return made, checkpoints.state_dict(stylegan2_names.EDITGAN, made)
+  return made, checkpoints.state_dict(known_origins.EDITGAN, made)
 
 
 def _torch_tree(arrays, wrap):
@@ -157,7 +157,7 @@ def test_other_objects_are_named(tmp_path, tree, words):
 
 def test_networks_pickled_alone_are_read(tmp_path):
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(known_origins.ADA, made)
   network = checkpoints.network(
     'Generator', arrays, {'synthesis.b4.conv1.conv_clamp': None}
   )
@@ -205,8 +205,8 @@ def test_archives_say_what_to_take_out(tmp_path):
 
 def test_grey_networks_are_read_with_three_equal_channels(tmp_path):
   for names_of, kind in (
-    (stylegan2_names.ADA, stylegan2.StyleGAN2),
-    (stylegan1_names.RELEASE, stylegan1.StyleGAN1),
+    (known_origins.ADA, stylegan2.StyleGAN2),
+    (known_origins.RELEASE, stylegan1.StyleGAN1),
   ):
     arrays = checkpoints.state_dict(names_of, small.generator(kind=kind))
     grey = {
@@ -232,7 +232,7 @@ def test_grey_networks_are_read_with_three_equal_channels(tmp_path):
 
 def test_networks_of_images_that_are_not_square_are_named():
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(known_origins.ADA, made)
   arrays['synthesis.b4.const'] = np.ones((6, 4, 8), np.float32)
   with pytest.raises(errors.UserError, match='from 4 x 8 pixels'):
     opening.open_arrays(arrays)
@@ -257,7 +257,7 @@ def test_any_whole_generator_is_loaded_and_others_say_what_to_do(tmp_path):
 
 def test_names_are_never_printed_raw(tmp_path):
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(known_origins.ADA, made)
   opened = opening.open_arrays(
     {
       **{f'\x1b[2J\n.{key}': value for key, value in arrays.items()},

@@ -17,10 +17,8 @@ from dgan_jax.checkpoints.formats import (
   torch_writer,
 )
 from dgan_jax.checkpoints.origins import (
+  known_origins,
   release_files,
-  stylegan1_names,
-  stylegan2_names,
-  tensorflow_names,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
@@ -223,9 +221,9 @@ def test_our_own_safetensors_are_opened_whatever_their_name(tmp_path, name):
 
 
 _NAMINGS = {
-  'release': (stylegan1_names.RELEASE, stylegan1.StyleGAN1),
-  'ada': (stylegan2_names.ADA, stylegan2.StyleGAN2),
-  'editgan': (stylegan2_names.EDITGAN, stylegan2.StyleGAN2),
+  'release': (known_origins.RELEASE, stylegan1.StyleGAN1),
+  'ada': (known_origins.ADA, stylegan2.StyleGAN2),
+  'editgan': (known_origins.EDITGAN, stylegan2.StyleGAN2),
 }
 
 
@@ -262,8 +260,8 @@ def test_of_several_networks_the_average_is_taken(tmp_path):
   average = small.generator(kind=stylegan2.StyleGAN2)
   trained = small.generator(kind=stylegan2.StyleGAN2, latent_size=9)
   arrays = {
-    **_prefixed('G', checkpoints.state_dict(stylegan2_names.ADA, trained)),
-    **_prefixed('G_ema', checkpoints.state_dict(stylegan2_names.ADA, average)),
+    **_prefixed('G', checkpoints.state_dict(known_origins.ADA, trained)),
+    **_prefixed('G_ema', checkpoints.state_dict(known_origins.ADA, average)),
     'D.b4.fc.weight': np.ones((2, 2), np.float32),
   }
   opened = opening.open_arrays(arrays, source='network.pt')
@@ -279,7 +277,7 @@ def _prefixed(prefix, arrays):
 def test_a_decoder_with_its_mean_latent_beside_is_opened():
   # As encoders of the pSp family are saved: one row of w for every layer.
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = checkpoints.state_dict(stylegan2_names.EDITGAN, made)
+  arrays = checkpoints.state_dict(known_origins.EDITGAN, made)
   arrays.pop('latent_avg')
   w_avg = np.arange(48, dtype=np.float32).reshape(6, 8)
   opened = opening.open_arrays(
@@ -295,7 +293,7 @@ def test_a_decoder_with_its_mean_latent_beside_is_opened():
 
 def test_a_clamp_that_had_to_be_assumed_is_told():
   made = small.generator(kind=stylegan2.StyleGAN2)
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(known_origins.ADA, made)
   opened = opening.open_arrays(arrays)
   assert opened.architecture.conv_clamp == 256.0
   assert 'does not say where activations were clamped' in (
@@ -309,9 +307,7 @@ def test_a_clamp_that_had_to_be_assumed_is_told():
 
 def test_a_conditional_network_says_so():
   made = small.generator(kind=stylegan2.StyleGAN2, num_labels=3)
-  opened = opening.open_arrays(
-    checkpoints.state_dict(stylegan2_names.ADA, made)
-  )
+  opened = opening.open_arrays(checkpoints.state_dict(known_origins.ADA, made))
   assert '3 classes' in opening.describe(opened)
   assert opening.generator(opened).architecture.num_labels == 3
 
@@ -337,7 +333,7 @@ def test_every_kind_of_ada_pickle_is_opened(tmp_path, options):
     settings[f'{block}.conv1.conv_clamp'] = options.get('conv_clamp')
     settings[f'{block}.conv1.activation'] = 'lrelu'
   path = tmp_path / 'network.pkl'
-  arrays = checkpoints.state_dict(stylegan2_names.ADA, made)
+  arrays = checkpoints.state_dict(known_origins.ADA, made)
   path.write_bytes(writers.ada_pickle(arrays, settings))
   opened = opening.open_checkpoint(path)
   assert (opened.network, opened.others) == ('G_ema', ('G', 'D'))
@@ -357,14 +353,14 @@ def test_every_kind_of_ada_pickle_is_opened(tmp_path, options):
   ('names_of', 'options'),
   [
     (
-      tensorflow_names.STYLEGAN1,
+      known_origins.TENSORFLOW1,
       {'kind': stylegan1.StyleGAN1, 'instance_norm_eps': 1e-8},
     ),
     (
-      tensorflow_names.STYLEGAN2,
+      known_origins.TENSORFLOW2,
       {'kind': stylegan2.StyleGAN2, 'block': 'resnet'},
     ),
-    (tensorflow_names.STYLEGAN2, {'kind': stylegan2.StyleGAN2}),
+    (known_origins.TENSORFLOW2, {'kind': stylegan2.StyleGAN2}),
   ],
 )
 def test_every_kind_of_tensorflow_pickle_is_opened(tmp_path, names_of, options):
@@ -489,6 +485,6 @@ def test_state_dicts_need_not_be_wrapped(tmp_path):
 def test_tensorflow_arrays_are_opened_too():
   made = small.generator(kind=stylegan2.StyleGAN2)
   opened = opening.open_arrays(
-    checkpoints.state_dict(tensorflow_names.STYLEGAN2, made)
+    checkpoints.state_dict(known_origins.TENSORFLOW2, made)
   )
   assert opened.architecture == made.architecture

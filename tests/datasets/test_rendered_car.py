@@ -40,7 +40,7 @@ def test_every_split_has_its_pictures_with_their_truth(data_dir, config):
   }
   for name, indices in config.indices().items():
     for index, example in zip(indices, sources[name], strict=True):
-      one = rendered_car.render(config.domain, index)
+      one = config.domain.render(index)
       assert example['index'] == index
       np.testing.assert_array_equal(example['image'], one.image)
       np.testing.assert_array_equal(

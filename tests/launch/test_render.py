@@ -27,7 +27,7 @@ def test_a_sheet_images_and_masks_are_written(tmp_path):
   assert read(tmp_path / 'new' / 'sheet.png').shape[1] > 3 * 2 * 256
   domain = rendered_car.Domain('all_views', 64, '4:3')
   for index in (7, 8, 9):
-    rendered = rendered_car.render(domain, index)
+    rendered = domain.render(index)
     name = f'{index:06}.png'
     image = read(tmp_path / 'new' / 'images' / name)
     mask = read(tmp_path / 'new' / 'masks' / name)

@@ -1,12 +1,12 @@
-"""Files as bytes that are looked at, not copied.
+"""Files as bytes that are looked at, not copied: of a checkpoint of 360 MB and
+three networks, one is wanted."""
 
-A checkpoint of three networks has 360 MB, of which one network is wanted: the
-file is mapped, and what is read of it are views of the map.
-"""
-
+import math
 import mmap
 import os
 import pathlib
+
+import numpy as np
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
@@ -19,18 +19,11 @@ _SHORT = 1024
 def map_file(
   path: storage.PathLike, budget: untrusted.Budget | None = None
 ) -> memoryview:
-  """The bytes of a file, read when they are looked at.
-
-  They stay good when another file takes the name, as all of ours are written;
-  they change if somebody writes into the file itself.
-
-  Args:
-    path: of the file.
-    budget: that its bytes count towards; None: its own.
+  """The bytes of a file, mapped, which count towards the budget; they change if
+  somebody writes into the file itself, as we never do.
 
   Raises:
-    errors.UserError: there is no such file, or it is too large for what it
-      should be.
+    errors.UserError: there is no such file, or it is too large.
   """
   path = storage.path(path)
   if not path.is_file():
@@ -44,11 +37,7 @@ def map_file(
 
 
 def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
-  """Checks that a file lies where its name says, in a folder of a checkpoint.
-
-  Raises:
-    FormatError: it is a link, or reached through one.
-  """
+  """Refuses a file in a checkpoint's folder that is a link, or behind one."""
   for part in (path, *path.parents):
     if part == folder:
       return
@@ -57,6 +46,29 @@ def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
       raise FormatError(
         f'holds a link, {name}: refused; copy what it links to in its place.'
       )
+
+
+def array(
+  raw: bytes | memoryview,
+  dtype: np.dtype,
+  shape: tuple[int, ...],
+  order: str = 'C',
+) -> np.ndarray:
+  """Numbers [*shape], read-only: a view of their bytes where it can be one."""
+  expected = math.prod(untrusted.checked_shape(shape)) * dtype.itemsize
+  if len(raw) != expected:
+    raise FormatError(
+      f'is damaged: an array of shape {shape} has {len(raw):,} bytes; expected '
+      f'{expected:,}.'
+    )
+  if dtype == np.bool_:  # of which other bytes than 0 and 1 are none
+    values = np.frombuffer(raw, np.uint8) != 0
+  else:
+    values = np.frombuffer(raw, dtype)
+    values = values.astype(dtype.newbyteorder('='), copy=False)
+  values = values.reshape(shape, order='F' if order == 'F' else 'C')
+  values.flags.writeable = False
+  return values
 
 
 class ByteStream:

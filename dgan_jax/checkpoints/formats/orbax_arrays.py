@@ -1,7 +1,4 @@
-"""A folder of named arrays, written and read by Orbax.
-
-One process does it, without barriers; the others need not take part.
-"""
+"""A folder of named arrays, written by one process by Orbax, and read."""
 
 import contextlib
 import errno
@@ -23,16 +20,15 @@ import tensorstore as ts
 from absl import logging
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.formats import (
-  byte_stream,
-  untrusted,
-  zstd_frames,
-)
+from dgan_jax.checkpoints.formats import byte_stream, untrusted
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
 
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_ZSTD_BLOCK = 2**17
+_REPEATED, _PACKED = 1, 2  # kinds of blocks
 # More than what Orbax writes beside the arrays.
 _OVERHEAD_BYTES = 2**20
 # All that Orbax names in the record of an array; others may unpack to anything.
@@ -113,16 +109,10 @@ def read(
   written: Mapping[str, str],
   budget: untrusted.Budget,
 ) -> dict[str, np.ndarray]:
-  """Reads what `write` wrote.
+  """Reads what `write` wrote and returned digests of, arrays of these shapes.
 
-  By TensorStore, that Orbax writes with: it would open whatever its own record
-  names, and unpack without bounds.
-
-  Args:
-    folder: of the arrays.
-    shapes: what they must be.
-    written: the digests that `write` returned.
-    budget: that the files and what they unpack to count towards.
+  By TensorStore, that Orbax writes with: Orbax would open whatever its own
+  record names, and unpack without bounds.
 
   Raises:
     errors.UserError: they are something else, or damaged.
@@ -140,27 +130,19 @@ def read(
 def _check_files(
   folder: pathlib.Path, written: Mapping[str, str], budget: untrusted.Budget
 ) -> None:
-  """Checks that a folder has the files that it should have and no others.
-
-  Raises:
-    FormatError: another one, a link, or one that unpacks to more
-      than the budget has.
-    errors.UserError: one is missing or damaged.
-  """
-  waiting, found = [folder], set()
-  while waiting:
-    for path in waiting.pop().iterdir():
-      name = path.relative_to(folder).as_posix()
-      budget.spend(1)
-      byte_stream.refuse_links(folder.parent, path)
-      if path.is_dir():
-        waiting.append(path)
-      elif name in written:
-        found.add(name)
-      else:
-        raise FormatError(
-          f'holds {shown(name)}, that its checkpoint does not list.'
-        )
+  """Refuses a folder without the files that it should have, or with others,
+  links, or what unpacks to more than the budget has."""
+  found = set()
+  for path in folder.rglob('*'):
+    name = path.relative_to(folder).as_posix()
+    budget.spend(1)
+    byte_stream.refuse_links(folder.parent, path)
+    if name in written:
+      found.add(name)
+    elif not path.is_dir():
+      raise FormatError(
+        f'holds {shown(name)}, that its checkpoint does not list.'
+      )
   for name, digest in written.items():
     data = byte_stream.map_file(folder / name, budget) if name in found else b''
     if name not in found or hashlib.sha256(data).hexdigest() != digest:
@@ -169,15 +151,11 @@ def _check_files(
         f'{folder / shown(name)} is {state}; restore it, or make the '
         'checkpoint anew.'
       )
-    zstd_frames.spend_on(data, budget)
+    spend_on_frames(data, budget)
 
 
 def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
-  """One array of a folder, of this shape and type.
-
-  Raises:
-    FormatError: it is of another, or stored otherwise.
-  """
+  """One array of a folder, refused if it is of another shape or type."""
   if not math.prod(leaf.shape):  # Orbax refuses them
     return np.zeros(leaf.shape, leaf.dtype)
   text = store.read(f'{key}/zarr.json').result().value
@@ -212,14 +190,44 @@ def _names(node: Any) -> Iterator[str]:
       yield from _names(inner)
 
 
+def spend_on_frames(data: bytes | memoryview, budget: untrusted.Budget) -> None:
+  """Counts what all zstd frames in some bytes can unpack to, wherever they are.
+
+  12 KB can be 4 GB, but every frame is a header and blocks that say their sizes
+  (RFC 8878). What only looks like a frame soon ends in a block that cannot be.
+  """
+  for match in re.finditer(re.escape(_ZSTD_MAGIC), data):
+    _spend_on_frame(memoryview(data), match.end(), budget)
+
+
+def _spend_on_frame(
+  data: memoryview, place: int, budget: untrusted.Budget
+) -> None:
+  flags = int.from_bytes(data[place : place + 1], 'little')
+  single = flags >> 5 & 1  # the content is the window
+  id_width = (0, 1, 2, 4)[flags & 3]
+  size_width = (single, 2, 4, 8)[flags >> 6]
+  place += 2 - single + id_width
+  largest = _ZSTD_BLOCK
+  if single:
+    size = int.from_bytes(data[place : place + size_width], 'little')
+    largest = min(largest, size + 256 * (size_width == 2))
+  place += size_width
+  last = 0
+  while not last and place + 3 <= len(data):
+    header = int.from_bytes(data[place : place + 3], 'little')
+    last, kind, size = header & 1, header >> 1 & 3, header >> 3
+    if kind > _PACKED or size > _ZSTD_BLOCK:
+      return
+    budget.spend(1)
+    budget.make(largest if kind == _PACKED else size)
+    place += 3 + (1 if kind == _REPEATED else size)
+
+
 def check_shapes(
   directory: pathlib.Path, found: Shapes, expected: Shapes
 ) -> None:
-  """Compares the shapes and types of two sets of arrays.
-
-  Raises:
-    errors.UserError: with the first difference.
-  """
+  """Raises `errors.UserError` with the first difference of shape or type."""
   for key in sorted({*found, *expected}):
     texts = [
       describe(shapes[key]) if key in shapes else 'missing'
@@ -237,11 +245,7 @@ def describe(array: Any) -> str:
 
 
 def parse(text: Any) -> jax.ShapeDtypeStruct:
-  """The inverse of `describe`.
-
-  Raises:
-    FormatError: the text is something else.
-  """
+  """The inverse of `describe`."""
   match = re.fullmatch(r'(\w{3,20})\[([0-9, ]{0,200})\]', str(text)[:300])
   if match is None or match[1] not in _TYPES:
     raise FormatError(f'has an array {shown(text)}; expected a type and shape.')

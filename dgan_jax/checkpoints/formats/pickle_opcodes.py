@@ -1,10 +1,7 @@
-"""Cuts a pickle into opcodes and their arguments.
+"""Cuts a pickle into opcodes and their arguments, as `pickletools.genops` does,
+but long bytes (and Python 2's strings, which may be bytes) are not copied."""
 
-As `pickletools.genops` does, whose table of opcodes it uses, but what is long
-is not copied: bytes (and Python 2's strings, which may be bytes) come as views
-of the stream.
-"""
-
+import functools
 import pickletools
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -21,14 +18,11 @@ _ESCAPED = re.compile(
 )
 
 
-def instructions(
-  stream: byte_stream.ByteStream,
-) -> Iterator[tuple[str, Any]]:
+def instructions(stream: byte_stream.ByteStream) -> Iterator[tuple[str, Any]]:
   """Yields (name of the opcode, argument) up to the end of the stream.
 
   Raises:
-    ValueError: what comes next is no opcode, or breaks off. An unknown opcode
-      is shown as a byte.
+    ValueError: what comes next is no opcode, or breaks off.
   """
   while code := bytes(stream.read(1)):
     if code not in _OPCODES:
@@ -51,15 +45,11 @@ def _line(stream: byte_stream.ByteStream) -> bytes:
   return line[:-1]
 
 
-def _string(width: int) -> Callable[[byte_stream.ByteStream], Any]:
+def _string(stream: byte_stream.ByteStream, width: int) -> str | memoryview:
   """Python 2's: text if short; no text that is needed is long."""
-
-  def read(stream: byte_stream.ByteStream) -> str | memoryview:
-    size = int.from_bytes(_exactly(stream, width), 'little')
-    data = _exactly(stream, size)
-    return data.decode('latin-1') if isinstance(data, bytes) else data
-
-  return read
+  size = int.from_bytes(_exactly(stream, width), 'little')
+  data = _exactly(stream, size)
+  return data.decode('latin-1') if isinstance(data, bytes) else data
 
 
 def _string_line(stream: byte_stream.ByteStream) -> str:
@@ -77,38 +67,32 @@ def _name(stream: byte_stream.ByteStream) -> str:
   return _line(stream).decode('utf-8')
 
 
-def _integer(width: int) -> Callable[[byte_stream.ByteStream], Any]:
-  def read(stream: byte_stream.ByteStream) -> int:
-    size = int.from_bytes(_exactly(stream, width), 'little')
-    if size > _MAX_INTEGER_BYTES:
-      raise ValueError(f'an integer of {size:,} bytes')
-    return int.from_bytes(_exactly(stream, size), 'little', signed=True)
-
-  return read
+def _integer(stream: byte_stream.ByteStream, width: int) -> int:
+  size = int.from_bytes(_exactly(stream, width), 'little')
+  if size > _MAX_INTEGER_BYTES:
+    raise ValueError(f'an integer of {size:,} bytes')
+  return int.from_bytes(_exactly(stream, size), 'little', signed=True)
 
 
-def _digits(kind: type) -> Callable[[byte_stream.ByteStream], Any]:
-  def read(stream: byte_stream.ByteStream) -> Any:
-    line = _line(stream).removesuffix(b'L')
-    if len(line) > _MAX_DIGITS:
-      raise ValueError(f'a number of {len(line):,} digits')
-    # How protocols 0 and 1 write False and True.
-    return line == b'01' if line in (b'00', b'01') else kind(line)
-
-  return read
+def _digits(stream: byte_stream.ByteStream, kind: type) -> Any:
+  line = _line(stream).removesuffix(b'L')
+  if len(line) > _MAX_DIGITS:
+    raise ValueError(f'a number of {len(line):,} digits')
+  # How protocols 0 and 1 write False and True.
+  return line == b'01' if line in (b'00', b'01') else kind(line)
 
 
 # What is read otherwise than pickletools does: lengths that lie cost nothing
 # there either, and bytes and text are not copied.
 _READERS: Mapping[str, Callable[..., Any]] = {
   'bytearray8': pickletools.read_bytes8,
-  'decimalnl_long': _digits(int),
-  'decimalnl_short': _digits(int),
-  'floatnl': _digits(float),
-  'long1': _integer(1),
-  'long4': _integer(4),
-  'string1': _string(1),
-  'string4': _string(4),
+  'decimalnl_long': functools.partial(_digits, kind=int),
+  'decimalnl_short': functools.partial(_digits, kind=int),
+  'floatnl': functools.partial(_digits, kind=float),
+  'long1': functools.partial(_integer, width=1),
+  'long4': functools.partial(_integer, width=4),
+  'string1': functools.partial(_string, width=1),
+  'string4': functools.partial(_string, width=4),
   'stringnl': _string_line,
   'stringnl_noescape': _name,
   'stringnl_noescape_pair': lambda stream: (_name(stream), _name(stream)),

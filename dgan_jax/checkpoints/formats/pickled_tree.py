@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from dgan_jax.checkpoints.formats import (
-  numpy_pickle,
-  pickle_values,
+  pickle_tables,
   torch_tensors,
+  unpickle,
   untrusted,
 )
 from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
@@ -21,34 +21,25 @@ _MODULE_PARTS = ('_parameters', '_buffers', '_modules')
 
 def is_module(value: Any) -> bool:
   """Whether this stands in for a module of PyTorch."""
-  return isinstance(value, pickle_values.Instance) and all(
+  return isinstance(value, unpickle.Instance) and all(
     isinstance(value.state.get(part), dict) for part in _MODULE_PARTS
   )
 
 
 class Contents:
-  """Tensors and settings; a nest of shared parts cannot make it large.
-
-  Attributes:
-    arrays: {dotted key: tensor or array}.
-    settings: numbers, texts and None, under dotted keys.
-  """
+  """Tensors and settings; a nest of shared parts cannot make it large."""
 
   def __init__(self, budget: untrusted.Budget) -> None:
+    # Under dotted keys.
     self.arrays: dict[str, torch_tensors.Tensor | np.ndarray] = {}
-    self.settings: dict[str, Any] = {}
+    self.settings: dict[str, Any] = {}  # numbers, texts and None
     self._budget = budget
 
   def add(self, tree: Any, prefix: str = '', depth: int = 0) -> None:
-    """Adds a dict or a module; what else is in a dict is left out.
-
-    Raises:
-      FormatError: it is deeper or has more entries (a part may be in
-        many places at once) than any real one, two keys are equal, or a module
-        is none of PyTorch's.
-    """
+    """Adds a dict or a module; what else is in a dict is left out. Parts may be
+    in many places at once."""
     self.enter(depth)
-    if isinstance(tree, pickle_values.Instance):
+    if isinstance(tree, unpickle.Instance):
       self._add_module(tree, prefix, depth)
       return
     for name, value in tree.items():
@@ -61,22 +52,22 @@ class Contents:
         self.add_array(f'{prefix}{name}', value)
 
   def _add_module(
-    self, module: pickle_values.Instance, prefix: str, depth: int
+    self, module: unpickle.Instance, prefix: str, depth: int
   ) -> None:
+    state = module.state
     if not is_module(module):
       raise FormatError(
         f'has a module {shown(module.name)} without parameters.'
       )
-    state = module.state
     passing = state.get('_non_persistent_buffers_set')
+    if not isinstance(passing, set | frozenset):
+      passing = ()
     for part in _MODULE_PARTS:
       for name, value in self.items(state[part]):
         key = f'{prefix}{name}'
-        if value is None or (
-          isinstance(passing, set | frozenset) and name in passing
-        ):
+        if value is None or name in passing:
           continue
-        if isinstance(value, pickle_values.Instance):
+        if isinstance(value, unpickle.Instance):
           self.add(value, f'{key}.', depth + 1)
         elif isinstance(value, torch_tensors.Tensor):
           self.add_array(key, value)
@@ -110,7 +101,7 @@ class Contents:
   ) -> None:
     if checked_name(key) in self.arrays:
       raise FormatError(f'has two arrays {shown(key)}.')
-    self._budget.spend(1)
+    self.enter(0)
     self.arrays[key] = value
 
   def add_settings(
@@ -123,7 +114,7 @@ class Contents:
       match value:
         case dict():
           self.add_settings(f'{key}.', value, depth + 1)
-        case numpy_pickle.Array(value=np.ndarray(shape=()) as scalar):
+        case pickle_tables.Array(value=np.ndarray(shape=()) as scalar):
           self.settings[key] = scalar.item()
         case str():
           self.settings[key] = checked_name(value)
@@ -132,11 +123,7 @@ class Contents:
 
 
 def checked_name(text: str) -> str:
-  """The text, if names can be as long.
-
-  Raises:
-    FormatError: it is longer.
-  """
+  """The text, refused if it is longer than names can be."""
   if len(text) > _MAX_KEY:
     raise FormatError(f'has a name of {len(text):,} characters.')
   return text

@@ -1,9 +1,8 @@
 """PyTorch checkpoint files as numpy arrays, without PyTorch.
 
-Both serialisations are read: the zip archive of PyTorch 1.6 and later
-(`data.pkl` and one entry per storage), also as the folder that unpacking it
-makes, and the legacy stream before it (five pickles, then the storages). Only
-the storages of tensors that are returned are looked at.
+Read are the zip archive of PyTorch 1.6 and later (`data.pkl` and one entry per
+storage), the folder that unpacking it makes, and the legacy stream before it
+(five pickles, then the storages).
 """
 
 import dataclasses
@@ -19,7 +18,6 @@ import numpy as np
 from dgan_jax import storage as storage_lib
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  pickle_values,
   pickled_tree,
   torch_tensors,
   unpickle,
@@ -42,34 +40,25 @@ _Read = Callable[[str], bytes | memoryview]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-  """The tensors of a file; arrays are read-only views of it.
+  """The tensors of a file; arrays are read-only views of it."""
 
-  Attributes:
-    state_dict: {key: array} of the network.
-    settings: of a network that was saved whole, the attributes of its modules
-      ('synthesis.b8.architecture').
-    wrapper: under which key the file keeps it; None if it holds nothing else.
-    beside: the tensors that it keeps beside, under dotted keys: read, and
-      checked, when they are asked for.
-  """
-
-  state_dict: dict[str, np.ndarray]
+  state_dict: dict[str, np.ndarray]  # {key: array} of the network
+  # Of a network that was saved whole, the attributes of its modules
+  # ('synthesis.b8.architecture').
   settings: Mapping[str, Any]
+  # Under which key the file keeps it; None if it holds nothing else.
   wrapper: str | None
+  # The tensors that it keeps beside, under dotted keys: read, and checked, when
+  # they are asked for.
   beside: Mapping[str, np.ndarray]
 
 
 def read(path: storage_lib.PathLike) -> dict[str, np.ndarray]:
-  """Reads a state dict.
+  """Reads a state dict {key: array}, read-only, in the types it is stored in.
 
-  Args:
-    path: a file written by `torch.save`. Dicts inside dicts, and modules that
-      were saved whole, are flattened to 'outer.inner' keys; of a training
-      checkpoint only its `state_dict`, `model_state_dict` or `g_ema` is read.
-      What is no tensor (an epoch count) is left out.
-
-  Returns:
-    {key: array}, read-only, in the type it was stored in.
+  Dicts inside dicts, and modules that were saved whole, are flattened to
+  'outer.inner' keys; of a training checkpoint only its `state_dict`,
+  `model_state_dict` or `g_ema` is read. What is no tensor is left out.
 
   Raises:
     errors.UserError: no such file, one that is damaged or something else, or
@@ -141,11 +130,11 @@ class Arrays(Mapping[str, np.ndarray]):
       self._budget.array(tensor.shape)
       if isinstance(tensor, np.ndarray):
         return tensor
-      stored = tensor.storage
-      if isinstance(stored, torch_tensors.StoredValues):
-        return tensor.array(stored.values)
-      assert self._fetch is not None
-      return tensor.array(self._fetch(stored))
+      values = tensor.storage
+      if not isinstance(values, np.ndarray):
+        assert self._fetch is not None
+        values = self._fetch(values)
+      return tensor.array(values)
 
 
 def _packed(
@@ -219,27 +208,15 @@ def _read_archive(
 def read_legacy(
   stream: byte_stream.ByteStream, budget: untrusted.Budget
 ) -> tuple[Any, _Fetch]:
-  """Reads a legacy stream.
-
-  Args:
-    stream: from its start.
-    budget: of the file that it is in.
-
-  Returns:
-    What its fourth pickle describes, and a function that gives the values of
-    a storage.
-
-  Raises:
-    FormatError: it is something else, or damaged.
-  """
+  """What a legacy stream describes, and what gives the values of a storage."""
 
   def load() -> Any:
     return unpickle.load(stream, {}, budget=budget)
 
-  if not _equals(load(), _LEGACY_MAGIC):
+  if load() != _LEGACY_MAGIC:
     raise FormatError('is not a PyTorch checkpoint.')
   protocol = load()
-  if not _equals(protocol, _LEGACY_PROTOCOL):
+  if protocol != _LEGACY_PROTOCOL:
     raise FormatError(
       f'has protocol {shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
     )
@@ -251,7 +228,7 @@ def read_legacy(
     raise FormatError('is damaged: it has no list of storages.')
   if set(keys) != set(descriptions.storages) or len(set(keys)) != len(keys):
     raise FormatError('is damaged: it lists other storages than it uses.')
-  raw: dict[str, bytes | memoryview] = {}
+  values = {}
   for key in keys:
     storage = descriptions.storages[key]
     count = int.from_bytes(stream.read(8), 'little')
@@ -260,19 +237,9 @@ def read_legacy(
         f'is damaged or truncated: storage {shown(key)} has {count} '
         f'values; expected {storage.size}.'
       )
-    raw[key] = stream.read(storage.num_bytes)
-    if len(raw[key]) != storage.num_bytes:
-      raise FormatError(
-        f'is damaged or truncated: storage {shown(key)} has '
-        f'{len(raw[key])} bytes; expected {storage.num_bytes}.'
-      )
-  return tree, lambda storage: torch_tensors.values(
-    storage, raw[storage.key], '<'
-  )
-
-
-def _equals(value: Any, number: int) -> bool:
-  return isinstance(value, int) and value == number
+    raw = stream.read(storage.size * storage.dtype.itemsize)
+    values[key] = torch_tensors.values(storage, raw, '<')
+  return tree, lambda storage: values[storage.key]
 
 
 def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
@@ -280,9 +247,8 @@ def _unwrap(tree: Any) -> tuple[Any, str | None, dict[Any, Any]]:
   if pickled_tree.is_module(tree):
     return tree, None, {}
   if not isinstance(tree, dict):
-    found = 'something else'
-    if isinstance(tree, pickle_values.Instance):
-      found = f'an object of {shown(tree.name)}'
+    alone = isinstance(tree, unpickle.Instance)
+    found = f'an object of {shown(tree.name)}' if alone else 'something else'
     raise FormatError(
       f'holds {found}; expected a network or its state dict ({{key: tensor}}).'
     )

@@ -1,8 +1,7 @@
 """How PyTorch's pickles describe tensors.
 
-The pickle of a checkpoint names storages (by persistent ids) and says which
-part of which storage a tensor is. Sizes, offsets and strides are checked
-against the bytes that are really there.
+They name storages (by persistent ids) and say which part of which storage a
+tensor is. Sizes, offsets and strides are checked against the bytes there are.
 """
 
 import dataclasses
@@ -15,9 +14,7 @@ import numpy as np
 
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  numpy_pickle,
-  pickle_values,
-  plain_pickle,
+  pickle_tables,
   unpickle,
   untrusted,
 )
@@ -48,27 +45,13 @@ class Storage:
   dtype: np.dtype
   size: int
 
-  @property
-  def num_bytes(self) -> int:
-    return self.size * self.dtype.itemsize
-
-
-@dataclasses.dataclass(frozen=True)
-class StoredValues:
-  """A storage with its values [size] at hand, in place of `Storage`."""
-
-  values: np.ndarray
-
-  @property
-  def size(self) -> int:
-    return self.values.size
-
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-  """A view of a storage; offset and strides count values."""
+  """A view of a storage, or of its values [size]; offset and strides count
+  values."""
 
-  storage: Storage | StoredValues
+  storage: Storage | np.ndarray
   offset: int
   shape: tuple[int, ...]
   strides: tuple[int, ...]
@@ -91,9 +74,7 @@ class Descriptions:
     self.storages: dict[str, Storage] = {}
 
   def load(
-    self,
-    stream: byte_stream.ByteStream,
-    budget: untrusted.Budget | None = None,
+    self, stream: byte_stream.ByteStream, budget: untrusted.Budget | None = None
   ) -> Any:
     """Reads one pickle; see `unpickle.load`."""
     return unpickle.load(
@@ -105,14 +86,14 @@ class Descriptions:
     match identifier:
       case (
         'storage',
-        pickle_values.Global(value=np.dtype() as dtype),
+        unpickle.Global(value=np.dtype() as dtype),
         str(key),
         _,
         int(size),
         *view,
       ) if not view or (len(view) == 1 and view[0] is None):
         storage = Storage(key, dtype, size)
-      case ('storage', pickle_values.Global(name=name, value=value), *_) if (
+      case ('storage', unpickle.Global(name=name, value=value), *_) if (
         not isinstance(value, np.dtype)
       ):
         raise FormatError(
@@ -129,15 +110,12 @@ class Descriptions:
 
 
 def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
-  """The values [size] of a storage: a view of its bytes where it can be one.
-
-  Raises:
-    FormatError: they are more or fewer.
-  """
-  if len(raw) != storage.num_bytes:
+  """The values [size] of a storage: a view of its bytes where it can be one."""
+  expected = storage.size * storage.dtype.itemsize
+  if len(raw) != expected:
     raise FormatError(
       f'is damaged or truncated: storage {shown(storage.key)} has '
-      f'{len(raw)} bytes; expected {storage.num_bytes}.'
+      f'{len(raw)} bytes; expected {expected}.'
     )
   # Through integers of the same width: byte order is not for bfloat16.
   words = np.frombuffer(raw, f'{order}u{storage.dtype.itemsize}')
@@ -152,18 +130,19 @@ def storage_name(dtype: np.dtype) -> str:
   """The name in `torch` of the storage type for these values.
 
   Raises:
-    KeyError: PyTorch has none.
+    TypeError: PyTorch has none.
   """
-  names = {known: name for name, known in _DTYPES.items()}
-  return f'{names[dtype.newbyteorder("=")]}Storage'
+  for name, known in _DTYPES.items():
+    if known == dtype:
+      return f'{name}Storage'
+  raise TypeError(f'PyTorch has no tensors of type {dtype}.')
 
 
 def _rebuild_tensor(
   storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 ) -> Tensor:
-  """Stands in for torch._utils._rebuild_tensor and _rebuild_tensor_v2."""
   if not (
-    isinstance(storage, Storage | StoredValues)
+    isinstance(storage, Storage | np.ndarray)
     and isinstance(shape, tuple)
     and isinstance(strides, tuple)
     and len(shape) == len(strides)
@@ -189,7 +168,6 @@ def _rebuild_tensor(
 
 
 def _rebuild_parameter(tensor: Any, *_: Any) -> Tensor:
-  """Stands in for torch._utils._rebuild_parameter(_with_state)."""
   if not isinstance(tensor, Tensor):
     raise FormatError('describes a parameter that is no tensor.')
   return tensor
@@ -201,38 +179,26 @@ def _size(dimensions: Any = ()) -> tuple[int, ...]:
   return tuple(dimensions)
 
 
-def _device(*_: Any) -> None:
-  """Where a tensor was: of no interest."""
-
-
-def _reconstruct_persistent(meta: Any) -> pickle_values.Instance:
+def _persistent(meta: Any) -> unpickle.Instance:
   """Stands in for StyleGAN2-ADA's function, that would compile
   `meta['module_src']`."""
   match meta:
     case {'type': 'class', 'class_name': str(name), 'state': dict(state)}:
-      return pickle_values.Instance(name, state)
+      return unpickle.Instance(name, state)
     case _:
       raise FormatError('has an unknown kind of module.')
 
 
 TABLE: Mapping[str, Any] = {
-  **plain_pickle.TABLE,
-  **numpy_pickle.TABLE,
+  **pickle_tables.TABLE,
   **{f'torch.{name}Storage': dtype for name, dtype in _DTYPES.items()},
-  **{
-    f'torch.{name}': name
-    for name in (
-      *('float64', 'float32', 'float16', 'bfloat16', 'int64', 'int32'),
-      *('int16', 'int8', 'uint8', 'bool'),
-    )
-  },
+  # Types of tensors, which are told by their storages.
+  **{f'torch.{dtype.name}': dtype.name for dtype in _DTYPES.values()},
   'torch.Size': _size,
-  'torch.device': _device,
+  'torch.device': lambda *_: None,
   'torch._utils._rebuild_tensor': _rebuild_tensor,
   'torch._utils._rebuild_tensor_v2': _rebuild_tensor,
   'torch._utils._rebuild_parameter': _rebuild_parameter,
   'torch._utils._rebuild_parameter_with_state': _rebuild_parameter,
-  'torch_utils.persistence._reconstruct_persistent_obj': (
-    _reconstruct_persistent
-  ),
+  'torch_utils.persistence._reconstruct_persistent_obj': _persistent,
 }

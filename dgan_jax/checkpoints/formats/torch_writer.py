@@ -1,15 +1,12 @@
-"""State dicts as PyTorch saves them, written without PyTorch.
-
-The archive has what `torch.load(path, weights_only=True)` looks for: a pickle
-that describes the tensors, its byte order, one plain entry per tensor.
-"""
+"""State dicts as PyTorch saves them: a pickle that describes the tensors, its
+byte order, one plain entry per tensor; for `torch.load(weights_only=True)`."""
 
 import io
 import pickle
 import struct
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -20,6 +17,7 @@ from dgan_jax.checkpoints.formats import torch_tensors
 _VERSION = b'3\n'
 # The first that an archive can tell: equal tensors give equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
+_ORDERED_DICT = b'ccollections\nOrderedDict\n)R'
 
 
 def write(
@@ -27,13 +25,8 @@ def write(
   state_dict: Mapping[str, np.ndarray],
   wrapper: str | None = None,
 ) -> None:
-  """Writes a state dict for `torch.load`.
-
-  Args:
-    path: of the file, `.pt` or `.pth`.
-    state_dict: {key: array}, of types that PyTorch has.
-    wrapper: a key to keep it under, such as 'model_state_dict' for the pixel
-      classifiers of DatasetGAN's release; None: the file is the state dict.
+  """Writes a state dict {key: array} for `torch.load`, as the file or under a
+  key: 'model_state_dict' for the pixel classifiers of DatasetGAN's release.
 
   Raises:
     OSError: the disk is full or the folder cannot be written.
@@ -43,13 +36,21 @@ def write(
     key: array.astype(array.dtype.newbyteorder('='), order='C', copy=False)
     for key, array in state_dict.items()
   }
+  tree = _ORDERED_DICT
+  if arrays:
+    tree += pickle.MARK
+    for i, (key, array) in enumerate(arrays.items()):
+      tree += _text(key) + _tensor(array, str(i))
+    tree += pickle.SETITEMS
+  if wrapper is not None:
+    tree = pickle.EMPTY_DICT + _text(wrapper) + tree + pickle.SETITEM
   stream = io.BytesIO()
   with zipfile.ZipFile(stream, 'w', zipfile.ZIP_STORED) as archive:
 
     def add(name: str, data: bytes) -> None:
       archive.writestr(zipfile.ZipInfo(f'archive/{name}', _DATE), data)
 
-    add('data.pkl', b''.join(_pickle(arrays, wrapper)))
+    add('data.pkl', pickle.PROTO + b'\x02' + tree + pickle.STOP)
     add('byteorder', sys.byteorder.encode())
     for i, array in enumerate(arrays.values()):
       add(f'data/{i}', array.tobytes())
@@ -57,43 +58,21 @@ def write(
   storage_lib.write_bytes(path, stream.getvalue())
 
 
-def _pickle(
-  arrays: Mapping[str, np.ndarray], wrapper: str | None
-) -> Iterator[bytes]:
-  """The opcodes that make {wrapper: {key: tensor}}; tensor i has storage i."""
-  yield pickle.PROTO + b'\x02'
-  if wrapper is not None:
-    yield pickle.EMPTY_DICT + _text(wrapper)
-  yield _ORDERED_DICT
-  if arrays:
-    yield pickle.MARK
-    for i, (key, array) in enumerate(arrays.items()):
-      yield _text(key)
-      yield from _tensor(array, str(i))
-    yield pickle.SETITEMS
-  if wrapper is not None:
-    yield pickle.SETITEM
-  yield pickle.STOP
-
-
-def _tensor(array: np.ndarray, key: str) -> Iterator[bytes]:
+def _tensor(array: np.ndarray, key: str) -> bytes:
   """_rebuild_tensor_v2(storage, offset, shape, strides, gradient, hooks)."""
-  try:
-    storage = torch_tensors.storage_name(array.dtype)
-  except KeyError:
-    raise TypeError(f'PyTorch has no tensors of type {array.dtype}.') from None
-  yield _global('torch._utils', '_rebuild_tensor_v2') + pickle.MARK
-  yield pickle.MARK + _text('storage') + _global('torch', storage)
-  yield _text(key) + _text('cpu') + _integer(array.size)
-  yield pickle.TUPLE + pickle.BINPERSID + _integer(0)
-  strides = (step // array.itemsize for step in array.strides)
+  kind = torch_tensors.storage_name(array.dtype)
+  storage = _text('storage') + b'ctorch\n' + kind.encode() + b'\n'
+  storage += _text(key) + _text('cpu') + _integer(array.size)
+  strides = tuple(step // array.itemsize for step in array.strides)
+  arguments = _tuple(storage) + pickle.BINPERSID + _integer(0)
   for numbers in (array.shape, strides):
-    yield pickle.MARK + b''.join(map(_integer, numbers)) + pickle.TUPLE
-  yield pickle.NEWFALSE + _ORDERED_DICT + pickle.TUPLE + pickle.REDUCE
+    arguments += _tuple(b''.join(map(_integer, numbers)))
+  arguments += pickle.NEWFALSE + _ORDERED_DICT
+  return b'ctorch._utils\n_rebuild_tensor_v2\n' + _tuple(arguments) + b'R'
 
 
-def _global(module: str, name: str) -> bytes:
-  return pickle.GLOBAL + f'{module}\n{name}\n'.encode()
+def _tuple(items: bytes) -> bytes:
+  return pickle.MARK + items + pickle.TUPLE
 
 
 def _text(text: str) -> bytes:
@@ -104,8 +83,3 @@ def _text(text: str) -> bytes:
 def _integer(value: int) -> bytes:
   data = value.to_bytes(8, 'little', signed=True)
   return pickle.LONG1 + bytes([len(data)]) + data
-
-
-_ORDERED_DICT = (
-  _global('collections', 'OrderedDict') + pickle.EMPTY_TUPLE + pickle.REDUCE
-)

@@ -1,9 +1,5 @@
-"""What all readers of files of unknown origin share.
-
-One error, one way to show what a file says, one place where whatever else goes
-wrong becomes a line, and one budget: a file of a few bytes can ask for any
-number of steps, arrays and gigabytes.
-"""
+"""What readers of files of unknown origin share: one error, and one budget, as
+a file of a few bytes can ask for any number of steps, arrays and gigabytes."""
 
 import contextlib
 import math
@@ -34,7 +30,10 @@ _T = TypeVar('_T')
 
 
 class FormatError(ValueError):
-  """What is wrong with a file; the message reads on from the file's name."""
+  """What is wrong with a file; the message reads on from the file's name.
+
+  Everything in this room that looks at bytes raises it, and nothing else.
+  """
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -48,11 +47,7 @@ def shown(value: object, limit: int = 80) -> str:
 
 @contextlib.contextmanager
 def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
-  """Makes one line of whatever a file does to its reader.
-
-  Args:
-    source: the file's name, that the line starts with.
-    what: said between the name and a `FormatError`.
+  """Makes one line, `source what error`, of all that a file does to its reader.
 
   Raises:
     errors.UserError: the block raised anything.
@@ -71,12 +66,7 @@ def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
 
 
 def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
-  """The shape, if an array can have it.
-
-  Raises:
-    FormatError: too many axes, or sizes that are none. Zeros excuse nothing:
-      numpy refuses (0, 2**62) with an error of its own.
-  """
+  """The shape, if an array can have it: zeros excuse no other sizes."""
   if len(shape) > _MAX_RANK or not all(
     isinstance(n, int) and not isinstance(n, bool) and 0 <= n <= MAX_FILE_BYTES
     for n in shape
@@ -88,12 +78,8 @@ def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def record(kind: type[_T], fields: Any, **made: Any) -> _T:
-  """An instance of a dataclass, out of JSON.
-
-  Args:
-    kind: whose fields are numbers, texts, booleans, None, tuples of those.
-    fields: what a file has for them, anything.
-    made: further fields, that are no longer JSON.
+  """An instance of a dataclass of plain values, out of anything in JSON, and of
+  further fields that are made already.
 
   Raises:
     FormatError: a field is missing, unknown, or not as it is annotated; or the
@@ -125,11 +111,7 @@ class Budget:
     self._deadline = time.monotonic() + MAX_SECONDS
 
   def announce(self, name: storage.PathLike, size: int) -> None:
-    """Counts a file, once.
-
-    Raises:
-      FormatError: they are too large for what they should be.
-    """
+    """Counts a file, once."""
     self._files[str(name)] = size
     if self._size > MAX_FILE_BYTES:
       raise FormatError(
@@ -141,11 +123,7 @@ class Budget:
     return sum(self._files.values())
 
   def spend(self, steps: int) -> None:
-    """Counts steps.
-
-    Raises:
-      FormatError: they are too many, or have taken too long.
-    """
+    """Counts steps, and looks at the clock."""
     self._steps += steps
     if self._steps > MAX_STEPS:
       raise FormatError(f'takes over {MAX_STEPS:,} steps to read.')
@@ -153,13 +131,8 @@ class Budget:
       raise FormatError(f'takes over {MAX_SECONDS:g} seconds to read.')
 
   def spend_on(self, value: Any) -> None:
-    """Counts what a function is given, as it may look at all of it.
-
-    A pickle can name the same list or the same bytes a million times.
-
-    Raises:
-      FormatError: it is given too much.
-    """
+    """Counts what a function is given, as it may look at all of it: a pickle
+    can name the same list or the same bytes a million times."""
     items = value if isinstance(value, tuple) else (value,)
     self.spend(len(items))
     for item in items:
@@ -174,11 +147,7 @@ class Budget:
 
   def make(self, num_bytes: int) -> None:
     """Counts memory that what is read takes: a file can say the same bytes
-    are many arrays, or be packed.
-
-    Raises:
-      FormatError: it is much more than the files have.
-    """
+    are many arrays, or be packed."""
     self._made += num_bytes
     # Of bytes and halves float32 is made.
     if self._made > 4 * self._size + _FREE_BYTES:
@@ -188,11 +157,7 @@ class Budget:
       )
 
   def array(self, shape: tuple[int, ...]) -> None:
-    """Counts an array, that will be float32.
-
-    Raises:
-      FormatError: there are too many, or they take too much.
-    """
+    """Counts an array, that will be float32."""
     self._arrays += 1
     if self._arrays > MAX_ARRAYS:
       raise FormatError(f'has over {MAX_ARRAYS:,} arrays.')

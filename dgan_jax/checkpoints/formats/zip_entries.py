@@ -13,11 +13,7 @@ from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 
 
 def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
-  """The entries of an archive.
-
-  Raises:
-    FormatError: it is none, or a damaged one.
-  """
+  """The entries of an archive."""
   try:
     with (
       _DirectoryFile(storage.path(path)) as file,
@@ -32,16 +28,7 @@ def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
 def content(
   entry: zipfile.ZipInfo, data: memoryview, budget: untrusted.Budget
 ) -> memoryview | bytes:
-  """The bytes of an entry, checked; a view of the file unless compressed.
-
-  Args:
-    entry: of its directory.
-    data: the file.
-    budget: that what is unpacked counts towards.
-
-  Raises:
-    FormatError: they are not what the directory says.
-  """
+  """The bytes of an entry of a file, checked; a view unless compressed."""
   name = shown(entry.filename)
   # Behind a header of its own, which has the lengths of two more fields.
   header = bytes(data[entry.header_offset : entry.header_offset + 30])
@@ -86,11 +73,7 @@ def is_checkpoint(name: str) -> bool:
 
 
 def hint(names: Sequence[str]) -> str:
-  """What to say of an archive that is no checkpoint itself.
-
-  Args:
-    names: of its entries.
-  """
+  """What to say of an archive of these entries, no checkpoint itself."""
   inside = [name for name in names if is_checkpoint(name)]
   if inside:
     return f'is an archive; unpack it and give {shown(inside[0])} of it.'

@@ -1,98 +1,44 @@
 """A generator out of a file's arrays, whatever the file calls them.
 
-How the files of one origin name things is a `Naming`; the rest is alike for
-all: the architecture is read off the arrays, then every array is checked
-against it.
+The architecture is read off the arrays, then every array is checked against it.
 """
 
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors
-from dgan_jax.checkpoints.origins import architecture_hints, state_dict
+from dgan_jax.checkpoints.origins import naming as naming_lib
+from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 
-# Leaves of a layer of ours to (key, layout) within the layer of theirs.
-Leaves = Mapping[state_dict.Path, tuple[str, str]]
 
-
-@dataclasses.dataclass(frozen=True)
-class Naming:
-  """How files of one origin name a generator's arrays.
-
-  Attributes:
-    title: the origin, for people.
-    marker: a key that every such network has and no other.
-    architecture: reads it off (arrays, settings, source).
-    key_of: a path in our parameters to (key, layout).
-    noise: entries of the constant noise maps, in our order; () if such files
-      have none.
-    w_avg: key of the mean w, None if such files have none.
-    constants: arrays that repeat what the architecture implies, {key: value};
-      they may be missing, but not differ.
-    unused: matches the keys of arrays that the network does not use.
-  """
-
-  title: str
-  marker: str
-  architecture: Callable[
-    [state_dict.StateDict, architecture_hints.Settings, str],
-    generators.Architecture,
-  ]
-  key_of: Callable[[state_dict.Path, Any], tuple[str, str]]
-  noise: Callable[[Any], Sequence[state_dict.Entry]] = lambda _: ()
-  w_avg: str | None = None
-  constants: Callable[[Any], state_dict.StateDict] = lambda _: {}
-  unused: str = r'(?!)'  # matches nothing
-
-  def entries(
-    self, architecture: generators.Architecture
-  ) -> list[state_dict.Entry]:
-    """One for every parameter."""
-    shapes = generators.shapes(architecture, has_noise=False)['params']
-    return state_dict.entries_of(
-      shapes, lambda path: self.key_of(path, architecture)
-    )
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Stored:
-  """What a file holds of a generator.
+  """What a file holds of a generator."""
 
-  Attributes:
-    architecture: of the network.
-    params: its weights, as the architecture lays them out.
-    w_avg: mean w [num_ws, latent_size], if the file has it.
-    noise: the constant maps [1, r, r, 1], if the file has them.
-    grey: whether its images had one channel; now they have it three times.
-  """
-
-  architecture: generators.Architecture
-  params: Any
+  architecture: generators.Architecture  # of the network
+  params: Any  # its weights, as the architecture lays them out
+  # Mean w [num_ws, latent_size], if the file has it.
   w_avg: np.ndarray | None = None
+  # The constant maps [1, r, r, 1], if the file has them.
   noise: tuple[jnp.ndarray, ...] | None = None
+  # Whether its images had one channel; now they have it three times.
   grey: bool = False
 
 
 def read(
-  naming: Naming,
+  naming: naming_lib.Naming,
   arrays: state_dict.StateDict,
-  settings: architecture_hints.Settings | None = None,
+  settings: naming_lib.Settings | None = None,
   source: str = 'The state dict',
 ) -> Stored:
-  """A network's arrays as our parameters.
-
-  Args:
-    naming: of the arrays.
-    arrays: of this network and no other.
-    settings: what else the file says about the network.
-    source: what to call the arrays in errors, a file name.
+  """A network's arrays, and those of no other, as our parameters.
 
   Raises:
     errors.UserError: a key is missing or not of this network, an array has
@@ -105,8 +51,12 @@ def read(
     if key in arrays and not np.array_equal(
       state_dict.checked(arrays, key, value.shape, source), value
     ):
+      # It is the outer product of a row with itself.
+      row = value.reshape(value.shape[-2:])[0]
+      taps = [round(float(tap / row[0])) for tap in row]
       raise errors.UserError(
-        f'{source}: {key} is another blur than {_blur_name(value)}.'
+        f'{source}: {key} is another blur than {taps} x {taps} / '
+        f'{round(float(1 / row[0]))}.'
       )
   noise = naming.noise(architecture)
   drop = {*constants, *(entry.key for entry in noise), naming.w_avg}
@@ -117,23 +67,22 @@ def read(
   }
   entries = naming.entries(architecture)
   coloured = _coloured(weights, entries, source)
-  params = state_dict.to_params({**weights, **coloured}, entries, source)
-  w_avg = None if naming.w_avg is None else arrays.get(naming.w_avg)
-  return Stored(
+  stored = Stored(
     architecture=architecture,
-    params=params,
-    w_avg=None
-    if w_avg is None
-    else w_avg_rows(w_avg, architecture, f'{source}: {naming.w_avg}'),
-    noise=tuple(entry.read(arrays, source) for entry in noise)
-    if any(entry.key in arrays for entry in noise)
-    else None,
+    params=state_dict.to_params({**weights, **coloured}, entries, source),
     grey=bool(coloured),
   )
+  if naming.w_avg and naming.w_avg in arrays:
+    stored.w_avg = w_avg_rows(
+      arrays[naming.w_avg], architecture, f'{source}: {naming.w_avg}'
+    )
+  if any(entry.key in arrays for entry in noise):
+    stored.noise = tuple(entry.read(arrays, source) for entry in noise)
+  return stored
 
 
 def write(
-  naming: Naming,
+  naming: naming_lib.Naming,
   architecture: generators.Architecture,
   params: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
@@ -144,14 +93,6 @@ def write(
   }
 
 
-def joined(
-  layer: str, leaf: Sequence[str], leaves: Leaves, separator: str = '.'
-) -> tuple[str, str]:
-  """(key, layout) of a leaf of a layer."""
-  name, layout = leaves[tuple(leaf)]
-  return f'{layer}{separator}{name}', layout
-
-
 def w_avg_rows(
   w_avg: np.ndarray,
   architecture: generators.Architecture,
@@ -159,12 +100,8 @@ def w_avg_rows(
 ) -> np.ndarray:
   """w_avg [num_ws, latent_size] from any of the layouts in use.
 
-  Args:
-    w_avg: [rows, latent] or [1, rows, latent] with at least as many rows as
-      the network uses (the release stores 18 for all), or [latent] or
-      [1, latent] for all rows.
-    architecture: of the network.
-    source: what to call it in errors.
+  They are [rows, latent] or [1, rows, latent] with at least as many rows as the
+  network uses (the release stores 18 for all), or [latent] or [1, latent].
 
   Raises:
     errors.UserError: it has another shape or values that are not finite.
@@ -186,38 +123,24 @@ def w_avg_rows(
 
 
 def noise_maps(
-  noise: state_dict.StateDict,
-  architecture: generators.Architecture,
-  source: str = 'The noise',
+  noise: state_dict.StateDict, architecture: generators.Architecture
 ) -> tuple[jnp.ndarray, ...]:
   """Maps [1, r, r, 1] of a generator from {'noise0': [1, 1, r, r], ...}.
 
   Raises:
     errors.UserError: they are of another generator.
   """
-  entries = noise_entries(architecture, 'noise{}')
+  entries = [
+    state_dict.Entry(f'noise{i}', ('noise', str(i)), (1, r, r, 1), 'nchw')
+    for i, r in enumerate(architecture.noise_resolutions)
+  ]
   extra = set(noise) - {entry.key for entry in entries}
   if extra:
     raise errors.UserError(
-      f'{source} has maps that are not of a {architecture.resolution} px '
+      f'The noise has maps that are not of a {architecture.resolution} px '
       f'network: {state_dict.listed(extra)}.'
     )
-  return tuple(entry.read(noise, source) for entry in entries)
-
-
-def noise_entries(
-  architecture: generators.Architecture, key: str
-) -> list[state_dict.Entry]:
-  """Entries of maps [1, 1, r, r] that are numbered like ours.
-
-  Args:
-    architecture: of the network.
-    key: with '{}' for the number.
-  """
-  return [
-    state_dict.Entry(key.format(i), ('noise', str(i)), (1, r, r, 1), 'nchw')
-    for i, r in enumerate(architecture.noise_resolutions)
-  ]
+  return tuple(entry.read(noise, 'The noise') for entry in entries)
 
 
 def _coloured(
@@ -225,37 +148,24 @@ def _coloured(
   entries: Sequence[state_dict.Entry],
   source: str,
 ) -> dict[str, np.ndarray]:
-  """The arrays that a network of grey images has to have for three channels.
-
-  Raises:
-    errors.UserError: it makes images of two or four channels, or such that
-      are not square.
-  """
+  """The arrays that a network of grey images has to have for three channels;
+  refuses those of two or four channels, and images that are not square."""
   coloured = {}
   for entry in entries:
     value = weights.get(entry.key)
     if value is None or value.ndim != len(entry.stored_shape) or not value.size:
       continue  # which `to_params` says
-    if entry.path[-1] == 'const' and entry.to_ours(value).shape[:2] != (4, 4):
-      height, width = entry.to_ours(value).shape[:2]
+    shape = entry.to_ours(value).shape
+    if entry.path[-1] == 'const' and shape[:2] != (4, 4):
       raise errors.UserError(
-        f'{source} starts from {height} x {width} pixels; expected 4 x 4, as '
-        'of networks whose images are square.'
+        f'{source} starts from {shape[0]} x {shape[1]} pixels; expected 4 x 4, '
+        'as of networks whose images are square.'
       )
-    if entry.path[-2] == 'to_rgb':
-      channels = entry.to_ours(value).shape[-1]
-      if channels not in (1, 3):
-        raise errors.UserError(
-          f'{source} makes images of {channels} channels; expected 3, or 1 of '
-          'grey ones.'
-        )
-      if channels == 1 and value.size == math.prod(entry.stored_shape) // 3:
-        coloured[entry.key] = np.broadcast_to(value, entry.stored_shape)
+    if entry.path[-2] == 'to_rgb' and shape[-1] not in (1, 3):
+      raise errors.UserError(
+        f'{source} makes images of {shape[-1]} channels; expected 3, or 1 of '
+        'grey ones.'
+      )
+    if entry.path[-2] == 'to_rgb' and value.size * 3 == math.prod(entry.shape):
+      coloured[entry.key] = np.broadcast_to(value, entry.stored_shape)
   return coloured
-
-
-def _blur_name(kernel: np.ndarray) -> str:
-  """[1, 2, 1] x [1, 2, 1] / 16, or what this outer product is."""
-  row = kernel.reshape(kernel.shape[-2:])[0]
-  taps = [round(float(value / row[0])) for value in row]
-  return f'{taps} x {taps} / {round(float(1 / row[0]))}'

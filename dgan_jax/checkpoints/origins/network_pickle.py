@@ -1,9 +1,8 @@
 """The official `.pkl` files: networks of TensorFlow and of StyleGAN2-ADA.
 
-TensorFlow's (StyleGAN1, StyleGAN2) are `(G, D, Gs)`, each network with its
-variables and components. StyleGAN2-ADA's are a dict of PyTorch modules that
-were pickled with their own source code, tensors as nested files. The code
-in either is dropped unread.
+TensorFlow's are `(G, D, Gs)`, each network with its variables and components.
+StyleGAN2-ADA's are a dict of PyTorch modules that were pickled with their own
+source code, tensors as nested files. The code in either is dropped unread.
 """
 
 import dataclasses
@@ -15,10 +14,8 @@ import numpy as np
 from dgan_jax import storage as storage_lib
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  numpy_pickle,
-  pickle_values,
+  pickle_tables,
   pickled_tree,
-  plain_pickle,
   torch_format,
   torch_tensors,
   unpickle,
@@ -33,21 +30,15 @@ _LEGACY_START = b'\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.'
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-  """One network of a file.
+  """One network of a file."""
 
-  Attributes:
-    kind: what built it: a function ('G_style', 'G_main') or a class
-      ('Generator').
-    arrays: read-only. TensorFlow: variables of the network and of its
-      components ('dlatent_avg', 'G_synthesis/4x4/Const/const'). Persistence:
-      the state dict ('synthesis.b4.conv1.weight').
-    settings: numbers, texts and None. TensorFlow: what the network was built
-      with, and '<component>.build_func_name'. Persistence: attributes of the
-      modules ('synthesis.b8.architecture') and '_init_kwargs....'.
-  """
-
-  kind: str
+  kind: str  # the function ('G_style') or class ('Generator') that built it
+  # Read-only. TensorFlow: variables of the network and of its components
+  # ('dlatent_avg', 'G_synthesis/4x4/Const/const'); ADA: the state dict.
   arrays: Mapping[str, np.ndarray]
+  # Numbers, texts and None. TensorFlow: what the network was built with, and
+  # '<component>.build_func_name'; ADA: attributes of the modules
+  # ('synthesis.b8.architecture') and '_init_kwargs....'.
   settings: Mapping[str, Any]
 
 
@@ -61,12 +52,8 @@ def is_network_pickle(head: bytes) -> bool:
 def read(
   path: storage_lib.PathLike, budget: untrusted.Budget | None = None
 ) -> dict[str, Network]:
-  """Reads the networks of an official pickle.
-
-  Returns:
-    {'G', 'D', 'Gs'} of a TensorFlow file; 'G', 'D', 'G_ema' and what else a
-    StyleGAN2-ADA file has ('augment_pipe'). A network that was pickled alone
-    goes by the name of its kind ('Generator', 'G_main').
+  """Reads the networks of an official pickle: 'G', 'D', 'Gs' or 'G_ema', and
+  what else there is; one that was pickled alone goes by the name of its kind.
 
   Raises:
     errors.UserError: no such file, one that is damaged or something else, or
@@ -77,7 +64,7 @@ def read(
     data = byte_stream.map_file(path, budget)
     if not data:
       raise FormatError('is empty.')
-    tree = _load(byte_stream.ByteStream(data), budget)
+    tree = _load(data, budget)
     match tree:
       case tuple() | list() if len(tree) == 3:
         named = dict(zip(_TENSORFLOW, tree, strict=True))
@@ -85,7 +72,7 @@ def read(
         named = {k: v for k, v in tree.items() if isinstance(k, str)}
       case _Network():
         named = {_part(tree.state, 'build_func_name', str): tree}
-      case pickle_values.Instance():
+      case unpickle.Instance():
         named = {tree.name: tree}
       case _:
         named = {}
@@ -95,9 +82,8 @@ def read(
       if isinstance(value, _Network) or pickled_tree.is_module(value)
     }
     if not networks:
-      what = ''
-      if isinstance(tree, pickle_values.Instance):
-        what = f' but a {shown(tree.name)}'
+      alone = isinstance(tree, unpickle.Instance)
+      what = f' but a {shown(tree.name)}' if alone else ''
       raise FormatError(
         f'holds no networks{what}; expected (G, D, Gs) of TensorFlow or '
         '{G, D, G_ema} of StyleGAN2-ADA.'
@@ -105,24 +91,25 @@ def read(
     return networks
 
 
-def _load(stream: byte_stream.ByteStream, budget: untrusted.Budget) -> Any:
-  def load_from_bytes(data: Any) -> torch_tensors.StoredValues:
+def _load(data: memoryview, budget: untrusted.Budget) -> Any:
+  def load_from_bytes(file: Any) -> np.ndarray:
     """A storage from a legacy file of its own."""
-    if not isinstance(data, bytes | memoryview):
+    if not isinstance(file, bytes | memoryview):
       raise FormatError('has a storage that is no bytes.')
     storage, fetch = torch_format.read_legacy(
-      byte_stream.ByteStream(data), budget
+      byte_stream.ByteStream(file), budget
     )
     if not isinstance(storage, torch_tensors.Storage):
       raise FormatError('has a storage that holds something else.')
-    return torch_tensors.StoredValues(fetch(storage))
+    return fetch(storage)
 
   table = {
     **torch_tensors.TABLE,
     'torch.storage._load_from_bytes': load_from_bytes,
     'dnnlib.tflib.network.Network': _Network,
-    'dnnlib.util.EasyDict': plain_pickle.ordered_dict,
+    'dnnlib.util.EasyDict': pickle_tables.ordered_dict,
   }
+  stream = byte_stream.ByteStream(data)
   return unpickle.load(stream, table, budget=budget, instances=True)
 
 
@@ -131,20 +118,17 @@ def _network(
 ) -> Network:
   contents = pickled_tree.Contents(budget)
   if isinstance(value, _Network):
-    value.add_to(contents, '', 0)
+    value.add_to(contents)
     contents.add_settings('', _part(value.state, 'static_kwargs', dict))
     kind = _part(value.state, 'build_func_name', str)
   else:
     contents.add(value)
     kind = pickled_tree.checked_name(value.name)
-  return Network(
-    kind,
-    torch_format.Arrays(path, contents.arrays, budget),
-    contents.settings,
-  )
+  arrays = torch_format.Arrays(path, contents.arrays, budget)
+  return Network(kind, arrays, contents.settings)
 
 
-class _Network(pickle_values.StandIn):
+class _Network(unpickle.StandIn):
   """Stands in for dnnlib.tflib.network.Network."""
 
   def __init__(self) -> None:
@@ -156,13 +140,13 @@ class _Network(pickle_values.StandIn):
     self.state = state
 
   def add_to(
-    self, contents: pickled_tree.Contents, prefix: str, depth: int
+    self, contents: pickled_tree.Contents, prefix: str = '', depth: int = 0
   ) -> None:
     """Adds the variables of this network and of its components."""
     contents.enter(depth)
     for pair in _part(self.state, 'variables', list):
       match pair:
-        case (str(name), numpy_pickle.Array(value=np.ndarray() as value)):
+        case (str(name), pickle_tables.Array(value=np.ndarray() as value)):
           contents.add_array(f'{prefix}{name}', value)
         case _:
           raise FormatError('has a variable that is no array.')

@@ -1,34 +1,33 @@
-"""DatasetGAN's release: its state dicts to our pytrees, and back.
-
-What the architecture is (resolution, channels, latent size) is read off the
-arrays, then every array is checked against it.
-"""
+"""The pixel classifiers of DatasetGAN's release: to our ensemble, and back."""
 
 import dataclasses
 import glob
+import operator
 import pathlib
 import re
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, pyramid, schema, storage
 from dgan_jax.checkpoints.formats import torch_format, torch_writer, untrusted
+from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.checkpoints.origins import state_dict as state_dict_lib
-from dgan_jax.checkpoints.origins import stylegan1_names
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import part_segmentation
 
-_ORIGIN = stylegan1_names.RELEASE_TITLE
+_ORIGIN = f'a network of {known_origins.RELEASE_TITLE}'
+_MEMBER = re.compile(r'model_[0-9]+\.pth\Z')
 
 
 def interpreter_from_release(
   state_dicts: Sequence[state_dict_lib.StateDict],
   *,
-  feature_channels: Sequence[int],
+  feature_channels: Sequence[int] | None = None,
   sources: Sequence[str] | None = None,
   **spec: Any,
 ) -> ensemble.Interpreter:
@@ -36,8 +35,9 @@ def interpreter_from_release(
 
   Args:
     state_dicts: one per member.
-    feature_channels: of every level of the generator's pyramid.
-    sources: what to call the members in errors, file names.
+    feature_channels: of every level of the generator's pyramid; None: of one
+      level, as many as the first member takes.
+    sources: what to call the members in errors.
     **spec: more fields of `ensemble.InterpreterSpec`, of the generator.
 
   Raises:
@@ -47,20 +47,15 @@ def interpreter_from_release(
   if not state_dicts:
     raise errors.UserError('An interpreter needs one member at least.')
   sources = sources or [f'Member {i}' for i in range(len(state_dicts))]
-  members = [
-    {
-      k: v
-      for k, v in state_dict_lib.without_prefix(member).items()
-      if not k.endswith('.num_batches_tracked')
-    }
-    for member in state_dicts
-  ]
-  first = members[0]
-  sizes = tuple(
-    state_dict_lib.size_of(first, f'layers.{i}.weight', 0, sources[0], _ORIGIN)
-    for i in (0, 3, 6)
+  members = [state_dict_lib.without_prefix(member) for member in state_dicts]
+  features, *sizes = (
+    state_dict_lib.size_of(
+      members[0], f'layers.{i}.weight', 'oi', axis, sources[0], _ORIGIN
+    )
+    for i, axis in ((0, 'i'), (0, 'o'), (3, 'o'), (6, 'o'))
   )
-  entries = list(state_dict_lib.member_entries(sum(feature_channels), sizes))
+  feature_channels = feature_channels or [features]
+  entries = state_dict_lib.member_entries(sum(feature_channels), sizes)
   params = [
     state_dict_lib.to_params(member, entries, source)
     for member, source in zip(members, sources, strict=True)
@@ -73,13 +68,7 @@ def interpreter_from_release(
       members=len(members),
       **spec,
     ),
-    params={
-      layer: {
-        name: jnp.stack([member[layer][name] for member in params])
-        for name in params[0][layer]
-      }
-      for layer in params[0]
-    },
+    params=jax.tree.map(lambda *leaves: jnp.stack(leaves), *params),
   )
 
 
@@ -90,13 +79,8 @@ def interpreter_for(
   *,
   rows: tuple[int, int] | None = None,
 ) -> ensemble.Interpreter:
-  """Reads `model_N.pth` files as the interpreter of a generator.
-
-  Args:
-    generator: whose features it reads.
-    labels: the schema of its labels.
-    paths: one file per member.
-    rows: (first, end) of the image rows it labels; None for all.
+  """Reads `model_N.pth` files, one per member, as the interpreter of a
+  generator, for image rows (first, end) or all.
 
   Raises:
     errors.UserError: a file is damaged, or they don't fit together.
@@ -126,21 +110,15 @@ def interpreter_for(
 
 
 def member_files(pattern: str) -> list[str]:
-  """The files of an ensemble in the order of their numbers.
-
-  Args:
-    pattern: a folder of `model_0.pth`, `model_1.pth`, ..., or a glob pattern.
+  """The files of an ensemble in the order of their numbers, of a folder of
+  `model_0.pth`, `model_1.pth`, ..., or of a glob pattern.
 
   Raises:
     errors.UserError: there are none.
   """
   place = storage.path(pattern)
   if place.is_dir():
-    paths = [
-      str(path)
-      for path in place.iterdir()
-      if re.fullmatch(r'model_[0-9]+\.pth', path.name)
-    ]
+    paths = [str(path) for path in place.iterdir() if _MEMBER.match(path.name)]
   else:
     paths = glob.glob(str(place))
   if not paths:
@@ -158,37 +136,21 @@ def interpreter_to_release(
 ) -> list[dict[str, np.ndarray]]:
   """One state dict per member, as the release saves them."""
   spec = interpreter.spec
-  entries = list(
-    state_dict_lib.member_entries(
-      spec.num_features, (*spec.hidden, spec.num_outputs)
-    )
+  entries = state_dict_lib.member_entries(
+    spec.num_features, (*spec.hidden, spec.num_outputs)
   )
-  return [
-    {
-      f'module.{key}': value
-      for key, value in state_dict_lib.from_params(
-        {
-          layer: {name: array[member] for name, array in arrays.items()}
-          for layer, arrays in interpreter.params.items()
-        },
-        entries,
-      ).items()
-    }
-    for member in range(spec.members)
-  ]
+  members = []
+  for i in range(spec.members):
+    params = jax.tree.map(operator.itemgetter(i), interpreter.params)
+    arrays = state_dict_lib.from_params(params, entries)
+    members.append({f'module.{key}': value for key, value in arrays.items()})
+  return members
 
 
 def write_members(
   folder: storage.PathLike, interpreter: ensemble.Interpreter
 ) -> list[pathlib.Path]:
-  """Writes an interpreter as the release keeps it, for the release's code.
-
-  Args:
-    folder: made if it does not exist; gets model_0.pth, model_1.pth, ...
-    interpreter: to write.
-
-  Returns:
-    The files.
+  """Writes model_0.pth, model_1.pth, ... for the release's code.
 
   Raises:
     OSError: the folder cannot be written, or the disk is full.

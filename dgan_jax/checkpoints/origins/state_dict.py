@@ -1,16 +1,14 @@
-"""State dicts: flat, named and laid out as the code that wrote them does.
-
-Arrays are described by one `Entry` each; from that both directions follow,
-and what to say about an array that is missing, surplus or of another shape.
-"""
+"""State dicts: flat, named and laid out as the code that wrote them does."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import untrusted
@@ -30,23 +28,23 @@ _LAYOUTS: Mapping[str, tuple[_Transform, _Transform]] = {
 # and images 'nchw'; TensorFlow as we do. Axes of length 1 that we don't have
 # are written as 1: 'oi11'.
 _ORDER = 'nhwcio'
+# Batch normalisation's arrays to ours.
+_NORM = {
+  'weight': 'scale',
+  'bias': 'bias',
+  'running_mean': 'mean',
+  'running_var': 'var',
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One array under its two names.
+  """One array under its two names."""
 
-  Attributes:
-    key: in the state dict.
-    path: in our tree.
-    shape: in our tree.
-    layout: how the state dict's array is turned to become ours.
-  """
-
-  key: str
-  path: Path
-  shape: tuple[int, ...]
-  layout: str = 'same'
+  key: str  # in the state dict
+  path: Path  # in our tree
+  shape: tuple[int, ...]  # in our tree
+  layout: str = 'same'  # how the state dict's array is turned to become ours
 
   @property
   def stored_shape(self) -> tuple[int, ...]:
@@ -78,104 +76,70 @@ class Entry:
     return jnp.asarray(self.to_ours(value))
 
 
-def member_entries(features: int, sizes: tuple[int, ...]) -> Iterator[Entry]:
-  """One pixel classifier of DatasetGAN's release.
-
-  Args:
-    features: length of a pixel's feature vector.
-    sizes: outputs of the three dense layers.
-  """
-  for i, (fan_in, size) in enumerate(
-    zip((features, *sizes), sizes, strict=False)
-  ):
-    key, dense = f'layers.{3 * i}', f'dense_{i}'
-    yield Entry(f'{key}.weight', (dense, 'kernel'), (fan_in, size), 'oi')
-    yield Entry(f'{key}.bias', (dense, 'bias'), (size,))
-    if i < 2:
-      for theirs, ours in (
-        ('weight', 'scale'),
-        ('bias', 'bias'),
-        ('running_mean', 'mean'),
-        ('running_var', 'var'),
-      ):
-        yield Entry(
-          f'layers.{3 * i + 2}.{theirs}', (f'norm_{i}', ours), (size,)
-        )
+def member_entries(features: int, sizes: Sequence[int]) -> list[Entry]:
+  """One pixel classifier of DatasetGAN's release: the length of a pixel's
+  feature vector, the outputs of the three dense layers."""
+  entries = []
+  for i, shape in enumerate(itertools.pairwise((features, *sizes))):
+    key, path = f'layers.{3 * i}', f'dense_{i}'
+    entries.append(Entry(f'{key}.weight', (path, 'kernel'), shape, 'oi'))
+    entries.append(Entry(f'{key}.bias', (path, 'bias'), shape[1:]))
+    for theirs, ours in _NORM.items() if i < 2 else ():
+      key, path = f'layers.{3 * i + 2}.{theirs}', f'norm_{i}'
+      entries.append(Entry(key, (path, ours), shape[1:]))
+  return entries
 
 
 def entries_of(
-  shapes: Any, naming: Callable[[Path], tuple[str, str]]
+  shapes: Any, key_of: Callable[[str], tuple[str, str]]
 ) -> list[Entry]:
-  """Entries of a whole tree.
-
-  Args:
-    shapes: nested dicts of `jax.ShapeDtypeStruct`s.
-    naming: a path in it to (key in the state dict, layout).
-  """
+  """Entries of a whole tree of `jax.ShapeDtypeStruct`s, whose dotted paths
+  `key_of` turns to (key in the state dict, layout)."""
   entries = []
   for keys, leaf in jax.tree_util.tree_leaves_with_path(shapes):
-    text = jax.tree_util.keystr(keys, simple=True, separator='/')
-    path = tuple(text.split('/'))
-    key, layout = naming(path)
-    entries.append(Entry(key, path, leaf.shape, layout))
+    path = jax.tree_util.keystr(keys, simple=True, separator='.')
+    key, layout = key_of(path)
+    entries.append(Entry(key, tuple(path.split('.')), leaf.shape, layout))
   return entries
 
 
 def to_params(
   state_dict: StateDict, entries: Iterable[Entry], source: str
 ) -> dict[str, Any]:
-  """Nested parameters from a state dict.
-
-  Args:
-    state_dict: it has to hold these arrays and no others.
-    entries: of the network.
-    source: what to call the state dict in errors, a file name.
+  """Nested parameters from a state dict that holds these arrays and no others.
 
   Raises:
     errors.UserError: a key is missing or surplus, or an array is not what it
       has to be; see `checked`.
   """
-  params: dict[Path, jnp.ndarray] = {}
-  unused = set(state_dict)
-  for entry in entries:
-    params[entry.path] = entry.read(state_dict, source)
-    unused.discard(entry.key)
+  entries = list(entries)
+  params = {entry.path: entry.read(state_dict, source) for entry in entries}
+  unused = set(state_dict) - {entry.key for entry in entries}
   if unused:
     raise errors.UserError(
       f'{source} has keys that are not of this network: {listed(unused)}.'
     )
-  return _nested(params)
+  return traverse_util.unflatten_dict(params)
 
 
 def param_shapes(entries: Iterable[Entry]) -> dict[str, Any]:
   """The `jax.ShapeDtypeStruct`s of what `to_params` makes."""
-  return _nested(
+  return traverse_util.unflatten_dict(
     {e.path: jax.ShapeDtypeStruct(e.shape, jnp.float32) for e in entries}
   )
-
-
-def _nested(leaves: Mapping[Path, Any]) -> dict[str, Any]:
-  tree: dict[str, Any] = {}
-  for (*outer, name), leaf in leaves.items():
-    node = tree
-    for part in outer:
-      node = node.setdefault(part, {})
-    node[name] = leaf
-  return tree
 
 
 def from_params(
   params: Mapping[str, Any], entries: Iterable[Entry]
 ) -> dict[str, np.ndarray]:
   """The inverse of `to_params`."""
-  state_dict = {}
-  for entry in entries:
-    node: Any = params
-    for part in entry.path:
-      node = node[part]
-    value = entry.to_stored(np.asarray(node))
-    state_dict[entry.key] = np.asarray(value, order='C')
-  return state_dict
+  leaves = traverse_util.flatten_dict(params)
+  return {
+    entry.key: np.asarray(
+      entry.to_stored(np.asarray(leaves[entry.path])), order='C'
+    )
+    for entry in entries
+  }
 
 
 def checked(
@@ -210,37 +174,40 @@ def checked(
 
 
 def size_of(
-  state_dict: StateDict, key: str, axis: int, source: str, network: str
+  state_dict: StateDict,
+  key: str,
+  layout: str,
+  axis: str,
+  source: str,
+  expected: str,
 ) -> int:
-  """Length of an axis of a weight, such as a layer's number of outputs.
-
-  Args:
-    state_dict: that the weight is in.
-    key: of the weight.
-    axis: counted from the front.
-    source: what to call the state dict in errors, a file name.
-    network: what the state dict should be of, for errors.
+  """How many inputs ('i') or outputs ('o') a layer has, by a weight of it.
 
   Raises:
-    errors.UserError: there is no such weight.
+    errors.UserError: there is no such weight, as what was expected has.
   """
   if key not in state_dict:
-    raise errors.UserError(
-      f'{source} has no key {key}; expected a network of {network}.'
-    )
+    raise errors.UserError(f'{source} has no key {key}; expected {expected}.')
   shape = state_dict[key].shape
-  if not shape:
-    raise errors.UserError(f'{source}: {key} is a scalar; expected a weight.')
-  if len(shape) <= axis or not shape[axis]:
-    raise errors.UserError(
-      f'{source}: {key} has shape {shape}; expected a weight.'
-    )
-  return shape[axis]
+  place = (
+    len(shape) + 'io'.index(axis) - 2
+    if layout in _LAYOUTS
+    else layout.index(axis)
+  )
+  if not 0 <= place < len(shape) or not shape[place]:
+    found = f'has shape {shape}' if shape else 'is a scalar'
+    raise errors.UserError(f'{source}: {key} {found}; expected a weight.')
+  return shape[place]
 
 
 def without_prefix(state_dict: StateDict) -> dict[str, np.ndarray]:
-  """Keys without the 'module.' that PyTorch's data parallelism prepends."""
-  return {k.removeprefix('module.'): v for k, v in state_dict.items()}
+  """Without the 'module.' that PyTorch's data parallelism prepends to keys, and
+  without counts of batches."""
+  return {
+    key.removeprefix('module.'): value
+    for key, value in state_dict.items()
+    if not key.endswith('.num_batches_tracked')
+  }
 
 
 def listed(values: Iterable[Any]) -> str:

@@ -25,17 +25,17 @@ from dgan_jax.renderers.engine.arithmetic import Array, Value
 SILL, SHOULDER = 0.0, 1.0
 
 _ALONG, _ACROSS_END = 38, 9  # stations on the sides, and on either end
-_UP_SIDE = 9  # levels below the shoulder
+# Levels from the sill to the middle, close where the surface bends.
 _OVER_LEVELS = (
   *(0.0, 0.01, 0.04, 0.1, 0.18, 0.27, 0.36, 0.45),
   *(0.54, 0.63, 0.72, 0.81, 0.9, 0.97, 1.0),
 )
+_LEVELS = np.concatenate([np.arange(9) / 9, SHOULDER + np.array(_OVER_LEVELS)])
 
 
 def shell(shape: Shape, kind: int) -> mesh.Solid:
   """The whole shell; its surface coordinates are level and cap height."""
-  stations, levels = _stations(shape), _levels()
-  x, level = stations[None], levels[:, None]
+  x, level = _stations(shape)[None], _LEVELS[:, None]
   points = np.stack(surface(shape, x, level))
   normals = mesh.grid_normals(points)
   # In the plane of symmetry and at both ends the halves meet smoothly.
@@ -44,27 +44,13 @@ def shell(shape: Shape, kind: int) -> mesh.Solid:
   normals = arithmetic.unit(normals)
   cap = np.broadcast_to(cap_height(shape, x), points[0].shape)
   coordinates = np.stack([np.broadcast_to(level, points[0].shape), cap])
-  left = mesh.of_kind(
-    points.reshape(3, -1),
-    normals.reshape(3, -1),
-    mesh.grid_triangles(len(levels), len(stations)),
-    kind,
-    coordinates.reshape(2, -1),
-  )
+  left = mesh.of_grid(points, kind, normals, coordinates)
   return mesh.join([left, mesh.mirrored(left)])
 
 
 def surface(shape: Shape, x: Value, level: Value) -> tuple[Array, Array, Array]:
-  """Points of the left half.
-
-  Args:
-    shape: of the car.
-    x: metres, any shape.
-    level: 0 to 2, of a shape that fits.
-
-  Returns:
-    x, y, z in metres, of their common shape.
-  """
+  """Points x, y, z of the left half at x (metres) and level (0 to 2), which may
+  be arrays of shapes that fit."""
   x, level = np.broadcast_arrays(
     np.asarray(x, np.float64), np.asarray(level, np.float64)
   )
@@ -78,9 +64,14 @@ def surface(shape: Shape, x: Value, level: Value) -> tuple[Array, Array, Array]:
 
 def near_axle(shape: Shape, x: Array, z: Array) -> Array:
   """Distances from the nearer axle, seen from the side."""
-  ahead = np.where(x > 0, x - shape.front_axle, x - shape.rear_axle)
-  above = z - shape.wheel_radius
+  ahead, above = from_axle(shape, x, z)
   return np.sqrt(ahead * ahead + above * above)
+
+
+def from_axle(shape: Shape, x: Array, z: Array) -> tuple[Array, Array]:
+  """How far ahead of the nearer axle, and above it."""
+  ahead = np.where(x > 0, x - shape.front_axle, x - shape.rear_axle)
+  return ahead, z - shape.wheel_radius
 
 
 def half_width(shape: Shape, x: Value) -> Array:
@@ -136,12 +127,13 @@ def outline(shape: Shape, x: Value) -> Array:
   The greenhouse is the lowest of windscreen, roof and rear window, each a
   line, joined with rounded corners.
   """
-  screen = _slope(
-    x, shape.cowl, shape.hood_height, shape.roof_front, shape.height
-  )
-  rear = _slope(
-    x, shape.tail_end, shape.deck_height, shape.roof_rear, shape.height
-  )
+  high = shape.height
+
+  def slope(foot: float, low: float, head: float) -> Value:
+    return low + (x - foot) * ((high - low) / (head - foot))
+
+  screen = slope(shape.cowl, shape.hood_height, shape.roof_front)
+  rear = slope(shape.tail_end, shape.deck_height, shape.roof_rear)
   middle = (shape.roof_front + shape.roof_rear) / 2
   reach = (x - middle) / shape.half_length
   roof = shape.height - 0.16 * reach * reach
@@ -163,13 +155,6 @@ def _deck(shape: Shape, x: Value) -> Array:
   return np.where(x > shape.cowl, hood, lid) - edge
 
 
-def _slope(
-  x: Value, foot: float, low: float, head: float, high: float
-) -> Value:
-  """The line through (foot, low) and (head, high)."""
-  return low + (x - foot) * ((high - low) / (head - foot))
-
-
 def _side(shape: Shape, x: Array, level: Array) -> tuple[Array, Array]:
   """y and z below the shoulder."""
   z = arithmetic.mix(sill_height(shape, x), belt_height(shape, x), level)
@@ -186,11 +171,8 @@ def _side(shape: Shape, x: Array, level: Array) -> tuple[Array, Array]:
 
 
 def _cap_curve(shape: Shape, x: Array, over: Array) -> tuple[Array, Array]:
-  """Shares of the width and of the cap's height above the shoulder.
-
-  A superellipse: where the cap is low (hood and deck) a round one, where it
-  is high (the cabin) nearly a box.
-  """
+  """Shares of the width and of the cap's height above the shoulder: of a round
+  superellipse where the cap is low, nearly of a box over the cabin."""
   # A quarter circle without sines: t is the tangent of half the angle.
   t = over
   scale = 1 / (1 + t * t)
@@ -209,13 +191,6 @@ def _cap_curve(shape: Shape, x: Array, over: Array) -> tuple[Array, Array]:
 def _fourth(x: Array) -> Array:
   square = x * x
   return square * square
-
-
-def _levels() -> Array:
-  """From the sill to the middle, close where the surface bends."""
-  side = np.arange(_UP_SIDE) / _UP_SIDE
-  over = np.array(_OVER_LEVELS)
-  return np.concatenate([side, SHOULDER + over])
 
 
 def _stations(shape: Shape) -> Array:

@@ -1,19 +1,18 @@
 """What is not the shell: wheels, mirrors, spoiler, rails, underbody."""
 
 import enum
-import functools
 
 import numpy as np
 
 from dgan_jax.renderers.cars import body
-from dgan_jax.renderers.cars.parts import LABEL
+from dgan_jax.renderers.cars.parts import Layer, layered
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Trim
 from dgan_jax.renderers.engine import arithmetic, mesh
-from dgan_jax.renderers.engine.finish import Material
+from dgan_jax.renderers.engine.arithmetic import Triple
+from dgan_jax.renderers.engine.light import Material
 
 Array = np.ndarray
-
 
 # How far behind the wheel arches it gets dark, metres.
 _LINER_DEPTH = 0.12
@@ -38,9 +37,8 @@ def car(shape: Shape, trim: Trim) -> mesh.Solid:
   parts = [body.shell(shape, Kind.SHELL), *_underbody(shape)]
   for axle in (shape.front_axle, shape.rear_axle):
     parts += _pair(_wheel(shape, trim, axle))
-  parts += _pair(
-    mesh.ball(mirror_center(shape, trim), trim.mirror, Kind.MIRROR)
-  )
+  mirror = mirror_center(shape, trim)
+  parts += _pair(mesh.ball(mirror, trim.mirror, Kind.MIRROR))
   if trim.spoiler:
     parts += _spoiler(shape)
   if trim.rails:
@@ -52,9 +50,10 @@ def _pair(left: mesh.Solid) -> list[mesh.Solid]:
   return [left, mesh.mirrored(left)]
 
 
-def wheel_face(shape: Shape, axle: float) -> float:
-  """y of the outer face of the left wheel: just within its arch."""
-  return float(body.half_width(shape, axle)) * 0.985 + shape.flare - 0.02
+def wheel_center(shape: Shape, axle: float) -> Triple:
+  """Of the outer face of the left wheel, just within its arch."""
+  y = float(body.half_width(shape, axle)) * 0.985 + shape.flare - 0.02
+  return axle, y, shape.wheel_radius
 
 
 def _wheel(shape: Shape, trim: Trim, axle: float) -> mesh.Solid:
@@ -67,11 +66,10 @@ def _wheel(shape: Shape, trim: Trim, axle: float) -> mesh.Solid:
     *((trim.rim * radius - 0.01, -0.03), (0.25 * radius, -0.045)),
     (0.0, -0.02),
   )
-  center = (axle, wheel_face(shape, axle), radius)
-  return mesh.turned(center, profile, Kind.WHEEL)
+  return mesh.turned(wheel_center(shape, axle), profile, Kind.WHEEL)
 
 
-def mirror_center(shape: Shape, trim: Trim) -> tuple[float, float, float]:
+def mirror_center(shape: Shape, trim: Trim) -> Triple:
   """Of the left mirror."""
   x = min(shape.cowl - 0.22, shape.door_front - 0.05)
   z = float(body.belt_height(shape, x)) + trim.mirror[2] + 0.01
@@ -102,8 +100,7 @@ def _rails(shape: Shape) -> list[mesh.Solid]:
 
 
 def _underbody(shape: Shape) -> list[mesh.Solid]:
-  """A dark floor and dark liners, so that one does not see through the wheel
-  arches."""
+  """A floor and liners, so that one does not see through the arches."""
   half = (0.74 * shape.half_length, 0.76 * shape.half_width, 0.14)
   center = (0.0, 0.0, shape.clearance + 0.08)
   blocks = [mesh.box(center, half, Kind.UNDERBODY)]
@@ -125,53 +122,30 @@ def _liner(
   level = np.arange(6)[:, None] / 5 * 0.97
   points = np.stack(body.surface(shape, x, level))
   points[1] = np.maximum(points[1] - depth, 0)
-  return mesh.of_kind(
-    points.reshape(3, -1),
-    mesh.grid_normals(points).reshape(3, -1),
-    mesh.grid_triangles(*points.shape[1:]),
-    Kind.UNDERBODY,
-  )
+  return mesh.of_grid(points, Kind.UNDERBODY)
 
 
 def paint(
   kind: Array, position: Array, normal: Array, shape: Shape, trim: Trim
 ) -> tuple[Array, Array]:
-  """Parts and materials of points that are not on the shell.
-
-  Args:
-    kind: int [n], of `Kind`.
-    position: [3, n], metres.
-    normal: [3, n].
-    shape: of the car.
-    trim: of the car.
-
-  Returns:
-    uint8 [n], labels; uint8 [n], materials. The scenery is background.
-  """
-  label = np.full(len(kind), LABEL['background'], np.uint8)
-  material = np.full(len(kind), Material.DARK, np.uint8)
-
-  def put(where: Array, name: str, made_of: Material) -> None:
-    label[where] = LABEL[name]
-    material[where] = made_of
-
-  put(kind == Kind.UNDERBODY, 'car_body', Material.DARK)
-  put(kind == Kind.RAIL, 'roof', Material.BLACK)
-  over_window = shape.has_tailgate
-  put(
-    kind == Kind.SPOILER,
-    'roof' if over_window else 'trunk_lids',
-    Material.PAINT,
-  )
+  """Labels and materials uint8 [n] of points that are not on the shell, of
+  `Kind`s [n], at positions [3, n] (metres) with normals [3, n]."""
+  under_spoiler = 'roof' if shape.has_tailgate else 'trunk_lids'
   mirror = kind == Kind.MIRROR
-  put(mirror, 'mirror', Material.MIRROR)
-  put(mirror & (normal[0] < -0.8), 'mirror', Material.GLASS)
   wheel = np.flatnonzero(kind == Kind.WHEEL)
-  put(wheel, 'tire', Material.TYRE)
   hub, solid = _rim(position[:, wheel], normal[:, wheel], shape, trim)
-  put(wheel[hub], 'wheelhub', Material.DARK)
-  put(wheel[hub & solid], 'wheelhub', Material.RIM)
-  return label, material
+  layers: list[Layer] = [
+    ('background', Material.DARK, np.s_[:]),
+    ('car_body', Material.DARK, kind == Kind.UNDERBODY),
+    ('roof', Material.BLACK, kind == Kind.RAIL),
+    (under_spoiler, Material.PAINT, kind == Kind.SPOILER),
+    ('mirror', Material.MIRROR, mirror),
+    ('mirror', Material.GLASS, mirror & (normal[0] < -0.8)),
+    ('tire', Material.TYRE, wheel),
+    ('wheelhub', Material.DARK, wheel[hub]),
+    ('wheelhub', Material.RIM, wheel[hub & solid]),
+  ]
+  return layered(len(kind), layers)
 
 
 def _rim(
@@ -179,8 +153,7 @@ def _rim(
 ) -> tuple[Array, Array]:
   """Points [n] of the rims; of these, the ones on metal."""
   x, y, z = position
-  ahead = np.where(x > 0, x - shape.front_axle, x - shape.rear_axle)
-  above = z - shape.wheel_radius
+  ahead, above = body.from_axle(shape, x, z)
   distance = np.sqrt(ahead * ahead + above * above)
   radius = trim.rim * shape.wheel_radius
   outer = normal[1] * np.sign(y) > 0.3
@@ -189,17 +162,10 @@ def _rim(
   if trim.hubcap:
     solid |= (distance < 0.55 * radius) | (distance > 0.68 * radius)
     return hub, solid
-  for cosine, sine in _spokes(trim.spokes):
+  for k in range(trim.spokes):  # the first upwards
+    turn = 2 * arithmetic.PI * k / trim.spokes
+    cosine, sine = arithmetic.cosine_sine(arithmetic.PI / 2 + turn)
     along = ahead * cosine + above * sine
     across = np.abs(above * cosine - ahead * sine)
     solid |= (along > 0) & (across < trim.spoke_width * 0.6)
   return hub, solid
-
-
-@functools.cache
-def _spokes(count: int) -> tuple[tuple[float, float], ...]:
-  """Directions of the spokes, the first upwards."""
-  turns = (2 * arithmetic.PI * k / count for k in range(count))
-  return tuple(
-    arithmetic.cosine_sine(arithmetic.PI / 2 + turn) for turn in turns
-  )

@@ -9,6 +9,7 @@ from dgan_jax.renderers.cars import body, fittings, parts
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Patch, Trim
 from dgan_jax.renderers.engine import arithmetic
+from dgan_jax.renderers.engine.arithmetic import Triple, Value
 from dgan_jax.renderers.engine.camera import Camera
 from dgan_jax.renderers.engine.rasteriser import Samples
 
@@ -18,8 +19,7 @@ _PAIRS = (
 )
 NAMES: tuple[str, ...] = (
   *(f'{side}_{name}' for name in _PAIRS for side in ('left', 'right')),
-  'front_plate',
-  'rear_plate',
+  *('front_plate', 'rear_plate'),
 )
 
 # A surface is seen up to nearly a right angle: less than this cosine is not.
@@ -28,18 +28,14 @@ _GRAZING = 0.12
 
 @dataclasses.dataclass(frozen=True)
 class Keypoint:
-  """A place on the left half of a car.
+  """A place on the left half of a car."""
 
-  Attributes:
-    place: metres.
-    facing: direction that the surface there looks in; zeros if it can be
-      seen from everywhere.
-    depth: how far it may lie behind what is seen there and still counts as
-      seen, metres.
-  """
-
-  place: tuple[float, float, float]
-  facing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+  place: Triple  # metres
+  # Direction that the surface there looks in; zeros if it can be seen from
+  # everywhere.
+  facing: Triple = (0.0, 0.0, 0.0)
+  # How far it may lie behind what is seen there and still counts as seen,
+  # metres.
   depth: float = 0.06
 
 
@@ -47,7 +43,9 @@ def places(shape: Shape, trim: Trim) -> list[Keypoint | None]:
   """The keypoints in the order of NAMES; None: the car has no such part."""
   found: list[Keypoint | None] = []
   for left in _left_half(shape, trim):
-    found += [left, _mirrored(left)]
+    (x, y, z), (to_x, to_y, to_z) = left.place, left.facing
+    right = Keypoint((x, -y, z), (to_x, -to_y, to_z), left.depth)
+    found += [left, right]
   plate = trim.front_plate
   found.append(_on_end(shape, plate, front=True) if plate else None)
   found.append(_on_end(shape, trim.rear_plate, front=False))
@@ -56,29 +54,23 @@ def places(shape: Shape, trim: Trim) -> list[Keypoint | None]:
 
 def _left_half(shape: Shape, trim: Trim) -> list[Keypoint]:
   """Those of the left half, in the order of _PAIRS."""
-  wheels = [
-    Keypoint(
-      (axle, fittings.wheel_face(shape, axle), shape.wheel_radius), (0, 1, 0)
-    )
-    for axle in (shape.front_axle, shape.rear_axle)
-  ]
+  outwards = (0.0, 1.0, 0.0)
   handle_x, handle_z = parts.handle_places(shape, trim)[0]
+  handle_level = body.level_of(shape, handle_x, handle_z)
   roof = 1.55  # level of the roof's corners, see body.py
   return [
-    *wheels,
+    *(
+      Keypoint(fittings.wheel_center(shape, axle), outwards)
+      for axle in (shape.front_axle, shape.rear_axle)
+    ),
     _on_end(shape, trim.lamp, front=True),
     _on_end(shape, trim.tail_lamp, front=False),
     Keypoint(fittings.mirror_center(shape, trim), depth=1.2 * max(trim.mirror)),
-    _on_side(shape, handle_x, handle_z),
+    _on_shell(shape, handle_x, handle_level, outwards),
     _on_shell(shape, shape.roof_front + 0.05, roof),
     _on_shell(shape, shape.cowl - 0.06, roof),
     _on_shell(shape, shape.roof_rear + 0.03, roof),
   ]
-
-
-def _mirrored(left: Keypoint) -> Keypoint:
-  (x, y, z), (to_x, to_y, to_z) = left.place, left.facing
-  return Keypoint((x, -y, z), (to_x, -to_y, to_z), left.depth)
 
 
 def _on_end(shape: Shape, patch: Patch, front: bool) -> Keypoint:
@@ -92,32 +84,21 @@ def _on_end(shape: Shape, patch: Patch, front: bool) -> Keypoint:
   return Keypoint((float(x), patch.side, patch.height), facing)
 
 
-def _on_side(shape: Shape, x: float, z: float) -> Keypoint:
-  """A place on the left side."""
-  level = body.level_of(shape, x, z)
-  _, y, z_there = body.surface(shape, x, level)
-  return Keypoint((x, float(y), float(z_there)), (0.0, 1.0, 0.0))
-
-
-def _on_shell(shape: Shape, x: float, level: float) -> Keypoint:
+def _on_shell(
+  shape: Shape, x: float, level: Value, facing: Triple = (0.0, 0.0, 0.0)
+) -> Keypoint:
   _, y, z = body.surface(shape, x, level)
-  return Keypoint((x, float(y), float(z)))
+  return Keypoint((x, float(y), float(z)), facing)
 
 
 def seen(
   shape: Shape, trim: Trim, camera: Camera, samples: Samples
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Where the keypoints are in the picture.
-
-  Args:
-    shape: of the car.
-    trim: of the car.
-    camera: that sees it.
-    samples: what is seen, for what hides what.
+  """Where the keypoints are, and which are seen.
 
   Returns:
     float64 [20, 2], x and y in picture widths from the top left corner, zeros
-    for what the car doesn't have; bool [20], whether it is seen.
+    for what the car doesn't have; bool [20], whether it is in the samples.
   """
   where = np.zeros((len(NAMES), 2))
   visible = np.zeros(len(NAMES), bool)
@@ -125,9 +106,7 @@ def seen(
   for number, keypoint in enumerate(places(shape, trim)):
     if keypoint is None:
       continue
-    column, row, near = (
-      float(value) for value in camera.project(np.array(keypoint.place))
-    )
+    column, row, near = map(float, camera.project(np.array(keypoint.place)))
     where[number] = column, row
     across = math.floor(column * samples.width)
     down = math.floor(row * samples.width)
@@ -138,7 +117,7 @@ def seen(
   return where, visible
 
 
-def _faces(keypoint: Keypoint, eye: tuple[float, float, float]) -> bool:
+def _faces(keypoint: Keypoint, eye: Triple) -> bool:
   """Whether the surface at a keypoint looks towards the camera."""
   facing = np.array(keypoint.facing)
   toward = np.array(eye) - np.array(keypoint.place)

@@ -1,11 +1,8 @@
-"""Which part of the car each point of its shell belongs to.
-
-Every part is a region of the shell, given by a few inequalities in metres;
-later layers cover earlier ones. The borders are as exact as the samples.
-"""
+"""Which part of the car each point of its shell belongs to: regions, given by a
+few inequalities in metres, of which later ones cover earlier ones."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,7 +11,7 @@ from dgan_jax.renderers.cars import body
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Patch, Trim
 from dgan_jax.renderers.engine import arithmetic
-from dgan_jax.renderers.engine.finish import Material
+from dgan_jax.renderers.engine.light import Material
 
 Array = np.ndarray
 
@@ -34,63 +31,45 @@ _FINE = 0.03
 
 @dataclasses.dataclass(frozen=True)
 class Points:
-  """Points of the shell; arrays [n].
+  """Points of the shell; arrays [n]."""
 
-  Attributes:
-    x: metres in the car's frame.
-    y: likewise.
-    z: likewise.
-    level: 0 at the sill, 1 at the shoulder, 2 in the middle.
-    cap: height of the middle line above the shoulder, at this x.
-    footprint: size of a sample on the car, metres.
-  """
-
-  x: Array
-  y: Array
-  z: Array
-  level: Array
-  cap: Array
-  footprint: float
+  x: Array  # metres in the car's frame
+  y: Array  # likewise
+  z: Array  # likewise
+  level: Array  # 0 at the sill, 1 at the shoulder, 2 in the middle
+  cap: Array  # height of the middle line above the shoulder, at this x
+  footprint: float  # size of a sample on the car, metres
 
 
-@dataclasses.dataclass(frozen=True)
-class Painted:
-  """What is painted where; arrays [n].
-
-  Attributes:
-    label: uint8, the part.
-    material: uint8, an index of `finish.Finish.table`.
-    shade: float32, 1, and less in the gaps between panels.
-  """
-
-  label: Array
-  material: Array
-  shade: Array
+# (part, material, where [n]); a part '' or a material None stays as below.
+Layer = tuple[str, Material | None, Array | slice]
 
 
-Layer = tuple[str, Material | None, Array]
+def paint(
+  shape: Shape, trim: Trim, points: Points
+) -> tuple[Array, Array, Array]:
+  """Labels uint8 [n], materials uint8 [n] and shades float32 [n] (1, and less
+  in the gaps between panels) of points of the shell."""
+  layers: list[Layer] = [
+    ('car_body', Material.PAINT, np.s_[:]),
+    *_top(shape, points),
+    *_sides(shape, trim, points),
+    *_front(shape, trim, points),
+    *_back(shape, trim, points),
+  ]
+  label, material = layered(len(points.x), layers)
+  return label, material, _seams(shape, trim, points, label)
 
 
-def paint(shape: Shape, trim: Trim, points: Points) -> Painted:
-  """Parts and materials of points of the shell."""
-  count = len(points.x)
-  label = np.full(count, LABEL['car_body'], np.uint8)
-  material = np.full(count, Material.PAINT, np.uint8)
-  for name, made_of, region in _layers(shape, trim, points):
+def layered(count: int, layers: Iterable[Layer]) -> tuple[Array, Array]:
+  """Labels and materials uint8 [count] of layers, each over those before."""
+  label, material = np.zeros((2, count), np.uint8)
+  for name, made_of, region in layers:
     if name:
       label[region] = LABEL[name]
     if made_of is not None:
       material[region] = made_of
-  return Painted(label, material, _seams(shape, trim, points, label))
-
-
-def _layers(shape: Shape, trim: Trim, at: Points) -> Iterator[Layer]:
-  """(part, material, where), from the lowest layer up; a part '' or a
-  material None stays what it is below."""
-  yield from _top(shape, at)
-  yield from _sides(shape, trim, at)
-  yield from _front(shape, trim, at)
-  yield from _back(shape, trim, at)
+  return label, material
 
 
 def _top(shape: Shape, at: Points) -> Iterator[Layer]:
@@ -242,29 +221,28 @@ def _glass_end(shape: Shape) -> float:
 def _seams(shape: Shape, trim: Trim, at: Points, label: Array) -> Array:
   """How light the paint is: darker along the gaps between panels."""
   x, z = at.x, at.z
-
-  def gap(distance: Array, where: Array) -> Array:
-    drawn = arithmetic.line(distance, _SEAM, at.footprint)
-    return np.where(where, drawn, 0)
-
   side = (at.level > 0.17) & (z < _belt(shape, at) + 0.04)
-  gaps = gap(x - shape.door_front, side)
-  for edge in {shape.door_split, shape.door_rear}:
-    gaps = np.maximum(gaps, gap(x - edge, side))
   on_hood = (x > shape.cowl) & (at.level > 1)
-  gaps = np.maximum(gaps, gap((at.level - _EDGE) * 0.8, on_hood))
-  front = x > shape.front_axle + 0.9 * shape.arch
-  gaps = np.maximum(gaps, gap(z - trim.bumper_top, front))
-  back = x < shape.rear_axle - 0.9 * shape.arch
-  gaps = np.maximum(gaps, gap(z - trim.back_bumper_top, back))
-  painted = ~np.isin(
-    label,
-    [LABEL[name] for name in _UNBROKEN],
+  gaps = [
+    (x - shape.door_front, side),
+    (x - shape.door_split, side),
+    (x - shape.door_rear, side),
+    ((at.level - _EDGE) * 0.8, on_hood),
+    (z - trim.bumper_top, x > shape.front_axle + 0.9 * shape.arch),
+    (z - trim.back_bumper_top, x < shape.rear_axle - 0.9 * shape.arch),
+  ]
+  dark = np.zeros_like(x)
+  for distance, where in gaps:
+    drawn = arithmetic.line(distance, _SEAM, at.footprint)
+    dark = np.maximum(dark, np.where(where, drawn, 0))
+  painted = ~np.isin(label, _UNBROKEN)
+  return (1 - 0.75 * dark * painted).astype(np.float32)
+
+
+_UNBROKEN = [
+  LABEL[name]
+  for name in (
+    *('window', 'windshield', 'car_lights', 'tailLight', 'licensePlate'),
+    *('grilles', 'handles'),
   )
-  return (1 - 0.75 * gaps * painted).astype(np.float32)
-
-
-_UNBROKEN = (
-  *('window', 'windshield', 'car_lights', 'tailLight', 'licensePlate'),
-  *('grilles', 'handles'),
-)
+]

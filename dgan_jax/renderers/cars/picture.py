@@ -1,23 +1,25 @@
-"""Pictures of scenes: which part every sample shows, and its light."""
+"""Pictures: scenes, of which everything is drawn by lot, and their look."""
 
 import dataclasses
 import math
 
 import numpy as np
 
-from dgan_jax.renderers.cars import body, fittings, parts, scenery
+from dgan_jax.renderers.cars import body, fittings, parts
+from dgan_jax.renderers.cars import scenery as scenery_lib
 from dgan_jax.renderers.cars import shape as shape_lib
-from dgan_jax.renderers.cars.scene import Scene
-from dgan_jax.renderers.engine import (
-  arithmetic,
-  camera,
-  mesh,
-  rasteriser,
-  shading,
-)
+from dgan_jax.renderers.cars import trim as trim_lib
+from dgan_jax.renderers.cars.settings import Setting
+from dgan_jax.renderers.engine import arithmetic, mesh, random_draws, rasteriser
+from dgan_jax.renderers.engine import camera as camera_lib
+from dgan_jax.renderers.engine import light as light_lib
 
 Array = np.ndarray
 
+# Distance from the car to the camera, in half lengths of the car.
+_DISTANCE = (3.2, 5.0)
+# Strongest grain of rich scenes, as a share of white.
+_GRAIN = 0.03
 # Metres; of the shell near the wheels.
 _LONGEST_EDGE = 0.15
 # Arches stay below the shoulder, at this level of the shell.
@@ -25,76 +27,109 @@ _ARCH_LEVEL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-  """What a camera sees.
+class Scene:
+  """A car, its place and light, and a camera."""
 
-  Attributes:
-    samples: the nearest surfaces.
-    label: uint8 [height, width], the part at every sample.
-    light: float32 [3, height, width] in 0 to 1, as shown on a screen.
+  shape: shape_lib.Shape  # of the body
+  trim: trim_lib.Trim  # what is fitted to it
+  finish: Array  # its colours, see `light.draw_finish`
+  weather: light_lib.Weather  # the light
+  scenery: scenery_lib.Scenery  # what is around
+  camera: camera_lib.Camera  # that sees it
+  solids: mesh.Solid  # the meshes of the car and of the things around
+  yaw: float  # the camera's place round the car, radians
+  grain: float  # of the picture, as a share of white
+
+
+def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
+  """Scene `index` of those that a setting and a name give, for pictures whose
+  height over their width is the aspect."""
+
+  def dice(stream: str) -> random_draws.Draws:
+    return random_draws.Draws(seed, index, stream)
+
+  shape = shape_lib.draw(dice('shape'), setting.styles)
+  fitted = trim_lib.draw(dice('trim'), shape, setting.large_parts)
+  car = fittings.car(shape, fitted)
+  view = dice('camera')
+  yaw = view.uniform(*view.pick(setting.yaws))
+  around = scenery_lib.draw(
+    dice('scenery'), shape, yaw, setting.rich, fittings.Kind.SCENERY
+  )
+  looking = camera_lib.looking_at(
+    target=(0.0, 0.0, 0.45 * shape.height),
+    yaw=yaw,
+    elevation=view.uniform(*setting.elevation),
+    distance=shape.half_length * view.uniform(*_DISTANCE),
+  )
+  off = setting.off_center
+  # In plain settings the sun is on the side that one sees.
+  spread = arithmetic.PI if setting.rich else 1.4
+  return Scene(
+    shape=shape,
+    trim=fitted,
+    finish=light_lib.draw_finish(dice('finish')),
+    weather=light_lib.draw_weather(
+      dice('weather'), setting.weathers, (yaw - spread, yaw + spread)
+    ),
+    scenery=around,
+    camera=camera_lib.framed(
+      looking,
+      car.positions,
+      fill=view.uniform(*setting.fill),
+      aspect=aspect,
+      offset=(view.uniform(-off, off), view.uniform(-off, off)),
+    ),
+    solids=mesh.join([car, *(thing.solid for thing in around.things)]),
+    yaw=yaw,
+    grain=view.uniform(0.0, _GRAIN) if setting.rich else 0.0,
+  )
+
+
+def look(
+  scene: Scene, height: int, width: int
+) -> tuple[rasteriser.Samples, Array, Array]:
+  """A scene in samples; the height over the width is the scene's aspect.
+
+  Returns:
+    The nearest surfaces; uint8 [height, width], the part at every sample;
+    float32 [3, height, width] in 0 to 1, its light as shown on a screen.
   """
-
-  samples: rasteriser.Samples
-  label: Array
-  light: Array
-
-
-def look(scene: Scene, height: int, width: int) -> Picture:
-  """A scene in samples; the height over the width is the scene's aspect."""
   samples = _rasterised(scene, height, width)
   light, label = _shaded(scene, samples)
-  return Picture(
-    samples=samples,
-    label=label.reshape(height, width),
-    light=shading.developed(light, scene.weather.exposure).reshape(
-      3, height, width
-    ),
+  light = light_lib.developed(light, scene.weather.exposure)
+  return (
+    samples,
+    label.reshape(height, width),
+    light.reshape(3, height, width),
   )
 
 
 def _rasterised(scene: Scene, height: int, width: int) -> rasteriser.Samples:
-  solids = scene.solids
+  """The nearest surfaces; the shell has holes in which the wheels sit."""
+  solids, shape = scene.solids, scene.shape
   column, row, nearness = scene.camera.project(solids.positions)
   triangles = solids.triangles
   # What reaches behind the camera is not drawn.
-  near = nearness[triangles].max(axis=1) >= 0.999 / camera.NEAR
+  near = nearness[triangles].max(axis=1) >= 0.999 / camera_lib.NEAR
   if near.any():
     triangles = np.where(near[:, None], 0, triangles)
-  holes = _Arches(scene.shape, solids, triangles)
+  (x, _, z), (level, _) = solids.positions, solids.surface
+  by_wheel = body.near_axle(shape, x, z) < shape.arch + _LONGEST_EDGE
+  shell = solids.kind == fittings.Kind.SHELL
+
+  def holes(triangle: Array, weights: Array) -> Array:
+    corners = triangles[triangle].T
+    at_x, at_z, at_level = (
+      arithmetic.dot(values[corners], weights) for values in (x, z, level)
+    )
+    within = body.near_axle(shape, at_x, at_z) < shape.arch
+    return within & (at_level < _ARCH_LEVEL)
+
   return rasteriser.rasterise(
     *(column * width, row * width, nearness, triangles, height, width),
-    *(holes.pierced(), holes),
+    *(by_wheel[triangles].any(axis=1) & shell, holes),
   )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Arches:
-  """The holes of the shell in which the wheels sit."""
-
-  shape: shape_lib.Shape
-  solids: mesh.Solid
-  triangles: Array
-
-  def pierced(self) -> Array:
-    """The triangles of the shell that are near a wheel."""
-    x, _, z = self.solids.positions
-    near = body.near_axle(self.shape, x, z) < self.shape.arch + _LONGEST_EDGE
-    shell = self.solids.kind == fittings.Kind.SHELL
-    return near[self.triangles].any(axis=1) & shell
-
-  def __call__(self, triangle: Array, weights: Array) -> Array:
-    """See `rasteriser.Holes`."""
-    corners = self.triangles[triangle].T
-    x, z, level = (
-      arithmetic.dot(values[corners], weights)
-      for values in (
-        self.solids.positions[0],
-        self.solids.positions[2],
-        self.solids.surface[0],
-      )
-    )
-    within = body.near_axle(self.shape, x, z) < self.shape.arch
-    return within & (level < _ARCH_LEVEL)
 
 
 def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
@@ -105,7 +140,7 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   light = np.empty((3, height * width), np.float32)
   bare = np.ones(height * width, bool)
   bare[samples.covered] = False
-  light[:, bare] = scenery.light(
+  light[:, bare] = scenery_lib.light(
     scene.scenery, scene.weather, scene.shape, scene.camera.eye, rays[:, bare]
   )
   position, normal, surface = _attributes(scene.solids, samples)
@@ -114,27 +149,19 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   excess = np.maximum(arithmetic.dot(normal, view), 0)
   normal = arithmetic.unit(normal - 1.01 * excess * view)
   kind = scene.solids.kind[samples.triangle]
-  painted = _painted(scene, width, kind, position, normal, surface)
-  label[samples.covered] = painted.label
-  shades = shading.lit(
-    position,
-    normal,
-    view,
-    painted.material,
-    painted.shade,
-    scene.finish,
-    scene.weather,
-    scene.scenery.ground,
+  label[samples.covered], material, shade = _painted(
+    scene, width, kind, position, normal, surface
+  )
+  shades = light_lib.lit(
+    *(position, normal, view, material, shade),
+    *(scene.finish, scene.weather, scene.scenery.ground),
   )
   other = np.flatnonzero(kind >= fittings.Kind.SCENERY)
   if len(other):
-    shades[:, other] = scenery.things_lit(
-      scene.scenery,
-      scene.weather,
-      scene.camera.eye,
-      kind[other] - fittings.Kind.SCENERY,
-      position[:, other],
-      normal[:, other],
+    which = kind[other] - fittings.Kind.SCENERY
+    shades[:, other] = scenery_lib.things_lit(
+      *(scene.scenery, scene.weather, scene.camera.eye),
+      *(which, position[:, other], normal[:, other]),
     )
   light[:, samples.covered] = shades
   return light, label
@@ -147,12 +174,9 @@ def _attributes(
   table = np.concatenate(
     [solids.positions, solids.normals, solids.surface]
   ).T.astype(np.float32)
-  corners = solids.triangles[samples.triangle].T
+  corners = table[solids.triangles[samples.triangle].T]
   weights = samples.weights.astype(np.float32)[:, :, None]
-  blended = table[corners[0]] * weights[0]
-  blended += table[corners[1]] * weights[1]
-  blended += table[corners[2]] * weights[2]
-  columns = np.ascontiguousarray(blended.T)
+  columns = np.ascontiguousarray(arithmetic.dot(corners, weights).T)
   return columns[:3], arithmetic.unit(columns[3:6]), columns[6:]
 
 
@@ -163,27 +187,19 @@ def _painted(
   position: Array,
   normal: Array,
   surface: Array,
-) -> parts.Painted:
-  """Parts and materials of everything seen."""
-  count = len(kind)
-  painted = parts.Painted(
-    np.zeros(count, np.uint8),
-    np.zeros(count, np.uint8),
-    np.ones(count, np.float32),
+) -> tuple[Array, Array, Array]:
+  """Labels, materials and shades of everything seen, see `parts.paint`."""
+  label, material = fittings.paint(
+    kind, position, normal, scene.shape, scene.trim
   )
+  shade = np.ones(len(kind), np.float32)
   shell = np.flatnonzero(kind == fittings.Kind.SHELL)
-  x, y, z = position[:, shell]
-  level, cap = surface[:, shell]
-  eye = scene.camera.eye
-  distance = math.sqrt(eye[0] * eye[0] + eye[1] * eye[1] + eye[2] * eye[2])
+  eye = np.array(scene.camera.eye)
+  distance = math.sqrt(arithmetic.dot(eye, eye))
   footprint = distance / (scene.camera.focal * width)
+  (x, y, z), (level, cap) = position[:, shell], surface[:, shell]
   points = parts.Points(x, y, z, level, cap, footprint)
-  on_shell = parts.paint(scene.shape, scene.trim, points)
-  painted.label[shell] = on_shell.label
-  painted.material[shell] = on_shell.material
-  painted.shade[shell] = on_shell.shade
-  rest = np.flatnonzero(kind != fittings.Kind.SHELL)
-  painted.label[rest], painted.material[rest] = fittings.paint(
-    kind[rest], position[:, rest], normal[:, rest], scene.shape, scene.trim
+  label[shell], material[shell], shade[shell] = parts.paint(
+    scene.shape, scene.trim, points
   )
-  return painted
+  return label, material, shade

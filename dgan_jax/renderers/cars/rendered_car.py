@@ -2,9 +2,6 @@
 
 Image `index` of a domain is a function of the two alone: the same bytes on
 every machine (see arithmetic.py). A car keeps its looks at every resolution.
-
-  domain = rendered_car.Domain('three_quarter', resolution=64)
-  rendered = rendered_car.render(domain, 0)
 """
 
 import dataclasses
@@ -15,7 +12,7 @@ import numpy as np
 
 from dgan_jax import errors, validation
 from dgan_jax import schema as schema_lib
-from dgan_jax.renderers.cars import keypoints, picture, scene
+from dgan_jax.renderers.cars import keypoints, picture
 from dgan_jax.renderers.cars.settings import SETTINGS as _SETTINGS
 from dgan_jax.renderers.engine import pixels
 from dgan_jax.renderers.engine.renderer import Rendered
@@ -34,7 +31,7 @@ SCHEMA = dataclasses.replace(
 
 @dataclasses.dataclass(frozen=True)
 class Domain:
-  """Which pictures.
+  """Which pictures; see `renderer.Domain`.
 
   Attributes:
     setting: a name in SETTINGS.
@@ -61,54 +58,46 @@ class Domain:
 
   @property
   def size(self) -> tuple[int, int]:
-    """Height and width in pixels."""
     return int(self.resolution * ASPECTS[self.aspect]), self.resolution
 
   @property
   def version(self) -> int:
-    """Of the renderer; see VERSION."""
     return VERSION
 
   @property
   def schema(self) -> schema_lib.Schema:
-    """Classes of the masks and names of the keypoints."""
     return SCHEMA
 
   def render(self, index: int) -> Rendered:
-    """Picture `index`; see `render`."""
-    return render(self, index)
+    """Picture `index`.
 
-
-def render(domain: Domain, index: int) -> Rendered:
-  """Picture `index` of a domain.
-
-  Raises:
-    errors.UserError: the index is negative or not below 2^63.
-  """
-  if not 0 <= index < 2**63:
-    raise errors.UserError(
-      f'There is no rendered car {index}; the first is 0, the last 2^63 - 1.'
+    Raises:
+      errors.UserError: the index is negative or not below 2^63.
+    """
+    if not 0 <= index < 2**63:
+      raise errors.UserError(
+        f'There is no rendered car {index}; the first is 0, the last 2^63 - 1.'
+      )
+    factor = self.supersampling
+    height, width = (side * factor for side in self.size)
+    drawn = draw_scene(self, index)
+    samples, label, light = picture.look(drawn, height, width)
+    where, visible = keypoints.seen(
+      drawn.shape, drawn.trim, drawn.camera, samples
     )
-  factor = domain.supersampling
-  height, width = (side * factor for side in domain.size)
-  drawn = draw_scene(domain, index)
-  seen = picture.look(drawn, height, width)
-  where, visible = keypoints.seen(
-    drawn.shape, drawn.trim, drawn.camera, seen.samples
-  )
-  grain = pixels.grain(_seed(domain), index, domain.size, drawn.grain)
-  return Rendered(
-    image=pixels.mean(seen.light, factor, grain),
-    mask=pixels.majority(seen.label, factor),
-    keypoints=(where * domain.resolution).astype(np.float32),
-    visible=visible,
-  )
+    grain = pixels.grain(_seed(self), index, self.size, drawn.grain)
+    return Rendered(
+      image=pixels.mean(light, factor, grain),
+      mask=pixels.majority(label, factor),
+      keypoints=(where * self.resolution).astype(np.float32),
+      visible=visible,
+    )
 
 
-def draw_scene(domain: Domain, index: int) -> scene.Scene:
+def draw_scene(domain: Domain, index: int) -> picture.Scene:
   """The scene of picture `index`, before it is rendered."""
   setting = _SETTINGS[domain.setting]
-  return scene.draw(setting, ASPECTS[domain.aspect], _seed(domain), index)
+  return picture.draw(setting, ASPECTS[domain.aspect], _seed(domain), index)
 
 
 def _seed(domain: Domain) -> str:

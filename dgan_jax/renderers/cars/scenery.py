@@ -6,8 +6,8 @@ import numpy as np
 
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import arithmetic, mesh, random_draws
-from dgan_jax.renderers.engine.finish import Color
-from dgan_jax.renderers.engine.weather import Weather
+from dgan_jax.renderers.engine.arithmetic import Triple
+from dgan_jax.renderers.engine.light import Color, Weather, column
 
 Array = np.ndarray
 
@@ -19,48 +19,43 @@ _GROUNDS: tuple[tuple[Color, float], ...] = (
   ((0.42, 0.33, 0.21), 0.4),  # sand
   ((0.26, 0.26, 0.27), 0.12),  # a floor
 )
+_WALLS: tuple[Color, ...] = (
+  *((0.45, 0.43, 0.40), (0.38, 0.20, 0.14), (0.60, 0.52, 0.38)),
+  (0.28, 0.30, 0.34),
+)
+_POSTS: tuple[Color, ...] = (
+  *((0.5, 0.5, 0.5), (0.6, 0.05, 0.04), (0.05, 0.05, 0.06)),
+)
+_BARK: Color = (0.09, 0.06, 0.04)
 # Ground is drawn up to here, metres.
 _HORIZON = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
-  """A solid that stands around.
+  """A solid that stands around."""
 
-  Attributes:
-    solid: its mesh; its kind is `first_kind` + its place in the list.
-    color: of its surface.
-    foot: x, y and radius of where it touches the ground, metres.
-    window: distance between windows, metres, 0 for none.
-  """
-
+  # Its mesh; its kind is `first_kind` + its place in the list.
   solid: mesh.Solid
-  color: Color
-  foot: tuple[float, float, float]
-  window: float = 0.0
+  color: Color  # of its surface
+  # x, y and radius of where it touches the ground, metres.
+  foot: Triple
+  window: float = 0.0  # distance between windows, metres, 0 for none
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenery:
-  """Everything behind and below the car.
+  """Everything behind and below the car."""
 
-  Attributes:
-    ground: colour.
-    grain: strength of its texture.
-    hills: height of the hills, as the tangent of their elevation; 0: none.
-    hill_color: of the hills.
-    marking: distance of a white line from the car's middle, metres, or None.
-    seed: of all textures.
-    things: that stand around.
-  """
-
-  ground: Color
-  grain: float
+  ground: Color  # colour
+  grain: float  # strength of its texture
+  # Height of the hills, as the tangent of their elevation; 0: none.
   hills: float
-  hill_color: Color
+  hill_color: Color  # of the hills
+  # Distance of a white line from the car's middle, metres, or None.
   marking: float | None
-  seed: int
-  things: tuple[Thing, ...] = ()
+  seed: int  # of all textures
+  things: tuple[Thing, ...] = ()  # that stand around
 
 
 def draw(
@@ -70,15 +65,9 @@ def draw(
   rich: bool,
   first_kind: int,
 ) -> Scenery:
-  """A plain ground under a sky, or a richer scene.
-
-  Args:
-    dice: what to draw from.
-    shape: of the car, which nothing may touch.
-    yaw: where the camera is, radians.
-    rich: with hills, buildings, trees and street furniture.
-    first_kind: kind of the mesh of the first thing.
-  """
+  """A plain ground under a sky, or a rich one with hills, buildings, trees and
+  street furniture, most of it opposite the camera (yaw in radians); the first
+  thing is a mesh of `first_kind`, and nothing touches the car."""
   ground, grain = dice.pick(_GROUNDS, (4, 3, 2, 1, 2))
   return Scenery(
     ground=dice.tint(ground, 0.2),
@@ -102,10 +91,7 @@ def _things(
   things: list[Thing] = []
 
   def add(
-    solid: mesh.Solid,
-    color: Color,
-    foot: tuple[float, float, float],
-    window: float = 0.0,
+    solid: mesh.Solid, color: Color, foot: Triple, window: float = 0.0
   ) -> None:
     kinds = np.full(len(solid.kind), first_kind + len(things))
     solid = dataclasses.replace(solid, kind=kinds)
@@ -145,35 +131,11 @@ def _things(
   return tuple(things)
 
 
-_WALLS: tuple[Color, ...] = (
-  *((0.45, 0.43, 0.40), (0.38, 0.20, 0.14), (0.60, 0.52, 0.38)),
-  (0.28, 0.30, 0.34),
-)
-_POSTS: tuple[Color, ...] = (
-  *((0.5, 0.5, 0.5), (0.6, 0.05, 0.04), (0.05, 0.05, 0.06)),
-)
-_BARK: Color = (0.09, 0.06, 0.04)
-
-
 def light(
-  scenery: Scenery,
-  weather: Weather,
-  shape: Shape,
-  eye: tuple[float, float, float],
-  rays: Array,
+  scenery: Scenery, weather: Weather, shape: Shape, eye: Triple, rays: Array
 ) -> Array:
-  """What the ground, the hills and the sky look like.
-
-  Args:
-    scenery: what there is.
-    weather: what lights it.
-    shape: of the car, for its shadow.
-    eye: of the camera, metres.
-    rays: [3, n], directions of length 1.
-
-  Returns:
-    Linear light [3, n].
-  """
+  """Linear light [3, n] from ground, hills and sky along rays [3, n] (of length
+  1) from the camera's eye (metres); the car throws its shadow."""
   picture = np.empty_like(rays)
   down = rays[2] < -eye[2] / _HORIZON
   below, above = rays[:, down], rays[:, ~down]
@@ -185,24 +147,13 @@ def light(
 def things_lit(
   scenery: Scenery,
   weather: Weather,
-  eye: tuple[float, float, float],
+  eye: Triple,
   which: Array,
   position: Array,
   normal: Array,
 ) -> Array:
-  """Light from the things that stand around.
-
-  Args:
-    scenery: the things.
-    weather: what lights them.
-    eye: of the camera, metres.
-    which: int [n], places in `scenery.things`.
-    position: [3, n], metres.
-    normal: [3, n].
-
-  Returns:
-    Linear light [3, n].
-  """
+  """Linear light [3, n] from points of the things that stand around: of the
+  `which`th [n], at positions [3, n] (metres) with normals [3, n]."""
   things = scenery.things
   color = np.array([thing.color for thing in things], np.float32).T[:, which]
   window = np.array([thing.window for thing in things], np.float32)[which]
@@ -211,18 +162,14 @@ def things_lit(
   along, upward = (x + y) / pitch, z / pitch
   pane = (along - np.floor(along) > 0.5) & (upward - np.floor(upward) > 0.5)
   pane &= (window > 0) & (normal[2] < 0.5)
-  off = np.stack([position[k] - np.float32(eye[k]) for k in range(3)])
+  off = position - column(eye)
   distance = np.sqrt(arithmetic.dot(off, off))
   veil = 1 - 1 / (1 + (weather.haze + 0.004) * distance)
   ambient = weather.ambient(normal, scenery.ground)
   shade = np.where(pane, np.float32(0.35), np.float32(1))
   toward_sun = weather.toward_sun(normal)
-  channels = []
-  for k in range(3):
-    received = ambient[k] + weather.sunlight[k] * toward_sun
-    dull = color[k] * shade * received
-    channels.append(arithmetic.mix(dull, weather.horizon[k], veil))
-  return np.stack(channels)
+  received = ambient + column(weather.sunlight) * toward_sun
+  return arithmetic.mix(color * shade * received, column(weather.horizon), veil)
 
 
 def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
@@ -235,25 +182,18 @@ def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
   bumps = arithmetic.value_noise(4 * x + 2 * y, 4 * y, 3, scenery.seed)
   ridge = scenery.hills * (0.4 + 1.2 * bumps)
   hill = arithmetic.ramp(-0.004, 0.004, ridge - rays[2] / flat)
-  leaves = arithmetic.value_noise(
-    40 * x, 40 * y + 60 * rays[2], 2, scenery.seed
-  )
+  up = 40 * y + 60 * rays[2]
+  leaves = arithmetic.value_noise(40 * x, up, 2, scenery.seed)
   share = 0.75 if weather.haze == 0 else 0.2
   shade = 0.6 + 0.8 * leaves
-  return np.stack(
-    [
-      arithmetic.mix(s, arithmetic.mix(h, c * shade, share), hill)
-      for s, h, c in zip(sky, weather.horizon, scenery.hill_color, strict=True)
-    ]
+  color = column(scenery.hill_color) * shade
+  return arithmetic.mix(
+    sky, arithmetic.mix(column(weather.horizon), color, share), hill
   )
 
 
 def _ground(
-  scenery: Scenery,
-  weather: Weather,
-  shape: Shape,
-  eye: tuple[float, float, float],
-  rays: Array,
+  scenery: Scenery, weather: Weather, shape: Shape, eye: Triple, rays: Array
 ) -> Array:
   """The ground with its texture, the car's shadow and the haze."""
   distance = -eye[2] / rays[2]
@@ -269,24 +209,18 @@ def _ground(
   for thing in scenery.things:
     foot_x, foot_y, radius = thing.foot
     if radius:
-      off = arithmetic.rounded_box(
-        x - foot_x, y - foot_y, radius, radius, radius
-      )
+      off_x, off_y = x - foot_x, y - foot_y
+      off = arithmetic.rounded_box(off_x, off_y, radius, radius, radius)
       soft = 0.3 * radius + 0.1
       open_sky = open_sky * (0.4 + 0.6 * arithmetic.ramp(-soft, soft, off))
   sunny = 1 - 0.9 * _sun_shadow(weather, shape, x, y)
   far = arithmetic.ramp(18.0, _HORIZON, distance)
   fog = 1 - 1 / (1 + weather.haze * distance)
   veil = np.maximum(far, fog)
-  upward = weather.sun[2]
-  channels = []
-  for k in range(3):
-    color = arithmetic.mix(scenery.ground[k] * texture, 0.6, white)
-    sky = 0.55 * weather.zenith[k] + 0.45 * weather.horizon[k]
-    received = sky * open_sky
-    received = received + weather.sunlight[k] * upward * sunny * open_sky
-    channels.append(arithmetic.mix(color * received, weather.horizon[k], veil))
-  return np.stack(channels)
+  color = arithmetic.mix(column(scenery.ground) * texture, 0.6, white)
+  direct = column([weather.sun[2] * s for s in weather.sunlight])
+  received = column(weather.above()) * open_sky + direct * sunny * open_sky
+  return arithmetic.mix(color * received, column(weather.horizon), veil)
 
 
 def _under(
@@ -301,11 +235,9 @@ def _under(
 
 def _sun_shadow(weather: Weather, shape: Shape, x: Array, y: Array) -> Array:
   """The shadow of slabs of the car's size, the highest one smaller."""
-  if not weather.sunlight[0]:
-    return np.zeros_like(x)
   shadow = np.zeros_like(x)
   slabs = ((0.0, 0.0), (0.4, 0.0), (shape.belt, 0.0), (shape.height, -0.25))
-  for height, margin in slabs:
+  for height, margin in slabs if weather.sunlight[0] else ():
     scale = height / max(weather.sun[2], 0.3)
     at_x, at_y = x + weather.sun[0] * scale, y + weather.sun[1] * scale
     shadow = np.maximum(shadow, _under(shape, at_x, at_y, margin, 0.12))

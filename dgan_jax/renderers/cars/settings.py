@@ -8,30 +8,22 @@ from dgan_jax.renderers.engine import arithmetic
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-  """How difficult a domain is.
+  """How difficult a domain is."""
 
-  Attributes:
-    yaws: ranges of the camera's place round the car, radians: 0 looks at the
-      nose, pi / 2 at the left side, pi at the tail.
-    elevation: range of the camera's height, radians.
-    fill: range of the share of the picture's width that the car takes, or of
-      its height if that is less.
-    styles: body styles and how often they occur.
-    weathers: kinds of weather and how often they occur.
-    off_center: how far the car may be from the middle, as a share of the
-      room that is left.
-    rich: scenes with hills, buildings, trees, posts, and grain.
-    large_parts: lamps, mirrors and handles are large, and the car has nothing
-      thin on it, so that small pictures show every part.
-  """
-
+  # Ranges of the camera's place round the car, radians: 0 looks at the nose, pi
+  # / 2 at the left side, pi at the tail.
   yaws: tuple[tuple[float, float], ...]
-  elevation: tuple[float, float]
+  elevation: tuple[float, float]  # range of the camera's height, radians
+  # Range of the share of the picture's width that the car takes, or of its
+  # height if that is less.
   fill: tuple[float, float]
-  styles: Mapping[str, float]
-  weathers: Mapping[str, float]
+  styles: Mapping[str, float]  # body styles and how often they occur
+  weathers: Mapping[str, float]  # kinds of weather and how often they occur
+  # How far the car may be from the middle, as a share of the room that is left.
   off_center: float = 0.15
-  rich: bool = False
+  rich: bool = False  # scenes with hills, buildings, trees, posts, and grain
+  # Lamps, mirrors and handles are large, and the car has nothing thin on it, so
+  # that small pictures show every part.
   large_parts: bool = True
 
 

@@ -21,35 +21,23 @@ import dataclasses
 from collections.abc import Mapping
 
 from dgan_jax.renderers.engine import random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-  """What is typical of a body style.
+  """What is typical of a body style."""
 
-  Attributes:
-    size: length, width, height, metres.
-    clearance: height of the lower edge, metres.
-    wheel: radius with tyre, metres.
-    cowl: where the hood ends, in half lengths from the middle.
-    windscreen: horizontal run of the windscreen, in half lengths.
-    roof_rear: where the roof ends, in half lengths.
-    rear_run: horizontal run of the rear window, in half lengths.
-    doors: likely numbers of side doors.
-    lean: how far the side windows lean in, metres per metre.
-    tailgate: the rear window opens with the lid, and the tail lamps stand
-      upright.
-  """
-
-  size: tuple[float, float, float]
-  clearance: float
-  wheel: float
-  cowl: float
-  windscreen: float
-  roof_rear: float
-  rear_run: float
-  doors: tuple[int, ...]
-  lean: float = 0.28
+  size: Triple  # length, width, height, metres
+  clearance: float  # height of the lower edge, metres
+  wheel: float  # radius with tyre, metres
+  cowl: float  # where the hood ends, in half lengths from the middle
+  windscreen: float  # horizontal run of the windscreen, in half lengths
+  roof_rear: float  # where the roof ends, in half lengths
+  rear_run: float  # horizontal run of the rear window, in half lengths
+  doors: tuple[int, ...]  # likely numbers of side doors
+  lean: float = 0.28  # how far the side windows lean in, metres per metre
+  # The rear window opens with the lid, and the tail lamps stand upright.
   tailgate: bool = False
 
 
@@ -77,63 +65,34 @@ STYLES: Mapping[str, Style] = {
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-  """Everything about a car's body that is not paint; metres.
+  """Everything about a car's body that is not paint; metres."""
 
-  Attributes:
-    style: a name in STYLES.
-    half_length: half the length.
-    half_width: half the width, without mirrors.
-    height: of the roof.
-    clearance: height of the lower edge.
-    wheel_radius: with the tyre.
-    wheel_width: of the tyre.
-    front_axle: x of the front wheels.
-    rear_axle: x of the rear wheels.
-    belt: height of the shoulder, below the side windows, in the middle.
-    wedge: by how much the shoulder rises per metre towards the tail.
-    nose_height: of the hood's front edge.
-    hood_height: of the hood's rear edge.
-    deck_height: of what is behind the rear window.
-    cowl: x of the hood's rear edge.
-    roof_front: x of the windscreen's upper edge.
-    roof_rear: x of the rear window's upper edge.
-    tail_end: x of the rear window's lower edge.
-    lean: how far the side windows lean in, metres per metre.
-    squareness: of the roof in cross-section, 0 (round) to 1 (boxy).
-    corner_front: length over which the nose rounds off.
-    corner_rear: length over which the tail rounds off.
-    corner_square: how boxy the corners are, 0 to 1.
-    bulge: by how much the sides bow out.
-    flare: by how much the wheel arches stand out.
-    doors: 2 or 4.
-  """
-
-  style: str
-  half_length: float
-  half_width: float
-  height: float
-  clearance: float
-  wheel_radius: float
-  wheel_width: float
-  front_axle: float
-  rear_axle: float
-  belt: float
-  wedge: float
-  nose_height: float
-  hood_height: float
-  deck_height: float
-  cowl: float
-  roof_front: float
-  roof_rear: float
-  tail_end: float
-  lean: float
-  squareness: float
-  corner_front: float
-  corner_rear: float
-  corner_square: float
-  bulge: float
-  flare: float
-  doors: int
+  style: str  # a name in STYLES
+  half_length: float  # half the length
+  half_width: float  # half the width, without mirrors
+  height: float  # of the roof
+  clearance: float  # height of the lower edge
+  wheel_radius: float  # with the tyre
+  wheel_width: float  # of the tyre
+  front_axle: float  # x of the front wheels
+  rear_axle: float  # x of the rear wheels
+  belt: float  # height of the shoulder, below the side windows, in the middle
+  wedge: float  # by how much the shoulder rises per metre towards the tail
+  nose_height: float  # of the hood's front edge
+  hood_height: float  # of the hood's rear edge
+  deck_height: float  # of what is behind the rear window
+  cowl: float  # x of the hood's rear edge
+  roof_front: float  # x of the windscreen's upper edge
+  roof_rear: float  # x of the rear window's upper edge
+  tail_end: float  # x of the rear window's lower edge
+  lean: float  # how far the side windows lean in, metres per metre
+  squareness: float  # of the roof in cross-section, 0 (round) to 1 (boxy)
+  corner_front: float  # length over which the nose rounds off
+  corner_rear: float  # length over which the tail rounds off
+  corner_square: float  # how boxy the corners are, 0 to 1
+  bulge: float  # by how much the sides bow out
+  flare: float  # by how much the wheel arches stand out
+  doors: int  # 2 or 4
 
   @property
   def arch(self) -> float:

@@ -8,92 +8,59 @@ import dataclasses
 
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.engine import random_draws
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
 class Patch:
-  """A rectangle with round corners on the shell, metres.
+  """A rectangle with round corners on the shell, metres."""
 
-  Attributes:
-    side: distance of its centre from the middle of the car.
-    height: of its centre above the ground.
-    half: half its width and half its height.
-    radius: of its corners.
-    slant: by how much its middle line rises per metre to the side.
-  """
-
-  side: float
-  height: float
-  half: tuple[float, float]
-  radius: float
-  slant: float = 0.0
+  side: float  # distance of its centre from the middle of the car
+  height: float  # of its centre above the ground
+  half: tuple[float, float]  # half its width and half its height
+  radius: float  # of its corners
+  slant: float = 0.0  # by how much its middle line rises per metre to the side
 
 
 @dataclasses.dataclass(frozen=True)
 class Trim:
-  """Everything about a car but its body and its colours; metres.
+  """Everything about a car but its body and its colours; metres."""
 
-  Attributes:
-    bumper_top: height of the front bumper's upper edge.
-    back_bumper_top: likewise at the back.
-    lamp: either head lamp.
-    fog_lamp: either fog lamp, or None.
-    grille: between the head lamps.
-    grille_pattern: 'bars', 'slats', 'mesh' or 'plain'.
-    intake: in the bumper.
-    tail_lamp: either of them.
-    front_plate: None if there is none.
-    rear_plate: on the lid or on the bumper.
-    handle: half length and half height.
-    handle_drop: from the belt to the handles' middle.
-    mirror: half sizes along x, y, z.
-    rim: radius of the rims, in wheel radii.
-    spokes: their number.
-    spoke_width: metres.
-    hubcap: the rim is a closed disc.
-    spoiler: there is one.
-    rails: there are rails on the roof.
-  """
-
-  bumper_top: float
-  back_bumper_top: float
-  lamp: Patch
-  fog_lamp: Patch | None
-  grille: Patch
-  grille_pattern: str
-  intake: Patch
-  tail_lamp: Patch
-  front_plate: Patch | None
-  rear_plate: Patch
-  handle: tuple[float, float]
-  handle_drop: float
-  mirror: tuple[float, float, float]
-  rim: float
-  spokes: int
-  spoke_width: float
-  hubcap: bool
-  spoiler: bool
-  rails: bool
+  bumper_top: float  # height of the front bumper's upper edge
+  back_bumper_top: float  # likewise at the back
+  lamp: Patch  # either head lamp
+  fog_lamp: Patch | None  # either fog lamp, or None
+  grille: Patch  # between the head lamps
+  grille_pattern: str  # 'bars', 'slats', 'mesh' or 'plain'
+  intake: Patch  # in the bumper
+  tail_lamp: Patch  # either of them
+  front_plate: Patch | None  # None if there is none
+  rear_plate: Patch  # on the lid or on the bumper
+  handle: tuple[float, float]  # half length and half height
+  handle_drop: float  # from the belt to the handles' middle
+  mirror: Triple  # half sizes along x, y, z
+  rim: float  # radius of the rims, in wheel radii
+  spokes: int  # their number
+  spoke_width: float  # metres
+  hubcap: bool  # the rim is a closed disc
+  spoiler: bool  # there is one
+  rails: bool  # there are rails on the roof
 
 
 def draw(dice: random_draws.Draws, shape: Shape, large_parts: bool) -> Trim:
-  """Fittings for a body.
-
-  Args:
-    dice: what to draw from.
-    shape: of the body.
-    large_parts: handles, lamps and mirrors are at the upper end of what cars
-      have, and nothing is thin, so that small pictures show every part.
-  """
+  """Fittings for a body; large parts are at the upper end of what cars have,
+  and nothing is thin, so that small pictures show every part."""
   scale = 1.25 if large_parts else 1.0
   low, nose = shape.clearance, shape.nose_height - shape.clearance
   tail = shape.deck_height - low
+  fog_side = 0.74 * shape.half_width
+  fog_lamp = Patch(fog_side, low + 0.22 * nose, (0.06, 0.05), radius=0.05)
   spokes = (5, 5, 6) if large_parts else (5, 5, 6, 7, 8, 10)
   return Trim(
     bumper_top=low + nose * dice.uniform(0.54, 0.60),
     back_bumper_top=low + tail * dice.uniform(0.40, 0.45),
     lamp=_head_lamp(dice, shape, scale),
-    fog_lamp=_fog_lamp(shape) if dice.chance(0.4) else None,
+    fog_lamp=fog_lamp if dice.chance(0.4) else None,
     grille=Patch(
       side=0.0,
       height=low + 0.72 * nose,
@@ -151,11 +118,6 @@ def _head_lamp(dice: random_draws.Draws, shape: Shape, scale: float) -> Patch:
     radius=min(half) * dice.uniform(0.5, 1.0),
     slant=dice.uniform(0.0, 0.25),
   )
-
-
-def _fog_lamp(shape: Shape) -> Patch:
-  height = shape.clearance + 0.22 * (shape.nose_height - shape.clearance)
-  return Patch(0.74 * shape.half_width, height, (0.06, 0.05), radius=0.05)
 
 
 def _tail_lamp(dice: random_draws.Draws, shape: Shape, scale: float) -> Patch:

@@ -1,10 +1,9 @@
 """Arithmetic that gives the same bits on every machine.
 
 IEEE 754 fixes the results of + - * / and sqrt. Sines, powers and exponentials
-come from libraries that differ in the last bit between processors, and a last
-bit can move an edge by a sample. So the domains are drawn with the former
-alone, in elementwise array operations, and need no matrix products, whose
-order of summation is left open as well.
+differ in the last bit between processors, and a last bit can move an edge by a
+sample; of matrix products the order of summation is open. So the domains are
+drawn with the former alone, in elementwise array operations.
 """
 
 import functools
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+Triple = tuple[float, float, float]
 # A number or an array: what comes out has the shape of what goes in.
 Value = Any
 
@@ -62,12 +62,11 @@ def soft_min(first: Value, second: Value, radius: float) -> Value:
 
 
 def soft_max(first: Value, second: Value, radius: float) -> Value:
-  """The larger one, rounded off where both are within about `radius`."""
-  gap = first - second
-  return 0.5 * (first + second + np.sqrt(gap * gap + radius * radius))
+  """The larger one, rounded off likewise."""
+  return -soft_min(-first, -second, radius)
 
 
-def dot(a: Array, b: Array) -> Array:
+def dot(a: Value, b: Value) -> Value:
   """Products [...] of vectors [3, ...]."""
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
@@ -77,29 +76,11 @@ def unit(vectors: Array) -> Array:
   return vectors / np.sqrt(np.maximum(dot(vectors, vectors), 1e-20))
 
 
-def cross(a: Array, b: Array) -> Array:
-  """Vector products [3, ...]."""
-  return np.stack(
-    [
-      a[1] * b[2] - a[2] * b[1],
-      a[2] * b[0] - a[0] * b[2],
-      a[0] * b[1] - a[1] * b[0],
-    ]
-  )
-
-
 def rounded_box(
   x: Array, y: Array, half_x: float, half_y: float, radius: float
 ) -> Array:
-  """Signed distances to a rectangle with round corners, negative inside.
-
-  Args:
-    x: from the centre of the rectangle.
-    y: likewise.
-    half_x: half its size along x.
-    half_y: likewise.
-    radius: of the corners; at most the smaller half.
-  """
+  """Signed distances, negative inside, of places (x, y) from its centre to a
+  rectangle of these half sizes, with corners of a radius."""
   over_x = np.abs(x) - (half_x - radius)
   over_y = np.abs(y) - (half_y - radius)
   out_x, out_y = np.maximum(over_x, 0), np.maximum(over_y, 0)
@@ -108,13 +89,8 @@ def rounded_box(
 
 
 def line(distance: Array, width: float, footprint: float) -> Array:
-  """A line's share of each sample: thin lines fade and don't break into dots.
-
-  Args:
-    distance: from the middle of the line.
-    width: of the line.
-    footprint: size of a sample, in the same unit.
-  """
+  """A line's share of samples of size `footprint`, `distance` from its middle:
+  thin lines fade and don't break into dots."""
   shown = max(width, footprint)
   fall = np.clip(1.5 - np.abs(distance) / shown * 1.5, 0, 1)
   return fall * (width / shown)

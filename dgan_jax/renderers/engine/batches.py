@@ -10,8 +10,7 @@ from concurrent import futures
 import numpy as np
 
 from dgan_jax import errors, progress
-from dgan_jax.renderers.engine import rendering
-from dgan_jax.renderers.engine.renderer import Domain, Rendered
+from dgan_jax.renderers.engine.renderer import Domain, Rendered, render_some
 
 # Pictures per task, and tasks per process that are under way: enough to keep
 # all busy, few enough that a slow consumer doesn't fill the memory.
@@ -28,14 +27,8 @@ def render_range(
   """Renders pictures one after the other, in the order of the indices.
 
   Processes are spawned, not forked, so this is safe beside JAX; a script that
-  calls it needs the usual `if __name__ == '__main__':`.
-
-  Args:
-    domain: of the pictures.
-    indices: which.
-    processes: how many work on them; None: as many as this process may use
-      CPUs, but none more for fewer pictures than it takes to be worth it.
-    on_progress: told of every picture.
+  calls it needs the usual `if __name__ == '__main__':`. Without a number there
+  are as many as this one may use CPUs, but none for pictures too few for it.
 
   Raises:
     errors.UserError: there is no such number of processes, or picture.
@@ -73,10 +66,8 @@ def render_arrays(
   )
   pictures = render_range(domain, indices, processes, on_progress)
   for place, one in enumerate(pictures):
-    result.image[place] = one.image
-    result.mask[place] = one.mask
-    result.keypoints[place] = one.keypoints
-    result.visible[place] = one.visible
+    for name, value in vars(one).items():
+      getattr(result, name)[place] = value
   return result
 
 
@@ -87,12 +78,13 @@ def _in_processes(
   pool = futures.ProcessPoolExecutor(
     processes, mp_context=context, initializer=_serve_parent
   )
-  waiting: collections.deque[futures.Future[list[Rendered]]]
-  waiting = collections.deque()
+  waiting: collections.deque[futures.Future[list[Rendered]]] = (
+    collections.deque()
+  )
   try:
     for start in range(0, len(indices), _TASK):
       task = [int(index) for index in indices[start : start + _TASK]]
-      waiting.append(pool.submit(rendering.render_some, domain, task))
+      waiting.append(pool.submit(render_some, domain, task))
       if len(waiting) >= _AHEAD * processes:
         yield from waiting.popleft().result()
     while waiting:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 Array = np.ndarray
 
@@ -14,44 +15,31 @@ NEAR = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-  """An ideal (pinhole) camera.
+  """An ideal (pinhole) camera."""
 
-  Attributes:
-    eye: its place, metres, in the car's frame.
-    right: unit vector to the right of the picture.
-    up: unit vector to the top.
-    forward: unit vector into the picture.
-    focal: size on the screen of what is as large as it is far, in picture
-      widths.
-    shift: where the optical axis meets the screen, from the top left corner
-      to the right and down, in picture widths.
-  """
-
-  eye: tuple[float, float, float]
-  right: tuple[float, float, float]
-  up: tuple[float, float, float]
-  forward: tuple[float, float, float]
+  eye: Triple  # its place, metres, in the car's frame
+  right: Triple  # unit vector to the right of the picture
+  up: Triple  # unit vector to the top
+  forward: Triple  # unit vector into the picture
+  # Size on the screen of what is as large as it is far, in picture widths.
   focal: float = 1.0
+  # Where the optical axis meets the screen, from the top left corner to the
+  # right and down, in picture widths.
   shift: tuple[float, float] = (0.5, 0.5)
 
   def project(self, points: Array) -> tuple[Array, Array, Array]:
-    """Where points are seen.
-
-    Args:
-      points: float64 [3, ...], metres.
-
-    Returns:
-      Column and row in picture widths, and nearness, 1 / depth in 1/m
-      (of points behind the camera, that of NEAR).
-    """
+    """Where points float64 [3, ...] (metres) are seen: column and row in
+    picture widths, and nearness, 1 / depth in 1/m (of points behind the
+    camera, that of NEAR)."""
     offset = [points[axis] - self.eye[axis] for axis in range(3)]
 
-    def along(axis: tuple[float, float, float]) -> Array:
-      return offset[0] * axis[0] + offset[1] * axis[1] + offset[2] * axis[2]
-
-    nearness = 1 / np.maximum(along(self.forward), NEAR)
-    column = self.shift[0] + self.focal * along(self.right) * nearness
-    row = self.shift[1] - self.focal * along(self.up) * nearness
+    ahead, across, upward = (
+      arithmetic.dot(offset, axis)
+      for axis in (self.forward, self.right, self.up)
+    )
+    nearness = 1 / np.maximum(ahead, NEAR)
+    column = self.shift[0] + self.focal * across * nearness
+    row = self.shift[1] - self.focal * upward * nearness
     return column, row, nearness
 
   def rays(self, height: int, width: int) -> Array:
@@ -70,29 +58,20 @@ class Camera:
 
 
 def looking_at(
-  target: tuple[float, float, float],
-  yaw: float,
-  elevation: float,
-  distance: float,
+  target: Triple, yaw: float, elevation: float, distance: float
 ) -> Camera:
   """A camera that looks at a point, the horizon level.
 
-  Args:
-    target: metres.
-    yaw: radians round the car, seen from above and counter-clockwise: 0 looks
-      at the nose, pi / 2 at the left side, pi at the tail.
-    elevation: radians above the horizontal.
-    distance: metres from the target.
+  Target and distance are in metres, elevation in radians above the horizontal,
+  yaw in radians round the car, counter-clockwise seen from above: 0 looks at
+  the nose, pi / 2 at the left side, pi at the tail.
   """
   cos_yaw, sin_yaw = arithmetic.cosine_sine(yaw)
   cos_up, sin_up = arithmetic.cosine_sine(elevation)
   away = (cos_yaw * cos_up, sin_yaw * cos_up, sin_up)
+  x, y, z = (t + distance * a for t, a in zip(target, away, strict=True))
   return Camera(
-    eye=(
-      target[0] + distance * away[0],
-      target[1] + distance * away[1],
-      target[2] + distance * away[2],
-    ),
+    eye=(x, y, z),
     right=(-sin_yaw, cos_yaw, 0.0),
     up=(-cos_yaw * sin_up, -sin_yaw * sin_up, cos_up),
     forward=(-away[0], -away[1], -away[2]),
@@ -111,8 +90,7 @@ def framed(
   Args:
     camera: with any focal length and shift.
     points: float64 [3, n], metres.
-    fill: share of the picture's width that they take, or of its height if
-      that is less.
+    fill: share of the picture's width, or of its height if that is less.
     aspect: height of the picture over its width.
     offset: of their middle from that of the picture, to the right and down,
       in shares of the room that is left: at 1 they touch the edge.

@@ -7,67 +7,68 @@ from collections.abc import Iterable
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic
+from dgan_jax.renderers.engine.arithmetic import Triple
 
 
 @dataclasses.dataclass(frozen=True)
 class Solid:
-  """Triangles, counter-clockwise seen from outside.
+  """Triangles, counter-clockwise seen from outside."""
 
-  Attributes:
-    positions: float64 [3, vertices], metres.
-    normals: float64 [3, vertices], length 1, outwards.
-    triangles: int64 [triangles, 3], rows of vertices.
-    surface: float64 [2, vertices], coordinates that the solid's painter
-      knows how to read; zeros where it needs none.
-    kind: int64 [triangles], which painter that is.
-  """
-
-  positions: np.ndarray
-  normals: np.ndarray
-  triangles: np.ndarray
+  positions: np.ndarray  # float64 [3, vertices], metres
+  normals: np.ndarray  # float64 [3, vertices], length 1, outwards
+  triangles: np.ndarray  # int64 [triangles, 3], rows of vertices
+  # float64 [2, vertices], coordinates that the solid's painter knows how to
+  # read; zeros where it needs none.
   surface: np.ndarray
-  kind: np.ndarray
+  kind: np.ndarray  # int64 [triangles], which painter that is
 
 
-def of_kind(
-  positions: np.ndarray,
-  normals: np.ndarray,
-  triangles: np.ndarray,
+def of_grid(
+  points: np.ndarray,
   kind: int,
+  normals: np.ndarray | None = None,
   surface: np.ndarray | None = None,
 ) -> Solid:
-  """A solid of one kind."""
+  """A solid of one kind over a grid of points [3, rows, columns].
+
+  It faces the viewer where rows go up and columns go right. Its normals
+  [3, rows, columns] are those of the grid, unless given; its surface
+  coordinates [2, rows, columns] are zeros.
+  """
+  if normals is None:
+    normals = grid_normals(points)
+  triangles = _grid_triangles(*points.shape[1:])
   if surface is None:
-    surface = np.zeros((2, positions.shape[1]))
-  kinds = np.full(len(triangles), kind)
-  return Solid(positions, normals, triangles, surface, kinds)
+    surface = np.zeros((2, *points.shape[1:]))
+  return Solid(
+    points.reshape(3, -1),
+    normals.reshape(3, -1),
+    triangles,
+    surface.reshape(2, -1),
+    np.full(len(triangles), kind),
+  )
 
 
 def join(meshes: Iterable[Solid]) -> Solid:
   """One solid of several."""
   meshes = list(meshes)
-  counts = [mesh.positions.shape[1] for mesh in meshes]
-  starts = np.cumsum([0, *counts[:-1]])
-  return Solid(
-    np.concatenate([mesh.positions for mesh in meshes], axis=1),
-    np.concatenate([mesh.normals for mesh in meshes], axis=1),
-    np.concatenate(
-      [mesh.triangles + at for mesh, at in zip(meshes, starts, strict=True)]
-    ),
-    np.concatenate([mesh.surface for mesh in meshes], axis=1),
-    np.concatenate([mesh.kind for mesh in meshes]),
-  )
+  starts = np.cumsum([0, *(mesh.positions.shape[1] for mesh in meshes)])
+  joined = {
+    name: np.concatenate([getattr(mesh, name) for mesh in meshes], axis=-1)
+    for name in ('positions', 'normals', 'surface', 'kind')
+  }
+  triangles = [m.triangles + at for m, at in zip(meshes, starts, strict=False)]
+  return Solid(triangles=np.concatenate(triangles), **joined)
 
 
 def mirrored(mesh: Solid) -> Solid:
   """The same on the other side of the plane y = 0."""
   flip = np.array([[1.0], [-1.0], [1.0]])
-  return Solid(
-    mesh.positions * flip,
-    mesh.normals * flip,
-    mesh.triangles[:, ::-1],
-    mesh.surface,
-    mesh.kind,
+  return dataclasses.replace(
+    mesh,
+    positions=mesh.positions * flip,
+    normals=mesh.normals * flip,
+    triangles=mesh.triangles[:, ::-1],
   )
 
 
@@ -79,11 +80,8 @@ def inside_out(solid: Solid) -> Solid:
 
 
 @functools.cache
-def grid_triangles(rows: int, columns: int) -> np.ndarray:
-  """Triangles over vertices in rows: int64 [2 * (rows-1) * (columns-1), 3].
-
-  They face the viewer where rows go up and columns go right.
-  """
+def _grid_triangles(rows: int, columns: int) -> np.ndarray:
+  """int64 [2 * (rows-1) * (columns-1), 3] over vertices in rows."""
   first = np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)
   a, b, c, d = first, first + 1, first + columns, first + columns + 1
   halves = [np.stack([a, b, d], -1), np.stack([a, d, c], -1)]
@@ -91,23 +89,9 @@ def grid_triangles(rows: int, columns: int) -> np.ndarray:
 
 
 def grid_normals(points: np.ndarray) -> np.ndarray:
-  """Normals [3, rows, columns] of a grid of points, by differences.
-
-  They face the viewer where rows go up and columns go right.
-  """
-  along_rows = _differences(points, 1)
-  along_columns = _differences(points, 2)
-  return arithmetic.unit(arithmetic.cross(along_columns, along_rows))
-
-
-def _differences(points: np.ndarray, axis: int) -> np.ndarray:
-  """From the vertex before to the vertex behind, one-sided at the ends."""
-  points = np.moveaxis(points, axis, -1)
-  steps = np.empty_like(points)
-  steps[..., 1:-1] = points[..., 2:] - points[..., :-2]
-  steps[..., 0] = points[..., 1] - points[..., 0]
-  steps[..., -1] = points[..., -1] - points[..., -2]
-  return np.moveaxis(steps, -1, axis)
+  """Normals [3, rows, columns] of a grid of points, by differences."""
+  up, right = np.gradient(points, axis=(1, 2))
+  return arithmetic.unit(np.cross(right, up, axis=0))
 
 
 # Corners of a cube: x slowest, z fastest; its faces with their normals.
@@ -124,27 +108,20 @@ _FACES = (
 )
 
 
-@functools.cache
-def _unit_box() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  order = [corner for corners, _ in _FACES for corner in corners]
-  normals = np.repeat(np.array([n for _, n in _FACES], np.float64), 4, axis=0)
-  triangles = [
-    [4 * face + i for i in half]
-    for face in range(6)
-    for half in ((0, 1, 2), (0, 2, 3))
-  ]
-  return _CORNERS[:, order], normals.T, np.array(triangles)
+_BOX_CORNERS = _CORNERS[:, [corner for face, _ in _FACES for corner in face]]
+_BOX_NORMALS = np.repeat(np.array([n for _, n in _FACES], np.float64), 4, 0).T
+_BOX_TRIANGLES = np.array(
+  [[4 * f + i for i in h] for f in range(6) for h in ((0, 1, 2), (0, 2, 3))]
+)
 
 
-def box(
-  center: tuple[float, float, float],
-  half: tuple[float, float, float],
-  kind: int,
-) -> Solid:
+def box(center: Triple, half: Triple, kind: int) -> Solid:
   """A box along the axes: its centre and its half sizes in metres."""
-  corners, normals, triangles = _unit_box()
-  positions = corners * np.array(half)[:, None] + np.array(center)[:, None]
-  return of_kind(positions, normals, triangles, kind)
+  positions = _BOX_CORNERS * np.array(half)[:, None] + np.array(center)[:, None]
+  kinds = np.full(len(_BOX_TRIANGLES), kind)
+  return Solid(
+    positions, _BOX_NORMALS, _BOX_TRIANGLES, np.zeros((2, 24)), kinds
+  )
 
 
 @functools.cache
@@ -170,61 +147,32 @@ def _unit_ball(rings: int, sides: int) -> np.ndarray:
   )
 
 
-def ball(
-  center: tuple[float, float, float],
-  half: tuple[float, float, float],
-  kind: int,
-) -> Solid:
+def ball(center: Triple, half: Triple, kind: int) -> Solid:
   """A rounded block: its centre and its half sizes in metres."""
-  rings, sides = 9, 12
-  points = _unit_ball(rings, sides)
-  stretched = points * np.array(half)[:, None, None]
-  normals = arithmetic.unit(points / np.array(half)[:, None, None])
-  positions = stretched + np.array(center)[:, None, None]
-  triangles = grid_triangles(rings, sides + 1)
-  return of_kind(
-    positions.reshape(3, -1), normals.reshape(3, -1), triangles, kind
-  )
+  points = _unit_ball(rings=9, sides=12)
+  sizes, middle = np.array(half)[:, None, None], np.array(center)[:, None, None]
+  return of_grid(points * sizes + middle, kind, arithmetic.unit(points / sizes))
 
 
 def turned(
-  center: tuple[float, float, float],
-  profile: tuple[tuple[float, float], ...],
-  kind: int,
-  sides: int = 32,
+  center: Triple, profile: tuple[tuple[float, float], ...], kind: int
 ) -> Solid:
   """A profile turned round an axis along y, e.g. a wheel.
 
-  Args:
-    center: of the axis, metres.
-    profile: (radius, y) pairs in metres, from the far side over the rim to
-      the near one (seen from +y).
-    kind: of the mesh.
-    sides: of the circle.
-
-  Returns:
-    A solid whose first surface coordinate is the radius.
+  The profile is (radius, y) pairs in metres, from the far side over the rim to
+  the near one (seen from +y). The first surface coordinate is the radius.
   """
+  sides = 32
   cosine, sine = arithmetic.circle(sides)
   around = np.arange(sides + 1) % sides
-  radius = np.array([r for r, _ in profile])[:, None]
-  points = np.stack(
-    [
-      radius * cosine[around],
-      np.broadcast_to(
-        np.array([y for _, y in profile])[:, None], (len(profile), sides + 1)
-      ),
-      -radius * sine[around],
-    ]
-  )
-  normals = grid_normals(points)
-  positions = points + np.array(center)[:, None, None]
-  surface = np.zeros((2, *positions.shape[1:]))
+  radius, y = np.array(profile).T[:, :, None]
+  y = np.broadcast_to(y, (len(profile), sides + 1))
+  points = np.stack([radius * cosine[around], y, -radius * sine[around]])
+  surface = np.zeros((2, *y.shape))
   surface[0] = radius
-  return of_kind(
-    positions.reshape(3, -1),
-    normals.reshape(3, -1),
-    grid_triangles(len(profile), sides + 1),
+  return of_grid(
+    points + np.array(center)[:, None, None],
     kind,
-    surface.reshape(2, -1),
+    grid_normals(points),
+    surface,
   )

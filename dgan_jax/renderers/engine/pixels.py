@@ -1,5 +1,8 @@
 """From samples to pixels."""
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
 from dgan_jax.renderers.engine import random_draws
@@ -8,25 +11,12 @@ Array = np.ndarray
 
 
 def majority(labels: Array, factor: int) -> Array:
-  """The label that most of a pixel's samples have.
+  """The labels uint8 [height, width] that most of the pixels' samples have.
 
-  Args:
-    labels: uint8 [height * factor, width * factor].
-    factor: samples per pixel along each axis.
-
-  Returns:
-    uint8 [height, width]; of labels as frequent the highest, so that small
-    parts, which come late among the classes, survive.
+  Of labels as frequent it is the highest, so that small parts, which come late
+  among the classes, survive. `labels` are uint8 [height * factor, ...].
   """
-  if factor == 1:
-    return labels
-  samples = np.stack(
-    [
-      labels[row::factor, column::factor]
-      for row in range(factor)
-      for column in range(factor)
-    ]
-  )
+  samples = np.stack(list(_samples(labels, factor)))
   # A pixel whose samples agree, as nearly all do, needs no counting.
   result = samples[0].copy()
   mixed = (samples != samples[0]).any(axis=0)
@@ -36,24 +26,22 @@ def majority(labels: Array, factor: int) -> Array:
   return result
 
 
+def _samples(values: Array, factor: int) -> Iterator[Array]:
+  """One sample of every pixel at a time, [..., height, width]."""
+  for row, column in itertools.product(range(factor), repeat=2):
+    yield values[..., row::factor, column::factor]
+
+
 def mean(light: Array, factor: int, grain: Array) -> Array:
-  """The mean colour of each pixel's samples.
-
-  Args:
-    light: float32 [3, height * factor, width * factor] in 0 to 1.
-    factor: samples per pixel along each axis.
-    grain: [height, width], added, as a share of white.
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """The mean colours uint8 [height, width, 3] of the pixels' samples, float32
+  [3, height * factor, ...] in 0 to 1, plus grain [height, width] as a share of
+  white."""
   # Sums of whole numbers don't depend on their order.
   levels = (light * np.float32(4080)).astype(np.int32)
   _, height, width = light.shape
   total = np.zeros((3, height // factor, width // factor), np.int32)
-  for row in range(factor):
-    for column in range(factor):
-      total += levels[:, row::factor, column::factor]
+  for sample in _samples(levels, factor):
+    total += sample
   shown = total.astype(np.float64) / (16.0 * factor * factor) + 255 * grain
   image = np.clip(np.floor(shown + 0.5), 0, 255).astype(np.uint8)
   return np.ascontiguousarray(image.transpose(1, 2, 0))

@@ -1,8 +1,5 @@
-"""Random numbers for scenes: named streams of a fixed generator.
-
-Only the raw bits of Philox are used, which NumPy promises never to change,
-unlike what its distributions make of them.
-"""
+"""Random numbers for scenes: named streams of the raw bits of Philox, which
+NumPy promises never to change, unlike what its distributions make of them."""
 
 import zlib
 from collections.abc import Iterable, Sequence

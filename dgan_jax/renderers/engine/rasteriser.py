@@ -1,12 +1,12 @@
 """Which surface is seen at every sample: triangles into a depth buffer.
 
-Triangles are sorted by the size of their bounding boxes and each size is
-drawn by one array operation, so that the cost is a small multiple of the
-number of covered samples.
+Each size of bounding boxes is drawn by one array operation, so that the cost
+is a small multiple of the number of covered samples.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,29 +25,20 @@ Holes = Callable[[Array, Array], Array]
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-  """What is seen, sample by sample.
+  """What is seen, sample by sample."""
 
-  Attributes:
-    height: of the picture, in samples.
-    width: likewise.
-    covered: int64 [n], the samples (row * width + column) that show a
-      triangle, in increasing order.
-    triangle: int64 [n], which.
-    weights: float64 [3, n], of its corners, for attributes in space.
-    nearness: float64 [height * width], 1 / depth in 1/m; 0 where there is
-      nothing.
-  """
-
-  height: int
-  width: int
+  height: int  # of the picture, in samples
+  width: int  # likewise
+  # int64 [n], the samples (row * width + column) that show a triangle, in
+  # increasing order.
   covered: Array
-  triangle: Array
-  weights: Array
+  triangle: Array  # int64 [n], which
+  weights: Array  # float64 [3, n], of its corners, for attributes in space
+  # float64 [height * width], 1 / depth in 1/m; 0 where there is nothing.
   nearness: Array
 
 
-@dataclasses.dataclass(frozen=True)
-class _Triangles:
+class _Triangles(NamedTuple):
   """Triangles on the screen: [3, n] by corner, or [n]."""
 
   number: Array
@@ -61,16 +52,10 @@ class _Triangles:
   bottom: Array
 
   def take(self, which: Array) -> '_Triangles':
-    return _Triangles(
-      **{
-        field.name: getattr(self, field.name)[..., which]
-        for field in dataclasses.fields(self)
-      }
-    )
+    return _Triangles(*(values[..., which] for values in self))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fragments:
+class _Fragments(NamedTuple):
   """Samples of triangles, before it is known which are seen; arrays [n].
 
   `second` and `third` are the weights of these corners on the screen.
@@ -83,6 +68,9 @@ class _Fragments:
   nearness: Array
 
 
+_NONE = _Fragments(*np.zeros((2, 0), np.int64), *np.zeros((3, 0)))
+
+
 def rasterise(
   columns: Array,
   rows: Array,
@@ -93,7 +81,7 @@ def rasterise(
   pierced: Array | None = None,
   holes: Holes | None = None,
 ) -> Samples:
-  """Finds the nearest triangle at the centre of every sample.
+  """Finds the nearest triangle, of several the first, at every sample's centre.
 
   Args:
     columns: float64 [vertices], where they are seen; the centre of the first
@@ -105,18 +93,10 @@ def rasterise(
     width: likewise.
     pierced: bool [triangles], those that may have holes.
     holes: where these are.
-
-  Returns:
-    The samples. Of triangles at the same depth the first is seen.
   """
   on_screen = _on_screen(columns, rows, nearness, triangles, height, width)
-  parts = [_nothing(), *_all_fragments(on_screen, height, width)]
-  found = _Fragments(
-    **{
-      field.name: np.concatenate([getattr(part, field.name) for part in parts])
-      for field in dataclasses.fields(_Fragments)
-    }
-  )
+  parts = [_NONE, *_all_fragments(on_screen, height, width)]
+  found = _Fragments(*map(np.concatenate, zip(*parts, strict=True)))
   corners = nearness[triangles].T
 
   def weights(which: Array) -> Array:
@@ -150,12 +130,8 @@ def _on_screen(
 ) -> _Triangles:
   """The triangles that face the viewer and may cover a sample."""
   column, row = columns[triangles].T, rows[triangles].T
-  double_area = _turn(
-    column[1] - column[0],
-    row[1] - row[0],
-    column[2] - column[0],
-    row[2] - row[0],
-  )
+  (x1, x2), (y1, y2) = column[1:] - column[0], row[1:] - row[0]
+  double_area = _turn(x1, y1, x2, y2)
   left, right = _span(column, width)
   top, bottom = _span(row, height)
   everything = _Triangles(
@@ -163,18 +139,18 @@ def _on_screen(
     *(double_area, left, right, top, bottom),
   )
   # Rows count downwards, which makes counter-clockwise areas negative.
-  facing = double_area < -1e-9
-  return everything.take(
-    np.flatnonzero(facing & (left <= right) & (top <= bottom))
-  )
+  seen = (double_area < -1e-9) & (left <= right) & (top <= bottom)
+  return everything.take(np.flatnonzero(seen))
 
 
 def _all_fragments(
   triangles: _Triangles, height: int, width: int
 ) -> Iterator[_Fragments]:
   """Fragments, a size of bounding boxes at a time."""
-  log_width = _log2_ceil(triangles.right - triangles.left + 1)
-  log_height = _log2_ceil(triangles.bottom - triangles.top + 1)
+  # The least e with 2^e >= size.
+  powers = 1 << np.arange(20)
+  log_width = np.searchsorted(powers, triangles.right - triangles.left + 1)
+  log_height = np.searchsorted(powers, triangles.bottom - triangles.top + 1)
   size = 32 * log_width + log_height
   for key in np.unique(size):
     box = 1 << int(key % 32), 1 << int(key // 32)
@@ -216,16 +192,8 @@ def _fragments(
 def _nearest(
   found: _Fragments, there: Array, count: int
 ) -> tuple[Array, Array]:
-  """The fragment seen at each sample that has one, in the order of samples.
-
-  Args:
-    found: fragments.
-    there: bool [fragments], those that are not in a hole.
-    count: number of samples.
-
-  Returns:
-    int64 [n], fragments; float64 [count], the nearness at every sample.
-  """
+  """int64 [n], the fragments seen, in the order of the `count` samples, of
+  those that are `there` and in no hole; float64 [count], their nearness."""
   nearness = np.where(there, found.nearness, 0)
   buffer = np.zeros(count)
   np.maximum.at(buffer, found.sample, nearness)
@@ -247,13 +215,3 @@ def _span(values: Array, size: int) -> tuple[Array, Array]:
   first = np.ceil(values.min(axis=0) - 0.5).astype(np.int64)
   last = np.floor(values.max(axis=0) - 0.5).astype(np.int64)
   return np.maximum(first, 0), np.minimum(last, size - 1)
-
-
-def _log2_ceil(values: Array) -> Array:
-  """The least e with 2^e >= value, for whole numbers from 1 on."""
-  return np.searchsorted(1 << np.arange(20), values)
-
-
-def _nothing() -> _Fragments:
-  whole, real = np.zeros(0, np.int64), np.zeros(0)
-  return _Fragments(whole, whole, real, real, real)

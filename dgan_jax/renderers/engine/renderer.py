@@ -1,7 +1,7 @@
 """What every domain offers."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,21 +19,15 @@ FIRST_INDEX: Mapping[str, int] = {
 
 @dataclasses.dataclass(frozen=True)
 class Rendered:
-  """A picture with its truth, or several with a leading axis.
+  """A picture with its truth, or several with a leading axis."""
 
-  Attributes:
-    image: uint8 [height, width, 3], RGB.
-    mask: uint8 [height, width], labels of the domain's schema.
-    keypoints: float32 [keypoints, 2], x and y in pixels from the top left
-      corner (the centre of the first pixel is at 0.5), also where they are
-      hidden or outside; zeros for what isn't there at all.
-    visible: bool [keypoints].
-  """
-
-  image: np.ndarray
-  mask: np.ndarray
+  image: np.ndarray  # uint8 [height, width, 3], RGB
+  mask: np.ndarray  # uint8 [height, width], labels of the domain's schema
+  # float32 [keypoints, 2], x and y in pixels from the top left corner (the
+  # centre of the first pixel is at 0.5), also where they are hidden or outside;
+  # zeros for what isn't there at all.
   keypoints: np.ndarray
-  visible: np.ndarray
+  visible: np.ndarray  # bool [keypoints]
 
 
 class Domain(Protocol):
@@ -53,3 +47,8 @@ class Domain(Protocol):
 
   def render(self, index: int) -> Rendered:
     """Picture `index`, the same on every machine."""
+
+
+def render_some(domain: Domain, indices: Sequence[int]) -> list[Rendered]:
+  """What rendering processes run, which import no more than this."""
+  return [domain.render(index) for index in indices]

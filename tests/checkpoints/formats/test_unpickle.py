@@ -11,7 +11,6 @@ import pytest
 
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  pickle_values,
   torch_tensors,
   unpickle,
   untrusted,
@@ -95,7 +94,7 @@ def test_a_function_of_the_table_refuses_unfit_arguments():
     _load(data, torch_tensors.TABLE)
 
 
-class _Made(pickle_values.StandIn):
+class _Made(unpickle.StandIn):
   def __init__(self, *arguments):
     if arguments == (None,):
       raise untrusted.FormatError('is refused.')

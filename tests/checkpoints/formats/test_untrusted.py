@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import errors, validation
-from dgan_jax.checkpoints.formats import byte_stream, untrusted, zstd_frames
+from dgan_jax.checkpoints.formats import byte_stream, orbax_arrays, untrusted
 
 
 @pytest.mark.parametrize(
@@ -128,20 +128,20 @@ def _frame(*blocks, flags=0x00):
 def test_a_bomb_of_zstd_is_measured_without_unpacking():
   repeated = (1, 2**17, b'\0')
   budget = untrusted.Budget()
-  zstd_frames.spend_on(b'xyz' + _frame(repeated, (0, 2, b'ab')), budget)
+  orbax_arrays.spend_on_frames(b'xyz' + _frame(repeated, (0, 2, b'ab')), budget)
   with pytest.raises(untrusted.FormatError, match='unpacks to more'):
-    zstd_frames.spend_on(_frame(*[repeated] * 600), budget)
+    orbax_arrays.spend_on_frames(_frame(*[repeated] * 600), budget)
   packed = (2, 10, bytes(10))
   with pytest.raises(untrusted.FormatError, match='unpacks to more'):
-    zstd_frames.spend_on(_frame(*[packed] * 600), untrusted.Budget())
+    orbax_arrays.spend_on_frames(_frame(*[packed] * 600), untrusted.Budget())
   inner = (0, 6, _frame((0, 0, b''))[:6])
   with pytest.raises(untrusted.FormatError, match='steps'):  # quadratic
-    zstd_frames.spend_on(_frame(*[inner] * 2000), untrusted.Budget())
+    orbax_arrays.spend_on_frames(_frame(*[inner] * 2000), untrusted.Budget())
 
 
 def test_numbers_are_no_frames():
   data = np.random.default_rng(0).bytes(2**21)
   budget = untrusted.Budget()
   for _ in range(30):
-    zstd_frames.spend_on(data, budget)
-    zstd_frames.spend_on(b'\x28\xb5\x2f\xfd' + data[:99], budget)
+    orbax_arrays.spend_on_frames(data, budget)
+    orbax_arrays.spend_on_frames(b'\x28\xb5\x2f\xfd' + data[:99], budget)

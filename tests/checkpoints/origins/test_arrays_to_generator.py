@@ -9,9 +9,8 @@ from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.origins import (
   arrays_to_generator,
-  stylegan1_names,
-  stylegan2_names,
-  tensorflow_names,
+  known_origins,
+  naming,
 )
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
@@ -19,29 +18,29 @@ from tests import small
 _ONE: dict[str, Any] = {'kind': stylegan1.StyleGAN1}
 _TWO: dict[str, Any] = {'kind': stylegan2.StyleGAN2}
 _OFFICIAL = {**_ONE, 'instance_norm_eps': 1e-8}
-_CASES: dict[str, tuple[arrays_to_generator.Naming, dict[str, Any]]] = {
-  'release': (stylegan1_names.RELEASE, _ONE),
-  'tensorflow-1': (tensorflow_names.STYLEGAN1, _OFFICIAL),
-  'tensorflow-2': (tensorflow_names.STYLEGAN2, _TWO),
+_CASES: dict[str, tuple[naming.Naming, dict[str, Any]]] = {
+  'release': (known_origins.RELEASE, _ONE),
+  'tensorflow-1': (known_origins.TENSORFLOW1, _OFFICIAL),
+  'tensorflow-2': (known_origins.TENSORFLOW2, _TWO),
   'tensorflow-2-resnet': (
-    tensorflow_names.STYLEGAN2,
+    known_origins.TENSORFLOW2,
     {**_TWO, 'block': 'resnet'},
   ),
-  'tensorflow-2-orig': (tensorflow_names.STYLEGAN2, {**_TWO, 'block': 'orig'}),
-  'ada': (stylegan2_names.ADA, {**_TWO, 'conv_clamp': 256.0}),
+  'tensorflow-2-orig': (known_origins.TENSORFLOW2, {**_TWO, 'block': 'orig'}),
+  'ada': (known_origins.ADA, {**_TWO, 'conv_clamp': 256.0}),
   'ada-resnet': (
-    stylegan2_names.ADA,
+    known_origins.ADA,
     {**_TWO, 'conv_clamp': 256.0, 'block': 'resnet'},
   ),
   'ada-orig': (
-    stylegan2_names.ADA,
+    known_origins.ADA,
     {**_TWO, 'conv_clamp': 256.0, 'block': 'orig'},
   ),
   'ada-conditional': (
-    stylegan2_names.ADA,
+    known_origins.ADA,
     {**_TWO, 'conv_clamp': 256.0, 'num_labels': 3},
   ),
-  'editgan': (stylegan2_names.EDITGAN, _TWO),
+  'editgan': (known_origins.EDITGAN, _TWO),
 }
 
 
@@ -100,8 +99,8 @@ def test_a_missing_weight_is_named(case):
     less = {k: v for k, v in arrays.items() if k != entry.key}
     # Without the first to_rgb it looks like a network of other blocks.
     if 'to_rgb' in entry.path and names_of.marker in (
-      stylegan2_names.ADA.marker,
-      tensorflow_names.STYLEGAN2.marker,
+      known_origins.ADA.marker,
+      known_origins.TENSORFLOW2.marker,
     ):
       _refused(names_of, less)
     else:

@@ -10,8 +10,8 @@ from dgan_jax.checkpoints import opening
 from dgan_jax.checkpoints.formats import npy, torch_format
 from dgan_jax.checkpoints.origins import (
   arrays_to_generator,
+  known_origins,
   release_files,
-  stylegan1_names,
 )
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
@@ -64,7 +64,7 @@ def test_the_architecture_is_read_off_the_arrays(state_dict):
 def _stored(generator):
   """The state dict that is read as this generator."""
   return arrays_to_generator.write(
-    stylegan1_names.RELEASE, generator.architecture, generator.params
+    known_origins.RELEASE, generator.architecture, generator.params
   )
 
 

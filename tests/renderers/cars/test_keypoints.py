@@ -36,7 +36,7 @@ def rendered():
   domain = rendered_car.Domain('three_quarter', 128)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(rendered_car, '_SETTINGS', {domain.setting: both})
-    return [rendered_car.render(domain, index) for index in range(40)]
+    return [domain.render(index) for index in range(40)]
 
 
 def test_there_are_twenty_keypoints_with_names_of_their_own():
@@ -71,8 +71,8 @@ def test_front_and_rear_plates_are_not_seen_at_once(rendered):
 
 
 def test_keypoints_scale_with_the_resolution():
-  small = rendered_car.render(rendered_car.Domain('frontal', 64), 3)
-  large = rendered_car.render(rendered_car.Domain('frontal', 128), 3)
+  small = rendered_car.Domain('frontal', 64).render(3)
+  large = rendered_car.Domain('frontal', 128).render(3)
   np.testing.assert_allclose(2 * small.keypoints, large.keypoints, rtol=1e-6)
 
 
@@ -81,7 +81,7 @@ def test_what_stands_in_front_hides_keypoints():
   domain = rendered_car.Domain('all_views', 96)
   outside = 0
   for index in range(40):
-    one = rendered_car.render(domain, index)
+    one = domain.render(index)
     for x, y in one.keypoints[one.visible].astype(int):
       around = one.mask[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
       outside += not around.any()

@@ -9,7 +9,7 @@ SETTINGS = rendered_car.SETTINGS
 
 def render(setting, resolution, supersampling, index, aspect='square'):
   domain = rendered_car.Domain(setting, resolution, aspect, supersampling)
-  return rendered_car.render(domain, index)
+  return domain.render(index)
 
 
 @pytest.mark.parametrize('setting', SETTINGS)
@@ -73,13 +73,13 @@ def label_of(scene, triangle, place, shares):
   if in_arch and level < 0.95:
     return None
   points = parts.Points(x, y, z, np.array([level]), np.array([cap]), 0.1)
-  return parts.paint(scene.shape, scene.trim, points).label[0]
+  return parts.paint(scene.shape, scene.trim, points)[0][0]
 
 
 @pytest.mark.parametrize('index', [0, 1])
 def test_masks_show_what_rays_from_the_camera_meet(index):
   domain = rendered_car.Domain('three_quarter', 40, supersampling=1)
-  mask = rendered_car.render(domain, index).mask
+  mask = domain.render(index).mask
   expected = seen_along_rays(rendered_car.draw_scene(domain, index), 40)
   assert (expected > 0).mean() > 0.15
   # Rays are float32: some meet the other side of a border.

@@ -27,7 +27,7 @@ def checksum(setting, resolution, aspect):
   domain = rendered_car.Domain(setting, resolution, aspect)
   arrays = []
   for index in range(12):
-    one = rendered_car.render(domain, index)
+    one = domain.render(index)
     arrays += [one.image, one.mask, one.keypoints, one.visible]
   return storage.sha256(*arrays)[:16]
 
@@ -84,7 +84,7 @@ def test_every_class_occurs_in_three_quarter_views():
   domain = rendered_car.Domain('three_quarter', 64)
   occurs = np.zeros(20, int)
   for index in range(120):
-    counts = np.bincount(rendered_car.render(domain, index).mask.ravel())
+    counts = np.bincount(domain.render(index).mask.ravel())
     occurs += np.pad(counts, (0, 20 - len(counts))) >= 3
   by_name = dict(zip(domain.schema.classes, occurs.tolist(), strict=True))
   assert min(by_name.values()) >= 40, by_name
@@ -95,9 +95,7 @@ def test_front_views_have_no_rear():
   domain = rendered_car.Domain('frontal', 64)
   names = domain.schema.classes
   for index in range(20):
-    found = {
-      names[k] for k in np.unique(rendered_car.render(domain, index).mask)
-    }
+    found = {names[k] for k in np.unique(domain.render(index).mask)}
     assert 'licensePlate' in found
     assert found >= {'hoods', 'windshield', 'bumper', 'tire', 'wheelhub'}
 
@@ -117,7 +115,7 @@ def test_cars_are_seen_from_where_the_setting_says(setting):
 def test_plain_settings_show_the_whole_car_large_and_in_the_middle(setting):
   domain = rendered_car.Domain(setting, 64)
   for index in range(20):
-    car = rendered_car.render(domain, index).mask > 0
+    car = domain.render(index).mask > 0
     columns, rows = np.flatnonzero(car.any(0)), np.flatnonzero(car.any(1))
     assert 0.7 < np.ptp(columns) / 64 < 0.9
     assert columns[0] > 0
@@ -127,8 +125,8 @@ def test_plain_settings_show_the_whole_car_large_and_in_the_middle(setting):
 
 
 def test_a_car_keeps_its_looks_at_every_resolution():
-  small = rendered_car.render(rendered_car.Domain('all_views', 64), 7)
-  large = rendered_car.render(rendered_car.Domain('all_views', 128), 7)
+  small = rendered_car.Domain('all_views', 64).render(7)
+  large = rendered_car.Domain('all_views', 128).render(7)
   halved = large.image.reshape(64, 2, 64, 2, 3).mean((1, 3))
   assert np.abs(halved - small.image).mean() < 6
   assert (large.mask[::2, ::2] == small.mask).mean() > 0.93
@@ -136,7 +134,7 @@ def test_a_car_keeps_its_looks_at_every_resolution():
 
 def test_pictures_differ():
   domain = rendered_car.Domain('three_quarter', 32)
-  images = {rendered_car.render(domain, k).image.tobytes() for k in range(20)}
+  images = {domain.render(k).image.tobytes() for k in range(20)}
   assert len(images) == 20
 
 
@@ -149,7 +147,7 @@ def test_a_picture_without_a_whole_height_is_refused():
 @pytest.mark.parametrize('index', [-1, 2**63])
 def test_indices_out_of_range_are_refused(index):
   with pytest.raises(errors.UserError, match=f'no rendered car {index}'):
-    rendered_car.render(rendered_car.Domain(), index)
+    rendered_car.Domain().render(index)
 
 
 def test_an_unknown_domain_is_refused():

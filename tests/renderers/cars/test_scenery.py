@@ -3,7 +3,7 @@ import pytest
 
 from dgan_jax.renderers.cars import fittings, scenery, shape
 from dgan_jax.renderers.cars.settings import SETTINGS
-from dgan_jax.renderers.engine import random_draws, weather
+from dgan_jax.renderers.engine import light, random_draws
 
 CAR = shape.draw(random_draws.Draws('test', 0, 'car'), {'sedan': 1.0})
 
@@ -34,13 +34,13 @@ def test_plain_scenes_have_only_ground_and_sky():
 def test_the_ground_is_darker_under_the_car_than_beside_it(name, rich):
   dice = random_draws.Draws('test', 1, 'scenery')
   drawn = scenery.draw(dice, CAR, 0.0, rich, fittings.Kind.SCENERY)
-  light = weather.draw(
+  weather = light.draw_weather(
     random_draws.Draws('test', 2, 'weather'), {name: 1.0}, (0.0, 0.0)
   )
   eye = (0.0, 0.0, 3.0)
   places = np.array([(0.0, 0, -3), (6, 8, -3), (0, 100, 5)]).T
   rays = (places / np.sqrt((places**2).sum(0))).astype(np.float32)
-  under, beside, sky = scenery.light(drawn, light, CAR, eye, rays).T
+  under, beside, sky = scenery.light(drawn, weather, CAR, eye, rays).T
   assert (under < 0.6 * beside).all()
   assert (beside < sky + 2).all()
   assert (sky > 0).all()

@@ -20,7 +20,7 @@ def same(first, second):
 
 def test_processes_and_order_change_nothing():
   indices = list(range(40, 0, -1))
-  alone = [rendered_car.render(DOMAIN, index) for index in range(41)]
+  alone = [DOMAIN.render(index) for index in range(41)]
   together = list(batches.render_range(DOMAIN, indices, processes=2))
   assert len(together) == 40
   for index, one in zip(indices, together, strict=True):
@@ -31,7 +31,7 @@ def test_arrays_hold_the_same():
   arrays = batches.render_arrays(DOMAIN, [3, 9], processes=1)
   assert arrays.image.shape == (2, 32, 32, 3)
   assert arrays.keypoints.shape == (2, 20, 2)
-  one = rendered_car.render(DOMAIN, 9)
+  one = DOMAIN.render(9)
   np.testing.assert_array_equal(arrays.image[1], one.image)
   np.testing.assert_array_equal(arrays.mask[1], one.mask)
   np.testing.assert_array_equal(arrays.keypoints[1], one.keypoints)

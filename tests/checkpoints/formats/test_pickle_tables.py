@@ -6,7 +6,7 @@ import pytest
 
 from dgan_jax.checkpoints.formats import (
   byte_stream,
-  numpy_pickle,
+  pickle_tables,
   unpickle,
   untrusted,
 )
@@ -14,8 +14,8 @@ from tests.checkpoints import pickles, writers
 
 
 def _load(data):
-  loaded = unpickle.load(byte_stream.ByteStream(data), numpy_pickle.TABLE)
-  assert isinstance(loaded, numpy_pickle.Array)
+  loaded = unpickle.load(byte_stream.ByteStream(data), pickle_tables.TABLE)
+  assert isinstance(loaded, pickle_tables.Array)
   return loaded.value
 
 
