@@ -12,13 +12,13 @@ import numpy as np
 
 from dgan_jax import parallel
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.factory import sample as sample_lib
+from dgan_jax.factory import records
 from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.tasks import task as task_lib
 
 Labeller = Callable[
-  [chex.PRNGKey, Iterable[int]], Iterator[sample_lib.LabelledSample]
+  [chex.PRNGKey, Iterable[int]], Iterator[records.LabelledSample]
 ]
 
 
@@ -93,7 +93,7 @@ def labeller(
 
   def samples(
     root: chex.PRNGKey, indices: Iterable[int]
-  ) -> Iterator[sample_lib.LabelledSample]:
+  ) -> Iterator[records.LabelledSample]:
     wanted: collections.deque[list[int]] = collections.deque()
 
     def blocks() -> Iterator[source_lib.Rows]:
@@ -107,6 +107,6 @@ def labeller(
       for index in wanted.popleft():
         row = jax.tree.map(lambda x, i=index % block_size: x[i], arrays)
         score = float(row.pop('score'))
-        yield sample_lib.LabelledSample(index=index, score=score, **row)
+        yield records.LabelledSample(index=index, score=score, **row)
 
   return samples

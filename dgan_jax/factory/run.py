@@ -16,10 +16,8 @@ from dgan_jax.factory import (
   shards,
   workers,
 )
-from dgan_jax.factory import sample as sample_lib
 from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble
-from dgan_jax.tasks import task as task_lib
 
 # Raised when the same run would give other bytes than before.
 _FORMAT = 2
@@ -115,15 +113,8 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  options = job.options
-  if options.block_size < 0:
-    raise errors.UserError(
-      f'Blocks of {options.block_size} samples are asked for; expected 0, for '
-      'what suits the devices, or more.'
-    )
-  options = dataclasses.replace(options, block_size=job.block_size)
+  options = dataclasses.replace(job.options, block_size=job.block_size)
   job.source.check_fit(job.interpreter.spec)
-  layout = job.layout()
   made_from = {
     **job.source.identity(),
     'interpreter': ensemble.checksum(job.interpreter),
@@ -134,7 +125,7 @@ def generate(
   return assemble(
     functools.partial(label, rng.root_key(options.seed)),
     made_from,
-    layout,
+    job.layout(),
     options,
     card,
     workdir=workdir,
@@ -167,15 +158,23 @@ def assemble(
     source: names the maker: JSON values that change when its samples do.
     layout: of the samples.
     options: which samples.
-    card: the dataset's name and texts.
-    workdir: the run folder.
-    data_dir: TFDS's folder of datasets.
-    formats: kinds of files that the dataset is stored in.
+    card: this and the rest as for `generate`.
+    workdir: see there.
+    data_dir: see there.
+    formats: see there.
     process_index: of this process.
     process_count: of the processes that share the run.
     on_progress: see `workers.fill`.
   """
-  made_from = _identity(source, layout, options)
+  made_from = {
+    **source,
+    'format': _FORMAT,
+    'image_size': [layout.height, layout.width],
+    'latent_size': layout.latent_size,
+    **layout.metadata(),
+    'seed': options.seed,
+    'block_size': options.block_size,
+  }
   target = dataset_lib.Target(
     card.directory(data_dir),
     card,
@@ -194,7 +193,13 @@ def assemble(
     'first_index': options.first_index,
     'samples_per_shard': options.samples_per_shard,
   }
-  encode = functools.partial(_encode, records.Encoder(layout), layout.task)
+  encoder = records.Encoder(layout.features())
+  process = {'process_index': process_index, 'process_count': process_count}
+
+  def encode(sample: records.LabelledSample) -> shards.Record:
+    counts = tuple(layout.task.counts(sample.labels).tolist())
+    payload = encoder(layout.example(sample))
+    return shards.Record(payload, float(sample.score), counts)
 
   def make(there: dataset_lib.Dataset | None) -> None:
     """Makes the dataset of what is there and what is missing."""
@@ -210,20 +215,14 @@ def assemble(
         make_samples,
         encode,
         is_finished=functools.partial(dataset_lib.is_finished, target),
-        process_index=process_index,
-        process_count=process_count,
         on_progress=on_progress,
+        **process,
       )
     if made is not None:
       stored = [there.summary] if there else []
-      export.finish(
-        target,
-        there,
-        list(run.files(made)),
-        shards.Summary.join([*stored, *made]),
-        process_index=process_index,
-        process_count=process_count,
-      )
+      summary = shards.Summary.join([*stored, *made])
+      files = list(run.files(made))
+      export.finish(target, there, files, summary, **process)
 
   dataset = dataset_lib.find(target)  # before any work is done
   for attempts_left in reversed(range(_ATTEMPTS)):
@@ -240,27 +239,3 @@ def assemble(
   shards.Shards(workdir, plan, identity).remove()
   export.set_default_config(data_dir, card, replace=False)
   return dataset
-
-
-def _identity(
-  source: Mapping[str, Any], layout: records.Layout, options: FactoryOptions
-) -> dict[str, Any]:
-  """All that the bytes of a sample depend on."""
-  return {
-    **source,
-    'format': _FORMAT,
-    'image_size': [layout.height, layout.width],
-    'latent_size': layout.latent_size,
-    **layout.metadata(),
-    'seed': options.seed,
-    'block_size': options.block_size,
-  }
-
-
-def _encode(
-  encoder: records.Encoder,
-  task: task_lib.Task,
-  sample: sample_lib.LabelledSample,
-) -> shards.Record:
-  counts = tuple(task.counts(sample.labels).tolist())
-  return shards.Record(encoder(sample), float(sample.score), counts)

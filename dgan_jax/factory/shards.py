@@ -10,7 +10,6 @@ begins, and nothing says how many there are, so that a run may grow.
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -143,44 +142,35 @@ class Shards:
     Raises:
       OSError: the disk is full or the folder cannot be written.
     """
-    path = self.path(shard)
-    self.folder.mkdir(parents=True, exist_ok=True)
-    storage.remove_leftovers(path)
-    temporary = storage.temporary_name(path)
     scores, counts, sizes = [], [], []
-    try:
-      with open(temporary, 'wb') as file:
-        for record in records:
-          file.write(tfrecord.frame(record.payload))
-          scores.append(float(record.score))
-          counts.append(record.counts)
-          sizes.append(len(record.payload))
-        assert len(scores) == len(self.plan.indices(shard))
-        footer = {
-          'run': self._run,
-          'first': self.plan.number(shard),
-          'scores': scores,
-          'counts': counts,
-        }
-        file.write(tfrecord.frame(json.dumps(footer).encode()))
-      storage.put_in_place(temporary, path)
-    except OSError as error:
-      # A failed write does not say to which file.
-      raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-    finally:
-      temporary.unlink(missing_ok=True)
+
+    def payloads() -> Iterator[bytes]:
+      for record in records:
+        yield record.payload
+        scores.append(float(record.score))
+        counts.append(record.counts)
+        sizes.append(len(record.payload))
+      assert len(scores) == len(self.plan.indices(shard))
+      footer = {'scores': scores, 'counts': counts, **self._origin(shard)}
+      yield json.dumps(footer).encode()
+
+    self.folder.mkdir(parents=True, exist_ok=True)
+    record_files.write({'tfrecord': self.path(shard)}, payloads())
     return _summary(scores, counts, sizes)
+
+  def _origin(self, shard: int) -> dict[str, Any]:
+    return {'run': self._run, 'first': self.plan.number(shard)}
 
   def check(self, shard: int) -> Summary | None:
     """Reads and verifies all of a shard; None if it is to be made (again)."""
-    path, first = self.path(shard), self.plan.number(shard)
+    path = self.path(shard)
     sizes: list[int] = []
     payload = b''
     try:
       for payload in tfrecord.read(path):
         sizes.append(len(payload))
       footer = json.loads(payload)
-      if footer['run'] != self._run or footer['first'] != first:
+      if footer != footer | self._origin(shard):
         raise tfrecord.DamagedError(f'{path} belongs to another run')
       if len(sizes) - 1 != len(self.plan.indices(shard)):
         return None  # It was the last one of a smaller or a larger run.

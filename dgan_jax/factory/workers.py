@@ -9,12 +9,12 @@ from concurrent import futures
 from absl import logging
 
 from dgan_jax import progress, workdir
-from dgan_jax.factory import sample as sample_lib
+from dgan_jax.factory import records
 from dgan_jax.factory import shards as shards_lib
 
 # A stream of global indices -> their samples, in the same order.
-MakeSamples = Callable[[Iterable[int]], Iterable[sample_lib.LabelledSample]]
-Encode = Callable[[sample_lib.LabelledSample], shards_lib.Record]
+MakeSamples = Callable[[Iterable[int]], Iterable[records.LabelledSample]]
+Encode = Callable[[records.LabelledSample], shards_lib.Record]
 
 
 def fill(
@@ -106,7 +106,7 @@ class _Filling:
 
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
-  ) -> Iterator[tuple[int, sample_lib.LabelledSample]]:
+  ) -> Iterator[tuple[int, records.LabelledSample]]:
     """Yields (shard, sample) of what is missing and can be locked.
 
     One stream over all shards, so that the maker can work ahead.
@@ -166,7 +166,7 @@ class _Filling:
 def _map_ahead(
   pool: futures.Executor,
   function: Encode,
-  items: Iterable[tuple[int, sample_lib.LabelledSample]],
+  items: Iterable[tuple[int, records.LabelledSample]],
   depth: int,
 ) -> Iterator[tuple[int, shards_lib.Record]]:
   """`function` over the second of each pair, in order, `depth` at a time."""

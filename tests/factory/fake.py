@@ -10,7 +10,6 @@ import numpy as np
 from dgan_jax import progress, schema
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import record_files, records, run, workers
-from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import part_segmentation
 
 LAYOUT = records.Layout(
@@ -34,10 +33,10 @@ CARD = records.Card(
 SOURCE = {'maker': 'fake'}
 
 
-def sample(index: int) -> sample_lib.LabelledSample:
+def sample(index: int) -> records.LabelledSample:
   """Sample `index`, a function of that number alone."""
   random = np.random.default_rng(index)
-  return sample_lib.LabelledSample(
+  return records.LabelledSample(
     index=index,
     origin={
       'key': random.integers(0, 2**32, 2, np.uint32),
@@ -52,7 +51,7 @@ def sample(index: int) -> sample_lib.LabelledSample:
 
 def samples(
   indices: Iterable[int], seconds: float = 0.0
-) -> Iterator[sample_lib.LabelledSample]:
+) -> Iterator[records.LabelledSample]:
   """The samples with these indices, `seconds` apart."""
   for index in indices:
     time.sleep(seconds)
