@@ -6,6 +6,7 @@ A schema is a small JSON file; those of `BUILT_IN` come with the package.
 import dataclasses
 import functools
 import itertools
+import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,15 +28,6 @@ _FOLDER = pathlib.Path(__file__).parent / 'assets' / 'schemas'
 BUILT_IN = (
   *('car_20', 'car_12', 'car_5', 'face_34', 'face_8'),
   *('cat_16', 'bird_11', 'bedroom_19'),
-)
-
-_FIELDS = (
-  'name',
-  'classes',
-  'palette',
-  'ignore_label',
-  'keypoints',
-  'merges',
 )
 
 
@@ -109,23 +101,15 @@ class Schema:
   @property
   def labels_in_words(self) -> str:
     """For messages: 'classes 0 to 19, and 255 for ignored pixels'."""
-    ignored = (
-      ''
-      if self.ignore_label is None
-      else f', and {self.ignore_label} for ignored pixels'
-    )
-    return f'classes 0 to {self.num_classes - 1}{ignored}'
+    words = f'classes 0 to {self.num_classes - 1}'
+    if self.ignore_label is None:
+      return words
+    return f'{words}, and {self.ignore_label} for ignored pixels'
 
   def to_json(self) -> dict[str, Any]:
     """The content of a schema file."""
-    return {
-      'name': self.name,
-      'classes': list(self.classes),
-      'palette': [list(color) for color in self.palette],
-      'ignore_label': self.ignore_label,
-      'keypoints': list(self.keypoints),
-      'merges': {name: list(labels) for name, labels in self.merges.items()},
-    }
+    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+    return fields  # lists in place of tuples
 
   @classmethod
   def from_json(
@@ -142,54 +126,58 @@ class Schema:
       errors.UserError: a field is missing, unknown or of the wrong kind.
     """
 
-    def refuse(problem: str) -> errors.UserError:
-      return errors.UserError(f'{source} {problem}.')
+    def expect(holds: object, problem: str) -> None:
+      if not holds:
+        raise errors.UserError(f'{source} {problem}.')
 
-    if unknown := sorted(set(value) - set(_FIELDS)):
-      raise refuse(
-        f'has the unknown field {unknown[0]!r}; '
-        f'a schema has {", ".join(_FIELDS)}'
-      )
-    if not isinstance(value.get('name'), str) or not value['name']:
-      raise refuse('has no "name"; expected a text such as "car_20"')
+    names = [field.name for field in dataclasses.fields(cls)]
+    if unknown := sorted(set(value) - set(names)):
+      known = f'a schema has {", ".join(names)}'
+      expect(False, f'has the unknown field {unknown[0]!r}; {known}')
+    fields = {'classes': [], 'keypoints': [], 'merges': {}, **value}
+    name, palette = value.get('name'), value.get('palette')
+    ignore_label, merges = value.get('ignore_label'), fields['merges']
+    expect(
+      name and isinstance(name, str),
+      'has no "name"; expected a text such as "car_20"',
+    )
     for field in ('classes', 'keypoints'):
-      names = value.get(field, [])
-      if not isinstance(names, list) or not all(
-        isinstance(name, str) and name for name in names
-      ):
-        raise refuse(f'has a "{field}" that is not a list of names')
-    classes = tuple(value.get('classes', ()))
-    palette = value.get('palette')
+      expect(
+        _all_are(str, fields[field]) and all(fields[field]),
+        f'has a "{field}" that is not a list of names',
+      )
     if palette is None:
-      palette = generated_palette(min(len(classes), MAX_CLASSES))
-    if not isinstance(palette, Sequence) or not all(
-      _is_ints(color) and len(color) == 3 for color in palette
-    ):
-      raise refuse('has a "palette" that is not a list of [red, green, blue]')
-    ignore_label = value.get('ignore_label')
-    if ignore_label is not None and not _is_ints([ignore_label]):
-      raise refuse('has an "ignore_label" that is neither a number nor null')
-    merges = value.get('merges', {})
-    if not isinstance(merges, Mapping) or not all(
-      map(_is_ints, merges.values())
-    ):
-      raise refuse('has "merges" that are not lists of labels by name')
+      palette = generated_palette(min(len(fields['classes']), MAX_CLASSES))
+    expect(
+      isinstance(palette, Sequence)
+      and all(_all_are(int, color) and len(color) == 3 for color in palette),
+      'has a "palette" that is not a list of [red, green, blue]',
+    )
+    expect(
+      ignore_label is None or _all_are(int, [ignore_label]),
+      'has an "ignore_label" that is neither a number nor null',
+    )
+    expect(
+      isinstance(merges, Mapping)
+      and all(_all_are(int, labels) for labels in merges.values()),
+      'has "merges" that are not lists of labels by name',
+    )
     try:
       return cls(
-        name=value['name'],
-        classes=classes,
+        name=str(name),
+        classes=tuple(fields['classes']),
         palette=tuple((r, g, b) for r, g, b in palette),
         ignore_label=ignore_label,
-        keypoints=tuple(value.get('keypoints', ())),
+        keypoints=tuple(fields['keypoints']),
         merges={name: tuple(labels) for name, labels in merges.items()},
       )
     except errors.UserError as error:
       raise errors.UserError(f'{source}: {error}') from None
 
 
-def _is_ints(values: Any) -> bool:
+def _all_are(kind: type, values: Any) -> bool:
   return isinstance(values, list | tuple) and all(
-    isinstance(value, int) and not isinstance(value, bool) for value in values
+    isinstance(value, kind) and not isinstance(value, bool) for value in values
   )
 
 
@@ -241,15 +229,8 @@ def _built_in(name: str) -> Schema:
 
 
 def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
-  """Labels of a coarser schema.
-
-  Args:
-    mask: uint8 [...], labels of `schema`.
-    schema: of the mask.
-    into: name of the coarser schema, e.g. 'car_12'.
-
-  Returns:
-    uint8 [...]; ignored pixels stay what they are.
+  """A mask, uint8 [...], in labels of a coarser schema, such as 'car_12';
+  ignored pixels stay what they are.
 
   Raises:
     errors.UserError: the schema doesn't merge into that one.
@@ -267,14 +248,8 @@ def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
 
 
 def colorize(mask: np.ndarray, schema: Schema) -> np.ndarray:
-  """A mask in the colours of its schema; ignored pixels are grey.
-
-  Args:
-    mask: uint8 [..., height, width].
-    schema: of the mask.
-
-  Returns:
-    uint8 [..., height, width, 3].
+  """A mask, uint8 [..., height, width], in the colours of its schema, uint8
+  [..., height, width, 3]; ignored pixels are grey.
 
   Raises:
     ValueError: the mask has a label that the schema does not.
