@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import dgan_jax
-from dgan_jax import parallel, report
+from dgan_jax import parallel, report, samples
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
@@ -35,9 +35,7 @@ def present(
     return
   task = dataset.layout.task
   frequencies = task.frequencies(dataset.summary.counts)
-  pictures = report.figures(
-    _shown_samples(dataset), task, frequencies, shown=_SHOWN
-  )
+  pictures = report.figures(_shown_samples(dataset), frequencies, shown=_SHOWN)
   sizes = {split: len(where) for split, where in dataset.splits.items()}
   card = report.data_card(
     title=f'{config.dataset.name}/{config.dataset.config_name}',
@@ -79,26 +77,28 @@ def _needed(dataset: dataset_lib.Dataset) -> str:
   return f'tensorflow-datasets{newer}'
 
 
-def _shown_samples(dataset: dataset_lib.Dataset) -> list[report.Sample]:
+def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
   """The first samples, the most and the least uncertain."""
   scores = dataset.summary.scores
   least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
   first = np.arange(min(_SHOWN, len(scores)))
-  samples = []
-  for position in np.unique(np.concatenate([first, least, most])).tolist():
-    features = dataset.read(position)
-    samples.append(
-      report.Sample(
-        index=int(features['index']),
-        image=features['image'],
-        labels=dataset.layout.task.read(features),
-        uncertainty=task_lib.from_uint8(
-          features['uncertainty'][..., 0], dataset.layout.uncertainty_maximum
-        ),
-        score=float(features['score']),
-      )
-    )
-  return samples
+  positions = np.unique(np.concatenate([first, least, most])).tolist()
+  examples = [dataset.read(position) for position in positions]
+  columns = jax.tree.map(lambda *x: np.stack(x), *examples)
+  layout = dataset.layout
+  labels = [layout.task.read(example) for example in examples]
+  return samples.Samples(
+    columns['image'],
+    columns['latent'],
+    columns['key'],
+    columns['index'],
+    jax.tree.map(lambda *x: np.stack(x), *labels),
+    task_lib.from_uint8(
+      columns['uncertainty'][..., 0], layout.uncertainty_maximum
+    ),
+    columns['score'],
+    layout.task,
+  )
 
 
 def _facts(
