@@ -89,8 +89,8 @@ class Layout:
   def example(self, sample: LabelledSample) -> dict[str, Any]:
     """A sample as the features have it."""
     fields = dict(vars(sample))
-    labels = self.task.encode(fields.pop('labels'))
-    return {**fields, **fields.pop('origin'), **labels}
+    labels, origin = fields.pop('labels'), fields.pop('origin')
+    return {**fields, **origin, **self.task.encode(labels)}
 
   def features(self) -> tfds.features.FeaturesDict:
     """The dataset's features, named as in `LabelledSample`."""
