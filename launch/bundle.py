@@ -11,7 +11,6 @@ Example:
 """
 
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
@@ -29,9 +28,7 @@ _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
 )
 _ANNOTATOR = flags.DEFINE_string(
-  'annotator',
-  'bundled',
-  'The folder of one of train_annotator, or the bundled.',
+  'annotator', 'bundled', 'Folder of one of train_annotator, or the bundled.'
 )
 _FOLDER = flags.DEFINE_string('folder', None, 'Folder to write.')
 
@@ -41,9 +38,7 @@ _MOST_CHANGED = 0.001  # of their labels
 _SHOWN = 24  # samples on the sheet
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+def main() -> None:
   if not _GENERATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --generator=FOLDER and --folder=FOLDER.')
   with workdir.use(_FOLDER.value):

@@ -62,11 +62,7 @@ def run_config(
     'pod', False, 'One of the hosts of a TPU pod: run this on all of them.'
   )
 
-  def call(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-      raise errors.UserError(
-        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
-      )
+  def call() -> None:
     if not flags.FLAGS.workdir:
       raise errors.UserError('Say where to write: --workdir=FOLDER.')
     given = flags.FLAGS.config
@@ -81,10 +77,8 @@ def run_config(
   run(call, config)
 
 
-def run(
-  main: Callable[[Sequence[str]], None], config: str | None = None
-) -> NoReturn:
-  """Runs a command whose flags are defined; `main` gets what is not a flag.
+def run(main: Callable[[], None], config: str | None = None) -> NoReturn:
+  """Runs a command whose flags are defined.
 
   What the user can mend (`UserError`, a full or read-only disk, a wrong flag,
   a loss that is not finite, no device for JAX) becomes one line and exit status
@@ -95,6 +89,14 @@ def run(
     main: the command.
     config: of `run_config`.
   """
+
+  def call(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      raise errors.UserError(
+        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
+      )
+    main()
+
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
     _print_help()
     sys.exit(0)
@@ -103,7 +105,7 @@ def run(
     argv = list(_with_config_files(sys.argv))
     if config:
       _check_config(argv, config_file(config))
-    app.run(main, argv, flags_parser=flags.FLAGS)
+    app.run(call, argv, flags_parser=flags.FLAGS)
   raise AssertionError('app.run returned.')
 
 

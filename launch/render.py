@@ -43,9 +43,7 @@ _POINT = (255, 40, 200)
 _TILE = 256  # pixels, width of a picture on the sheet
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+def main() -> None:
   if not _OUTPUT.value:
     raise errors.UserError('Say where to write: --output=FOLDER.')
   with workdir.use(_OUTPUT.value):

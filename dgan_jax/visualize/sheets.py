@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dgan_jax import schema as schema_lib
 
@@ -30,20 +30,10 @@ DIFFERENT: Color = (196, 60, 20)
 
 # Black, purple, red, cream: lightness grows evenly, so that it reads the same
 # in grey and to the colour-blind.
-_HEAT = np.array(
-  [
-    (2, 2, 10),
-    (40, 17, 89),
-    (101, 26, 128),
-    (158, 47, 127),
-    (213, 68, 108),
-    (246, 112, 92),
-    (254, 167, 113),
-    (253, 216, 155),
-    (252, 253, 200),
-  ],
-  np.float64,
-)
+_HEAT = [
+  *('#02020a', '#281159', '#651a80', '#9e2f7f', '#d5446c', '#f6705c'),
+  *('#fea771', '#fdd89b', '#fcfdc8'),
+]
 
 
 def overlay(
@@ -104,35 +94,20 @@ def keypoint_overlay(
 def difference_image(
   image: np.ndarray, mask: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
-  """The image in pale grey, the pixels that two masks label differently in
-  colour.
-
-  Args:
-    image: uint8 [height, width, 3].
-    mask: uint8 [height, width].
-    other: uint8 [height, width].
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """The image, uint8 [height, width, 3], in pale grey, and in colour the pixels
+  that two masks, uint8 [height, width], label differently."""
   pale = 160 + 0.35 * image.mean(-1, keepdims=True)
   different = (mask != other)[..., None]
   return np.where(different, DIFFERENT, np.rint(pale)).astype(np.uint8)
 
 
 def uncertainty_image(uncertainty: np.ndarray, maximum: float) -> np.ndarray:
-  """A heat map: 0 is black, `maximum` and above the lightest.
-
-  Args:
-    uncertainty: [height, width], >= 0.
-    maximum: > 0.
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """A heat map, uint8 [height, width, 3], of values [height, width]: 0 is
+  black, `maximum` (> 0) and above the lightest."""
   place = np.clip(np.asarray(uncertainty, np.float64) / maximum, 0, 1)
   stops = np.linspace(0, 1, len(_HEAT))
-  channels = [np.interp(place, stops, channel) for channel in _HEAT.T]
+  colors = zip(*map(ImageColor.getrgb, _HEAT), strict=True)
+  channels = [np.interp(place, stops, channel) for channel in colors]
   return np.rint(np.stack(channels, -1)).astype(np.uint8)
 
 
@@ -146,21 +121,11 @@ def uncertainty_maximum(uncertainty: np.ndarray) -> float:
 
 
 def extremes(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-  """Places of the least and of the most uncertain samples.
-
-  Args:
-    scores: [n].
-    count: how many of each; at most n.
-
-  Returns:
-    int [count] with the lowest scores, lowest first; int [count] with the
-    highest, highest first. Of equal scores the first comes first.
-  """
-  scores = np.asarray(scores)
-  return (
-    np.argsort(scores, kind='stable')[:count],
-    np.argsort(-scores, kind='stable')[:count],
-  )
+  """Places of the `count` lowest of scores [n], lowest first, and of the
+  highest, highest first; of equal scores the first comes first."""
+  lowest = np.argsort(scores, kind='stable')
+  highest = np.argsort(-np.asarray(scores), kind='stable')
+  return lowest[:count], highest[:count]
 
 
 def png(image: Image.Image | np.ndarray) -> bytes:
@@ -260,22 +225,18 @@ def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
     elif tile.width > largest:
       tile = tile.reduce(math.ceil(tile.width / largest))
     tiles.append(tile)
-  return _beside(tiles, _GAP)
+  width = sum(tile.width + _GAP for tile in tiles) - _GAP
+  row = Image.new('RGB', (width, max(tile.height for tile in tiles)), PAPER)
+  left = 0
+  for tile in tiles:
+    row.paste(tile, (left, 0))
+    left += tile.width + _GAP
+  return row
 
 
 def _enlargement(width: int, smallest: int = _TILE_WIDTHS[0]) -> int:
   """The factor by which a contact sheet enlarges pictures of a width."""
   return max(1, math.ceil(smallest / width))
-
-
-def _beside(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
-  width = sum(x.width for x in pictures) + gap * (len(pictures) - 1)
-  row = Image.new('RGB', (width, max(x.height for x in pictures)), PAPER)
-  left = 0
-  for picture in pictures:
-    row.paste(picture, (left, 0))
-    left += picture.width + gap
-  return row
 
 
 def _arrange(
@@ -325,11 +286,9 @@ def class_legend(
   schema: schema_lib.Schema, present: Sequence[int] | np.ndarray
 ) -> list[LegendEntry]:
   """The classes, and ignored pixels if `present` has their label too."""
+  pairs = zip(schema.classes, schema.palette, strict=True)
   names: list[LegendEntry] = [
-    (name, color, label in present)
-    for label, (name, color) in enumerate(
-      zip(schema.classes, schema.palette, strict=True)
-    )
+    (*pair, label in present) for label, pair in enumerate(pairs)
   ]
   if schema.ignore_label in present:
     names.append(('ignored', schema_lib.IGNORE_COLOR, True))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from dgan_jax import errors, metrics, rng, storage
+from dgan_jax import api, errors, metrics, rng, storage
 from dgan_jax.annotations import manifest
-from launch import command, common, generate, train_interpreter
+from launch import command, generate, train_interpreter
 from tests.tasks import blobs
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def test_the_report_is_of_keypoints(made):
 def test_parts_are_not_generated_with_an_interpreter_of_keypoints(
   made, config, monkeypatch
 ):
-  monkeypatch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
+  monkeypatch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
   parts = config.copy_and_resolve_references()
   parts.task = 'part_segmentation'
   with pytest.raises(errors.UserError, match="the task 'keypoints'"):
@@ -109,7 +109,7 @@ def test_parts_are_not_generated_with_an_interpreter_of_keypoints(
 
 
 def test_a_schema_of_other_keypoints_is_refused(config, monkeypatch, tmp_path):
-  monkeypatch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
+  monkeypatch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
   other = config.copy_and_resolve_references()
   other.schema = 'car_20'
   with pytest.raises(
