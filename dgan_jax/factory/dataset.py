@@ -102,11 +102,8 @@ class Dataset:
         f'{self.directory} has no sample {position}; expected 0 to '
         f'{len(self.summary) - 1}.'
       )
-    files = self.files.values()
-    [payload] = read_payloads(files, np.array([position]))
-    example: dict[str, Any]
-    example = self.layout.features().deserialize_example_np(payload)
-    return example
+    [payload] = read_payloads(self.files.values(), np.array([position]))
+    return dict(self.layout.features().deserialize_example_np(payload))
 
 
 def split(summary: shards.Summary, fraction: float) -> dict[str, np.ndarray]:
@@ -174,11 +171,11 @@ def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
     paths = records.file_paths(directory, target.card, info['name'], len(parts))
     for path, part in zip(paths, parts, strict=True):
       for file_format in provenance['formats']:
-        files.setdefault(file_format, {}).setdefault(info['name'], []).append(
-          record_files.RecordFile(
-            path[file_format], file_format, part, summary.sizes[part]
-          )
+        file = record_files.RecordFile(
+          path[file_format], file_format, part, summary.sizes[part]
         )
+        by_split = files.setdefault(file_format, {})
+        by_split.setdefault(info['name'], []).append(file)
   whole = [
     file_format
     for file_format, by_split in files.items()
@@ -230,9 +227,8 @@ def read_payloads(
     for files in sources
   )
   merged = heapq.merge(*chains, key=operator.itemgetter(0))
-  for position, (found, payload) in zip(
-    positions.tolist(), merged, strict=True
-  ):
+  pairs = zip(positions.tolist(), merged, strict=True)
+  for position, (found, payload) in pairs:
     assert found == position
     yield payload
 

@@ -52,7 +52,7 @@ def made(config, tmp_path_factory):
   """The dataset's folder and its run's."""
   workdir = tmp_path_factory.mktemp('run')
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
+    patch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
     train_interpreter.main(config, workdir)
     return generate.main(config, workdir), workdir
 
