@@ -161,8 +161,7 @@ class LabelledGanBuilder(
     if self.is_prepared():
       return
     card = self.card()
-    folder = card.directory(self.data_dir_root)
-    workdir = folder.parents[1] / f'.{card.config}-{card.version}.work'
+    workdir = card.workdir(self.data_dir_root)
     job = self.job(workdir)
     description = f'Generating {self.info.full_name}'
     with progress_bar(description, 'samples') as on_progress:

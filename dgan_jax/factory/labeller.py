@@ -85,11 +85,8 @@ def labeller(
     order. Neighbours that are not asked for are made all the same, and
     dropped: ask for ranges.
   """
-  run = parallel.map_blocks(
-    functools.partial(labelled_block, source, tile_size(source.canvas)),
-    (source.state, interpreter),
-    devices,
-  )
+  block = functools.partial(labelled_block, source, tile_size(source.canvas))
+  run = parallel.map_blocks(block, (source.state, interpreter), devices)
 
   def samples(
     root: chex.PRNGKey, indices: Iterable[int]
@@ -110,3 +107,21 @@ def labeller(
         yield records.LabelledSample(index=index, score=score, **row)
 
   return samples
+
+
+def label_rows(
+  source: source_lib.Source,
+  interpreter: ensemble.Interpreter,
+  block_size: int,
+  rows: source_lib.Rows,
+  devices: list[jax.Device] | None = None,
+) -> Iterator[dict[str, Any]]:
+  """The arrays of `LabelledSample`, by name, of every one of `rows`; the other
+  arguments are those of `labeller`."""
+  block = functools.partial(labelled_block, source, tile_size(source.canvas))
+  state = source.state, interpreter
+  for count, arrays in parallel.map_items(block, state, block_size, devices)(
+    rows
+  ):
+    for row in range(count):
+      yield jax.tree.map(lambda x, row=row: x[row], arrays)

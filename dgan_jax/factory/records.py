@@ -159,6 +159,11 @@ class Card:
     """Where TFDS looks for the dataset."""
     return storage.path(data_dir) / self.name / self.config / self.version
 
+  def workdir(self, data_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Where it is made, if nobody says where: beside it, and hidden."""
+    name = f'.{self.config}-{self.version}.work'
+    return storage.path(data_dir) / self.name / name
+
 
 class Encoder:
   """Turns examples into serialised tf.Examples; may be called by threads."""
