@@ -143,15 +143,9 @@ def pck(
 
 
 def keypoint_sizes(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
-  """The longer side of the box around each image's visible keypoints.
-
-  Args:
-    keypoints: pixels [images, keypoints, 2].
-    visible: bool [images, keypoints].
-
-  Returns:
-    float64 [images]; 0 where fewer than two are visible.
-  """
+  """The longer side of the box around each image's visible keypoints, float64
+  [images], of pixels [images, keypoints, 2]; 0 where fewer than two of bool
+  [images, keypoints] are visible."""
   seen = visible[..., None]
   low = np.where(seen, keypoints, np.inf).min(1)
   high = np.where(seen, keypoints, -np.inf).max(1)
@@ -198,7 +192,7 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class ClassCounts:
-  """How often each class occurs; counts of parts add up.
+  """How often each class occurs.
 
   Attributes:
     pixels: of each class, int64 [classes].
@@ -218,13 +212,6 @@ class ClassCounts:
     for row, mask in zip(pixels, masks, strict=True):
       row[:] = np.bincount(mask.ravel(), minlength=num_classes)[:num_classes]
     return cls(pixels.sum(0), (pixels > 0).sum(0), len(masks))
-
-  def __add__(self, other: 'ClassCounts') -> 'ClassCounts':
-    return ClassCounts(
-      self.pixels + other.pixels,
-      self.images + other.images,
-      self.num_images + other.num_images,
-    )
 
   @property
   def pixel_shares(self) -> np.ndarray:

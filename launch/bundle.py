@@ -22,7 +22,7 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import painting, predict
 from dgan_jax.visualize import sheets
-from launch import command, common, sample
+from launch import command, common, config_file, sample
 
 _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
@@ -55,7 +55,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
       f'That is more than {_MOST_CHANGED:.1%}: nothing was written.'
     )
   store.save_generator(folder / 'generator', generator, _DTYPE)
-  config = command.load_config('rendered_car')
+  config = config_file.load('rendered_car')
   config.generator = str(folder / 'generator')
   (folder / 'annotated').mkdir(parents=True, exist_ok=True)
   schema = annotator.schema.to_json()

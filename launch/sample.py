@@ -25,7 +25,7 @@ from dgan_jax.annotations import folder, manifest
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command, common, config_file
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
@@ -161,7 +161,7 @@ def _command(name: str, workdir: pathlib.Path) -> str:
   if 'config' in flags.FLAGS:  # It is not where another command calls this one.
     flag = flags.FLAGS['config']
     path = config_flags.get_config_filename(flag)
-    argv.append(f'--config={command.config_name(path)}')
+    argv.append(f'--config={config_file.name_of(path)}')
     given = dict(config_flags.get_override_values(flag))
   given['annotations'] = workdir
   given['schema'] = workdir / folder.SCHEMA

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dgan_jax import errors, progress, workdir
-from launch import command
+from launch import command, config_file
 from tests.launch import terminal
 
 _COMMAND = '''"""Does what it is told.
@@ -17,7 +17,7 @@ Example:
 """
 from absl import flags
 from dgan_jax import errors
-from launch import command
+from launch import command, config_file
 
 _WHAT = flags.DEFINE_string('what', 'print', 'What to do.')
 
@@ -184,7 +184,7 @@ def test_a_config_file_that_gives_no_config_is_refused(
   path = tmp_path / 'mine.py'
   path.write_text(text)
   with pytest.raises(errors.UserError, match=complaint) as caught:
-    command.load_config(str(path))
+    config_file.load(str(path))
   assert 'mine.py' in str(caught.value)
 
 
@@ -206,15 +206,13 @@ def test_a_shipped_config_is_found_by_its_name_from_anywhere(
   tmp_path, monkeypatch, name
 ):
   monkeypatch.chdir(tmp_path)
-  assert command.load_config(name) == command.load_config(
-    command.config_file('tiny')
-  )
+  assert config_file.load(name) == config_file.load(config_file.find('tiny'))
   (tmp_path / 'configs').mkdir()
   (tmp_path / 'configs' / 'tiny.py').write_text('get_config = 3')
-  found = command.config_file('configs/tiny.py')
+  found = config_file.find('configs/tiny.py')
   assert found == 'configs/tiny.py'  # a file of the user's comes first
-  assert command.config_name('configs/tiny.py') == 'configs/tiny.py'
-  assert command.config_name(command.config_file('tiny')) == 'tiny'
+  assert config_file.name_of('configs/tiny.py') == 'configs/tiny.py'
+  assert config_file.name_of(config_file.find('tiny')) == 'tiny'
 
 
 def test_a_config_is_named_in_one_argument_or_in_two(run):
