@@ -34,7 +34,7 @@ def present(
   if parallel.process_index():
     return
   task = dataset.layout.task
-  frequencies = task.frequencies(dataset.summary.counts)
+  frequencies = task.frequencies(dataset.summary['counts'])
   pictures = report.figures(_shown_samples(dataset), frequencies, shown=_SHOWN)
   sizes = {split: len(where) for split, where in dataset.splits.items()}
   card = report.data_card(
@@ -79,7 +79,7 @@ def _needed(dataset: dataset_lib.Dataset) -> str:
 
 def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
   """The first samples, the most and the least uncertain."""
-  scores = dataset.summary.scores
+  scores = dataset.summary['score']
   least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
   first = np.arange(min(_SHOWN, len(scores)))
   positions = np.unique(np.concatenate([first, least, most])).tolist()

@@ -20,7 +20,7 @@ from dgan_jax.factory import splits as splits_lib
 
 # In its metadata.
 PROVENANCE = 'made_from'
-# Score, counts and record size of every sample, by position.
+# `shards.Summary` of every sample, by position.
 SAMPLES = 'samples.npy'
 
 # What may come of reading a file that is not what was written.
@@ -78,7 +78,7 @@ class Dataset:
     provenance: everything it is made from, as JSON values.
     splits: split -> positions of its samples, ascending; position p has the
       global index `first_index + p`. TFDS knows no empty splits.
-    summary: scores and counts by position.
+    summary: what is known about its samples, by position.
     files: split -> its files, of one of the formats.
   """
 
@@ -108,7 +108,7 @@ class Dataset:
 
 def split(summary: shards.Summary, fraction: float) -> dict[str, np.ndarray]:
   """Split -> positions of its samples; see `Dataset.splits`."""
-  parts = splits_lib.split_by_uncertainty(summary.scores, fraction)
+  parts = splits_lib.split_by_uncertainty(summary['score'], fraction)
   named = zip(('train', 'uncertain'), parts, strict=True)
   return {name: positions for name, positions in named if len(positions)}
 
@@ -157,12 +157,9 @@ def _find(target: Target) -> Dataset | None:
 def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
   """Raises one of many errors where the dataset is damaged."""
   directory = target.directory
-  table = np.load(directory / SAMPLES, allow_pickle=False)
-  if len(table) != provenance['num_samples']:
-    raise ValueError(f'{SAMPLES} has {len(table)} samples')
-  summary = shards.Summary(
-    table['score'].copy(), table['counts'].astype(np.int64), table['size']
-  )
+  summary = np.load(directory / SAMPLES, allow_pickle=False)
+  if len(summary) != provenance['num_samples']:
+    raise ValueError(f'{SAMPLES} has {len(summary)} samples')
   splits = split(summary, provenance['uncertain_fraction'])
   files: dict[str, dict[str, list[record_files.RecordFile]]] = {}
   for info in storage.read_json(directory / 'dataset_info.json')['splits']:
@@ -172,7 +169,7 @@ def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
     for path, part in zip(paths, parts, strict=True):
       for file_format in provenance['formats']:
         file = record_files.RecordFile(
-          path[file_format], file_format, part, summary.sizes[part]
+          path[file_format], file_format, part, summary['size'][part]
         )
         by_split = files.setdefault(file_format, {})
         by_split.setdefault(info['name'], []).append(file)

@@ -55,7 +55,7 @@ def finish(
   for name, positions in dataset_lib.split(
     summary, target.uncertain_fraction
   ).items():
-    files = math.ceil(int(summary.sizes[positions].sum()) / _FILE_BYTES)
+    files = math.ceil(int(summary['size'][positions].sum()) / _FILE_BYTES)
     splits[name] = np.array_split(positions, min(files, len(positions)))
   directory = target.directory
   provenance = json.dumps(target.provenance, sort_keys=True)
@@ -68,7 +68,7 @@ def finish(
         return
       _remove_abandoned(folder)
       folder.mkdir(parents=True, exist_ok=True)
-      _check_space(folder, len(target.formats) * int(summary.sizes.sum()))
+      _check_space(folder, len(target.formats) * int(summary['size'].sum()))
     tasks: list[Task] = []
     for split, parts in splits.items():
       paths = records.file_paths(
@@ -131,15 +131,11 @@ def _write_info(
   summary: shards.Summary,
 ) -> None:
   """Writes all that a dataset has beside its records."""
-  counts = ('counts', '<u4', summary.counts.shape[1:])
-  table = np.empty(len(summary), [('score', '<f4'), ('size', '<i8'), counts])
-  table['score'], table['size'] = summary.scores, summary.sizes
-  table['counts'] = summary.counts
-  np.save(folder / dataset_lib.SAMPLES, table)
+  np.save(folder / dataset_lib.SAMPLES, summary)
   task = target.layout.task
   counted = {}
   for split, parts in splits.items():
-    totals = summary.counts[np.concatenate(parts)].sum(0).tolist()
+    totals = summary['counts'][np.concatenate(parts)].sum(0).tolist()
     counted[split] = dict(zip(task.names, totals, strict=True))
   records.write_info(
     folder,

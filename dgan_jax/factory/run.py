@@ -5,6 +5,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.factory import dataset as dataset_lib
@@ -220,7 +222,7 @@ def assemble(
       )
     if made is not None:
       stored = [there.summary] if there else []
-      summary = shards.Summary.join([*stored, *made])
+      summary = np.concatenate([*stored, *made])
       files = list(run.files(made))
       export.finish(target, there, files, summary, **process)
 

@@ -21,6 +21,10 @@ from dgan_jax import storage, validation
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.factory import record_files, tfrecord
 
+# What is known about samples, a row for each: their uncertainty, the bytes of
+# their records, and how much they have of each name (see `Task.counts`).
+Summary = np.ndarray
+
 # A key folds in its index as a uint32.
 _MAX_INDEX = 2**32
 
@@ -89,33 +93,6 @@ class Record:
   counts: tuple[int, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Summary:
-  """What is known about the n samples of one shard, or of several.
-
-  Attributes:
-    scores: float32 [n].
-    counts: int64 [n, names]; see `Task.counts`.
-    sizes: bytes of every record, int64 [n].
-  """
-
-  scores: np.ndarray
-  counts: np.ndarray
-  sizes: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.scores)
-
-  @classmethod
-  def join(cls, parts: Iterable['Summary']) -> 'Summary':
-    parts = list(parts)
-    return cls(
-      np.concatenate([part.scores for part in parts]),
-      np.concatenate([part.counts for part in parts]),
-      np.concatenate([part.sizes for part in parts]),
-    )
-
-
 class Shards:
   """The shard files of one run."""
 
@@ -142,21 +119,20 @@ class Shards:
     Raises:
       OSError: the disk is full or the folder cannot be written.
     """
-    scores, counts, sizes = [], [], []
+    rows = []
 
     def payloads() -> Iterator[bytes]:
       for record in records:
         yield record.payload
-        scores.append(float(record.score))
-        counts.append(record.counts)
-        sizes.append(len(record.payload))
-      assert len(scores) == len(self.plan.indices(shard))
+        rows.append((record.score, len(record.payload), record.counts))
+      assert len(rows) == len(self.plan.indices(shard))
+      scores, _, counts = zip(*rows, strict=True)
       footer = {'scores': scores, 'counts': counts, **self._origin(shard)}
       yield json.dumps(footer).encode()
 
     self.folder.mkdir(parents=True, exist_ok=True)
     record_files.write({'tfrecord': self.path(shard)}, payloads())
-    return _summary(scores, counts, sizes)
+    return _summary(rows)
 
   def _origin(self, shard: int) -> dict[str, Any]:
     return {'run': self._run, 'first': self.plan.number(shard)}
@@ -174,10 +150,11 @@ class Shards:
         raise tfrecord.DamagedError(f'{path} belongs to another run')
       if len(sizes) - 1 != len(self.plan.indices(shard)):
         return None  # It was the last one of a smaller or a larger run.
-      return _summary(footer['scores'], footer['counts'], sizes[:-1])
+      columns = footer['scores'], sizes[:-1], footer['counts']
+      return _summary([*zip(*columns, strict=True)])
     except FileNotFoundError:
       return None
-    except (tfrecord.DamagedError, ValueError, KeyError, TypeError) as error:
+    except (tfrecord.DamagedError, ValueError, LookupError, TypeError) as error:
       logging.warning('A shard is damaged and will be made again: %s.', error)
       return None
 
@@ -187,7 +164,10 @@ class Shards:
     """The shards, given what is known about each."""
     for shard, summary in enumerate(summaries):
       yield record_files.RecordFile(
-        self.path(shard), 'tfrecord', self.plan.positions(shard), summary.sizes
+        self.path(shard),
+        'tfrecord',
+        self.plan.positions(shard),
+        summary['size'],
       )
 
   def remove(self) -> None:
@@ -206,11 +186,6 @@ class Shards:
         run.unlink(missing_ok=True)
 
 
-def _summary(
-  scores: list[float], counts: list[tuple[int, ...]], sizes: list[int]
-) -> Summary:
-  return Summary(
-    np.array(scores, np.float32),
-    np.array(counts, np.int64),
-    np.array(sizes, np.int64),
-  )
+def _summary(rows: Sequence[tuple[float, int, Sequence[int]]]) -> Summary:
+  counts = ('counts', '<u4', (len(rows[0][2]),))
+  return np.array(rows, [('score', '<f4'), ('size', '<i8'), counts])
