@@ -119,13 +119,8 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """What samples are made from.
-
-  Attributes:
-    key: uint32 [n, 2].
-    index: int64 [n], if the keys are those of a seed's samples.
-    latents: float32, what is drawn; None: the z of the keys.
-    space: 'z' or 'w', of the latents.
+  """What samples are made from: keys, with their indices if they are those of a
+  seed; and latents in the space 'z' or 'w', unless they are the z of the keys.
   """
 
   key: np.ndarray

@@ -164,10 +164,7 @@ def set_default_config(
   """Makes the card's config the one that `tfds.load(name)` reads where no
   builder class says otherwise.
 
-  Args:
-    data_dir: TFDS's folder of datasets.
-    card: of a dataset there.
-    replace: whether another config may have been it.
+  `replace` says whether another config may have been it.
   """
   directory = card.directory(data_dir)
   path = directory.parents[1] / '.config' / 'metadata.json'

@@ -37,7 +37,7 @@ def labelled_block(
     rows: [n, ...], see `Source.rows`.
 
   Returns:
-    The arrays of `LabelledSample`, each with a leading axis [n].
+    The arrays of `LabelledSample` [n, ...], by name.
   """
   drawing, interpreter = state
   image, pyramid, origin = source.draw(drawing, rows)
@@ -81,9 +81,8 @@ def labeller(
     devices: default all of this host.
 
   Returns:
-    (root key, stream of global indices) -> iterator over the samples, in
-    order. Neighbours that are not asked for are made all the same, and
-    dropped: ask for ranges.
+    (root key, global indices) -> iterator over the samples, in order.
+    Neighbours that are not asked for are made, and dropped: ask for ranges.
   """
   block = functools.partial(labelled_block, source, tile_size(source.canvas))
   run = parallel.map_blocks(block, (source.state, interpreter), devices)

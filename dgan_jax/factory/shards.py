@@ -80,13 +80,8 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """One sample, ready to be written.
-
-  Attributes:
-    payload: serialised tf.Example.
-    score: uncertainty of the sample, a float32.
-    counts: how much the sample has of each name; see `Task.counts`.
-  """
+  """One sample, ready to be written: a serialised tf.Example, and what its
+  `Summary` says."""
 
   payload: bytes
   score: float
@@ -99,13 +94,8 @@ class Shards:
   def __init__(
     self, workdir: storage.PathLike, plan: Plan, identity: Mapping[str, Any]
   ):
-    """Nothing is read or written yet.
-
-    Args:
-      workdir: the run folder.
-      plan: which samples lie where.
-      identity: JSON values; see `workdir.open_run`.
-    """
+    """Of the run in `workdir` that has this identity, as `open_run` takes it;
+    nothing is read or written yet."""
     self.plan = plan
     self.folder = storage.path(workdir) / 'shards'
     self._run = storage.sha256(json.dumps(identity, sort_keys=True))

@@ -49,8 +49,7 @@ def fill(
       metric `score` is the mean over those that this call made.
 
   Returns:
-    What is known about the samples of every shard; None where the dataset is
-    finished.
+    Of every shard; None where the dataset is finished.
 
   Raises:
     OSError: the disk is full or read-only. Finished shards stay.

@@ -86,8 +86,7 @@ class RunFolder:
     Args:
       state: a pytree of arrays with the field `step`.
       facts: what JSON can hold, given back by `restore`.
-      now: whether or not it is time; else most calls are passed over, as
-        saving costs time too.
+      now: else most calls are passed over, as saving costs time too.
 
     Raises:
       OSError: the disk is full; the checkpoint before is whole.

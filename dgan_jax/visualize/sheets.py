@@ -42,16 +42,13 @@ def overlay(
   schema: schema_lib.Schema,
   alpha: float = 0.65,
 ) -> np.ndarray:
-  """The image with its labels painted over it.
+  """The image with its labels painted over it, uint8 [height, width, 3].
 
   Args:
     image: uint8 [height, width, 3].
     mask: uint8 [height, width].
     schema: of the mask; a class 0 called 'background' is left unpainted.
     alpha: 0 shows the image, 1 the labels.
-
-  Returns:
-    uint8 [height, width, 3].
   """
   colors = schema_lib.colorize(mask, schema).astype(np.float64)
   blended = np.rint(alpha * colors + (1 - alpha) * image).astype(np.uint8)
