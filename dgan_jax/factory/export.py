@@ -29,9 +29,7 @@ def finish(
   there: dataset_lib.Dataset | None,
   new: Sequence[record_files.RecordFile],
   summary: shards.Summary,
-  *,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
 ) -> None:
   """Splits off the uncertain samples and writes the dataset.
 
@@ -43,8 +41,7 @@ def finish(
     there: what is there, the first samples; see `find`.
     new: the files of all other samples.
     summary: of all samples.
-    process_index: of this process; decides only where it begins.
-    process_count: how many processes share the run, as far as known.
+    process: see `workers.fill`.
 
   Raises:
     errors.UserError: another dataset has that name.
@@ -75,7 +72,7 @@ def finish(
         folder, target.card, split, len(parts), target.formats
       )
       tasks += zip(paths, parts, strict=True)
-    start = len(tasks) * process_index // process_count
+    start = len(tasks) * process[0] // process[1]
     sources = [new, *(there.files.values() if there else ())]
     _write(directory.parents[1], sources, [*tasks[start:], *tasks[:start]])
     with dataset_lib.locked(directory):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,23 @@ class Job:
       spec.members,
     )
 
+  def maker(self) -> tuple[dict[str, Any], workers.MakeSamples]:
+    """What makes the samples: JSON values that change when they do, and a pure
+    function of their indices.
+
+    Raises:
+      errors.UserError: the interpreter belongs to another source.
+    """
+    self.source.check_fit(self.interpreter.spec)
+    identity = {
+      **self.source.identity(),
+      'interpreter': ensemble.checksum(self.interpreter),
+      'schema': self.interpreter.spec.task.schema.name,
+      **parallel.platform(),
+    }
+    label = labeller.labeller(self.source, self.interpreter, self.block_size)
+    return identity, functools.partial(label, rng.root_key(self.options.seed))
+
 
 def generate(
   job: Job,
@@ -92,6 +109,7 @@ def generate(
   data_dir: storage.PathLike,
   formats: Sequence[str] = record_files.FORMATS,
   on_progress: progress.OnProgress | None = None,
+  process: tuple[int, int] | None = None,
 ) -> dataset_lib.Dataset:
   """Makes a labelled dataset, or goes on with making it.
 
@@ -108,6 +126,8 @@ def generate(
     data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
     formats: kinds of files that the dataset is stored in.
     on_progress: see `workers.fill`.
+    process: the number of this process, and how many share the run; None: as
+      JAX says.
 
   Raises:
     errors.UserError: the folders hold something made from something else, or
@@ -115,59 +135,9 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  options = dataclasses.replace(job.options, block_size=job.block_size)
-  job.source.check_fit(job.interpreter.spec)
-  made_from = {
-    **job.source.identity(),
-    'interpreter': ensemble.checksum(job.interpreter),
-    'schema': job.interpreter.spec.task.schema.name,
-    **parallel.platform(),
-  }
-  label = labeller.labeller(job.source, job.interpreter, options.block_size)
-  return assemble(
-    functools.partial(label, rng.root_key(options.seed)),
-    made_from,
-    job.layout(),
-    options,
-    card,
-    workdir=workdir,
-    data_dir=data_dir,
-    formats=formats,
-    process_index=parallel.process_index(),
-    process_count=parallel.process_count(),
-    on_progress=on_progress,
-  )
-
-
-def assemble(
-  make_samples: workers.MakeSamples,
-  source: Mapping[str, Any],
-  layout: records.Layout,
-  options: FactoryOptions,
-  card: records.Card,
-  *,
-  workdir: storage.PathLike,
-  data_dir: storage.PathLike,
-  formats: Sequence[str] = record_files.FORMATS,
-  process_index: int = 0,
-  process_count: int = 1,
-  on_progress: progress.OnProgress | None = None,
-) -> dataset_lib.Dataset:
-  """`generate` for any maker of samples.
-
-  Args:
-    make_samples: see `workers.MakeSamples`; a pure function of the index.
-    source: names the maker: JSON values that change when its samples do.
-    layout: of the samples.
-    options: which samples.
-    card: this and the rest as for `generate`.
-    workdir: see there.
-    data_dir: see there.
-    formats: see there.
-    process_index: of this process.
-    process_count: of the processes that share the run.
-    on_progress: see `workers.fill`.
-  """
+  process = process or (parallel.process_index(), parallel.process_count())
+  options, layout = job.options, job.layout()
+  source, make_samples = job.maker()
   made_from = {
     **source,
     'format': _FORMAT,
@@ -175,7 +145,7 @@ def assemble(
     'latent_size': layout.latent_size,
     **layout.metadata(),
     'seed': options.seed,
-    'block_size': options.block_size,
+    'block_size': job.block_size,
   }
   target = dataset_lib.Target(
     card.directory(data_dir),
@@ -196,7 +166,6 @@ def assemble(
     'samples_per_shard': options.samples_per_shard,
   }
   encoder = records.Encoder(layout.features())
-  process = {'process_index': process_index, 'process_count': process_count}
 
   def encode(sample: records.LabelledSample) -> shards.Record:
     counts = tuple(layout.task.counts(sample.labels).tolist())
@@ -217,14 +186,14 @@ def assemble(
         make_samples,
         encode,
         is_finished=functools.partial(dataset_lib.is_finished, target),
+        process=process,
         on_progress=on_progress,
-        **process,
       )
     if made is not None:
       stored = [there.summary] if there else []
       summary = np.concatenate([*stored, *made])
       files = list(run.files(made))
-      export.finish(target, there, files, summary, **process)
+      export.finish(target, there, files, summary, process)
 
   dataset = dataset_lib.find(target)  # before any work is done
   for attempts_left in reversed(range(_ATTEMPTS)):

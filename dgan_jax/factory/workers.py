@@ -25,8 +25,7 @@ def fill(
   encode: Encode,
   *,
   is_finished: Callable[[], bool] = lambda: False,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
   on_progress: progress.OnProgress | None = None,
 ) -> list[shards_lib.Summary] | None:
   """Returns when every shard of the run is there and whole.
@@ -43,8 +42,8 @@ def fill(
     encode: called by several threads.
     is_finished: whether another process has made the dataset, and removed the
       shards; asked where one is missing.
-    process_index: of this process; decides only where it begins.
-    process_count: how many processes share the run, as far as known.
+    process: the number of this one, and how many share the run, as far as
+      known; decides only where it begins.
     on_progress: called with the samples that are finished, by whomever; the
       metric `score` is the mean over those that this call made.
 
@@ -54,9 +53,9 @@ def fill(
   Raises:
     OSError: the disk is full or read-only. Finished shards stay.
   """
+  index, count = process
   order = sorted(
-    range(shards.plan.num_shards),
-    key=lambda shard: ((shard - process_index) % process_count, shard),
+    range(shards.plan.num_shards), key=lambda x: ((x - index) % count, x)
   )
   workers = os.cpu_count() or 1
   filling = _Filling(shards, locks, is_finished, on_progress)

@@ -1,5 +1,6 @@
 """A maker of samples that needs no generator."""
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,12 +59,26 @@ def samples(
     yield sample(index)
 
 
+@dataclasses.dataclass(frozen=True)
+class Job(run.Job):
+  """One that needs no source and no interpreter."""
+
+  make_samples: workers.MakeSamples = samples
+  made_by: Mapping[str, Any] = dataclasses.field(default_factory=SOURCE.copy)
+  block_size = 0
+
+  def layout(self):
+    return LAYOUT
+
+  def maker(self):
+    return self.made_by, self.make_samples
+
+
 def make(
   folder: pathlib.Path,
   make_samples: workers.MakeSamples = samples,
   *,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
   on_progress: progress.OnProgress | None = None,
   card: records.Card = CARD,
   formats: Sequence[str] = record_files.FORMATS,
@@ -72,16 +87,12 @@ def make(
 ) -> dataset_lib.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
-  return run.assemble(
-    make_samples,
-    source,
-    LAYOUT,
-    run.FactoryOptions(**settings),
+  return run.generate(
+    Job(None, None, run.FactoryOptions(**settings), make_samples, source),
     card,
     workdir=folder / 'run',
     data_dir=folder / 'data',
     formats=formats,
-    process_index=process_index,
-    process_count=process_count,
+    process=process,
     on_progress=on_progress,
   )

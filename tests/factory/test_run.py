@@ -298,7 +298,7 @@ def _share(folder, process_index, made):
       made.put([sample.index])
       yield sample
 
-  fake.make(folder, samples, process_index=process_index, process_count=2)
+  fake.make(folder, samples, process=(process_index, 2))
 
 
 @pytest.mark.parametrize('second', [0, 1])
