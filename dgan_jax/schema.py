@@ -6,7 +6,6 @@ A schema is a small JSON file; those of `BUILT_IN` come with the package.
 import dataclasses
 import functools
 import itertools
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -108,8 +107,8 @@ class Schema:
 
   def to_json(self) -> dict[str, Any]:
     """The content of a schema file."""
-    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-    return fields  # lists in place of tuples
+    fields: dict[str, Any] = storage.as_json(dataclasses.asdict(self))
+    return fields
 
   @classmethod
   def from_json(

@@ -139,6 +139,11 @@ def write_json(name: PathLike, value: Any) -> None:
   write_text(name, json.dumps(value, indent=2, sort_keys=True) + '\n')
 
 
+def as_json(value: Any) -> Any:
+  """A value as it will be read, once it was written: without tuples."""
+  return json.loads(json.dumps(value))
+
+
 def read_json(name: PathLike) -> dict[str, Any]:
   """Reads a JSON object, with or without a byte order mark.
 

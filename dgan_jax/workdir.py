@@ -152,7 +152,7 @@ def open_run(folder: storage.PathLike, identity: Mapping[str, Any]) -> None:
 
 def compare(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
   """In words, where two JSON objects differ; '' if they don't."""
-  return '; '.join(_differences(there, json.loads(json.dumps(now)), ''))
+  return '; '.join(_differences(there, storage.as_json(now), ''))
 
 
 def _differences(there: Any, now: Any, name: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import heapq
 import itertools
-import json
 import operator
 import pathlib
 import shutil
@@ -38,62 +37,36 @@ class Target:
     directory: `<data_dir>/<name>/<config>/<version>`.
     card: its name and texts.
     layout: of its features.
-    made_from: everything that the samples depend on, as JSON values.
-    first_index: global index of the first sample.
-    num_samples: in all splits.
-    uncertain_fraction: see `splits_lib.split_by_uncertainty`.
-    formats: kinds of record files; see `record_files.in_order`.
+    provenance: everything that it is made from, and what tells it from others
+      that are: first_index, num_samples, uncertain_fraction and formats; JSON
+      values.
   """
 
   directory: pathlib.Path
   card: records.Card
   layout: records.Layout
-  made_from: Mapping[str, Any]
-  first_index: int
-  num_samples: int
-  uncertain_fraction: float
-  formats: Sequence[str]
+  provenance: dict[str, Any]
 
   @property
-  def provenance(self) -> dict[str, Any]:
-    """What tells it from other datasets, as JSON values."""
-    provenance: dict[str, Any] = {
-      **self.made_from,
-      'first_index': self.first_index,
-      'num_samples': self.num_samples,
-      'uncertain_fraction': self.uncertain_fraction,
-      'formats': self.formats,
-    }
-    return json.loads(json.dumps(provenance))  # as it will be read
+  def formats(self) -> tuple[str, ...]:
+    """The kinds of files it is stored in."""
+    return tuple(self.provenance['formats'])
 
 
 @dataclasses.dataclass(frozen=True)
-class Dataset:
+class Dataset(Target):
   """A finished dataset on disk.
 
   Attributes:
-    directory: `<data_dir>/<name>/<config>/<version>`.
-    card: its name and texts.
-    layout: of its features.
-    provenance: everything it is made from, as JSON values.
     splits: split -> positions of its samples, ascending; position p has the
       global index `first_index + p`. TFDS knows no empty splits.
     summary: what is known about its samples, by position.
     files: split -> its files, of one of the formats.
   """
 
-  directory: pathlib.Path
-  card: records.Card
-  layout: records.Layout
-  provenance: Mapping[str, Any]
   splits: Mapping[str, np.ndarray]
   summary: shards.Summary
   files: Mapping[str, Sequence[record_files.RecordFile]]
-
-  @property
-  def formats(self) -> tuple[str, ...]:
-    """The kinds of files it is stored in."""
-    return tuple(self.provenance['formats'])
 
   def read(self, position: int) -> dict[str, Any]:
     """The features of one sample, as numpy arrays and scalars."""
@@ -137,7 +110,7 @@ def _find(target: Target) -> Dataset | None:
     return None
   found = storage.read_json(directory / 'metadata.json').get(PROVENANCE, {})
   free = {'formats': None}
-  if found.get('num_samples', 0) < target.num_samples:
+  if found.get('num_samples', 0) < target.provenance['num_samples']:
     free['num_samples'] = None
   if differences := workdir.compare(found | free, target.provenance | free):
     raise errors.UserError(
@@ -180,14 +153,11 @@ def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
   ]
   if not whole:
     raise ValueError('record files are missing or cut short')
+  found = dataclasses.replace(
+    target, provenance={**provenance, 'formats': whole}
+  )
   return Dataset(
-    directory,
-    target.card,
-    target.layout,
-    {**provenance, 'formats': whole},
-    splits,
-    summary,
-    files[whole[0]],
+    **vars(found), splits=splits, summary=summary, files=files[whole[0]]
   )
 
 

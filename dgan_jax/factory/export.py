@@ -50,7 +50,7 @@ def finish(
   """
   splits = {}
   for name, positions in dataset_lib.split(
-    summary, target.uncertain_fraction
+    summary, target.provenance['uncertain_fraction']
   ).items():
     files = math.ceil(int(summary['size'][positions].sum()) / _FILE_BYTES)
     splits[name] = np.array_split(positions, min(files, len(positions)))

@@ -147,15 +147,15 @@ def generate(
     'seed': options.seed,
     'block_size': job.block_size,
   }
+  provenance = {
+    **made_from,
+    'first_index': options.first_index,
+    'num_samples': options.num_samples,
+    'uncertain_fraction': options.uncertain_fraction,
+    'formats': record_files.in_order(formats),
+  }
   target = dataset_lib.Target(
-    card.directory(data_dir),
-    card,
-    layout,
-    made_from,
-    options.first_index,
-    options.num_samples,
-    options.uncertain_fraction,
-    record_files.in_order(formats),
+    card.directory(data_dir), card, layout, storage.as_json(provenance)
   )
   plan = shards.Plan(
     options.first_index, options.num_samples, options.samples_per_shard
