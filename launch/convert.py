@@ -26,8 +26,8 @@ import numpy as np
 from absl import flags
 
 from dgan_jax import api, errors, rng, storage, workdir
-from dgan_jax.api import reading
 from dgan_jax.checkpoints import opening, pytrees, store
+from dgan_jax.checkpoints.formats import npy
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.visualize import sheets
@@ -94,7 +94,11 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
   start = time.monotonic()
   avg_latent, noise = _AVG_LATENT.value, _NOISE.value
   opened = opening.open_checkpoint(path)
-  generator = reading.opened_generator(opened, avg_latent, noise)
+  generator = opening.generator(
+    opened,
+    avg_latent=npy.read_npy(avg_latent) if avg_latent else None,
+    noise=npy.read_npz(noise) if noise else None,
+  )
   print(opening.describe(opened))
   if avg_latent is None and opened.w_avg is None:
     print('The mean latent was computed, from 8,000 latents.')

@@ -31,7 +31,7 @@ _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
 )
 _FIRST_INDEX = flags.DEFINE_integer(
-  'first_index', 0, 'Of candidates.', lower_bound=0, upper_bound=2**31
+  'first_index', 0, 'Index of the first.', lower_bound=0, upper_bound=2**31
 )
 _CANDIDATES = flags.DEFINE_integer(
   'candidates',

@@ -53,18 +53,8 @@ def load_generator(
     >>> generator.architecture.resolution
     64
   """
-  opened = opening.open_checkpoint(bundled.path(path, bundled.GENERATOR))
-  return opened_generator(opened, avg_latent, noise)
-
-
-def opened_generator(
-  opened: opening.Opened,
-  avg_latent: storage.PathLike | None,
-  noise: storage.PathLike | None,
-) -> Generator:
-  """`load_generator` of a checkpoint that is open."""
   return opening.generator(
-    opened,
+    opening.open_checkpoint(bundled.path(path, bundled.GENERATOR)),
     avg_latent=npy.read_npy(avg_latent) if avg_latent else None,
     noise=npy.read_npz(noise) if noise else None,
   )

@@ -76,8 +76,8 @@ def keypoint_overlay(
   Returns:
     uint8 [height, width, 3], enlarged by a whole factor.
   """
-  factor = _enlargement(image.shape[1], width)
-  picture = Image.fromarray(image.repeat(factor, 0).repeat(factor, 1))
+  picture = _enlarged(image, width)
+  factor = picture.width // image.shape[1]
   draw = ImageDraw.Draw(picture)
   radius = max(3, picture.width / 60)
   for place, (x, y) in enumerate(np.asarray(keypoints, float) * factor):
@@ -149,12 +149,9 @@ def contact_sheet(
     images: uint8 [n, height, width, 3].
     masks: uint8 [n, height, width], or None.
     schema: of the masks; needed with them.
-    captions: a line under each sample.
-    columns: samples in a row; None: what gives a sheet of about 1,200 px.
-    title: a line at the top.
-
-  Returns:
-    RGB, with a legend of the classes.
+    captions: this and the rest as for `strip_sheet`.
+    columns: see there.
+    title: see there.
 
   Raises:
     ValueError: no samples, or masks without a schema.
@@ -186,7 +183,7 @@ def strip_sheet(
   maximum: float | None = None,
   uncertainty_text: str = 'Jensen-Shannon divergence in nats',
 ) -> Image.Image:
-  """Samples side by side, each as the same kinds of pictures.
+  """Samples side by side, each as the same kinds of pictures, RGB.
 
   Args:
     strips: the pictures of every sample, uint8 [height, width, 3].
@@ -199,58 +196,17 @@ def strip_sheet(
     uncertainty_text: what is written beside the scale.
   """
   cells = [_cell(strip) for strip in strips]
-  step = cells[0].width + 3 * _GAP
-  columns = min(columns or max(1, round(1150 / step)), len(cells))
-  footer = []
-  if legend:
-    footer.append(_legend(legend, columns * step))
-  if maximum is not None:
-    footer.append(_scale(maximum, f'uncertainty, {uncertainty_text}'))
-  return _arrange(cells, captions, columns, heads, title, footer)
-
-
-def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
-  """The pictures of one sample in a row, enlarged or reduced alike."""
-  largest = _TILE_WIDTHS[1]
-  tiles = []
-  for picture in strip:
-    tile = Image.fromarray(picture)
-    factor = _enlargement(tile.width)
-    if factor > 1:
-      size = (tile.width * factor, tile.height * factor)
-      tile = tile.resize(size, Image.Resampling.NEAREST)
-    elif tile.width > largest:
-      tile = tile.reduce(math.ceil(tile.width / largest))
-    tiles.append(tile)
-  width = sum(tile.width + _GAP for tile in tiles) - _GAP
-  row = Image.new('RGB', (width, max(tile.height for tile in tiles)), PAPER)
-  left = 0
-  for tile in tiles:
-    row.paste(tile, (left, 0))
-    left += tile.width + _GAP
-  return row
-
-
-def _enlargement(width: int, smallest: int = _TILE_WIDTHS[0]) -> int:
-  """The factor by which a contact sheet enlarges pictures of a width."""
-  return max(1, math.ceil(smallest / width))
-
-
-def _arrange(
-  cells: Sequence[Image.Image],
-  captions: Sequence[str] | None,
-  columns: int,
-  heads: Sequence[str],
-  title: str,
-  footer: Sequence[Image.Image],
-) -> Image.Image:
-  """Title, rows of cells with their captions, then the footer."""
   cell_width, cell_height = cells[0].size
   step_x = cell_width + 3 * _GAP
   step_y = cell_height + (28 if captions else 2 * _GAP)
-  rows = math.ceil(len(cells) / columns)
+  columns = min(columns or max(1, round(1150 / step_x)), len(cells))
+  footer = []
+  if legend:
+    footer.append(_legend(legend, columns * step_x))
+  if maximum is not None:
+    footer.append(_scale(maximum, f'uncertainty, {uncertainty_text}'))
   top = _MARGIN + (44 if title else 0) + (20 if len(heads) > 1 else 0)
-  body_bottom = top + rows * step_y
+  body_bottom = top + math.ceil(len(cells) / columns) * step_y
   width = max(
     columns * step_x - 3 * _GAP,
     *(part.width for part in footer),
@@ -259,8 +215,7 @@ def _arrange(
   height = body_bottom + sum(part.height + 16 for part in footer) + _MARGIN
   sheet = Image.new('RGB', (width + 2 * _MARGIN, height), PAPER)
   draw = ImageDraw.Draw(sheet)
-  if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
+  draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
   tile_step = (cell_width + _GAP) / len(heads)
   for column in range(columns):
     for place, head in enumerate(heads if len(heads) > 1 else ()):
@@ -277,6 +232,27 @@ def _arrange(
     sheet.paste(part, (_MARGIN, y))
     y += part.height + 16
   return sheet
+
+
+def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
+  """The pictures of one sample in a row, enlarged or reduced alike."""
+  tiles = [
+    tile.reduce(math.ceil(tile.width / _TILE_WIDTHS[1]))
+    for tile in map(_enlarged, strip)
+  ]
+  width = sum(tile.width + _GAP for tile in tiles) - _GAP
+  row = Image.new('RGB', (width, max(tile.height for tile in tiles)), PAPER)
+  left = 0
+  for tile in tiles:
+    row.paste(tile, (left, 0))
+    left += tile.width + _GAP
+  return row
+
+
+def _enlarged(picture: np.ndarray, width: int = _TILE_WIDTHS[0]) -> Image.Image:
+  """By a whole factor, to this width at least."""
+  factor = math.ceil(width / picture.shape[1])
+  return Image.fromarray(picture.repeat(factor, 0).repeat(factor, 1))
 
 
 def class_legend(
