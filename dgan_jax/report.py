@@ -12,6 +12,7 @@ from PIL import Image
 
 from dgan_jax import samples as samples_lib
 from dgan_jax import storage
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
 _PAGE = pathlib.Path(__file__).parent / 'assets' / 'data_card.html'
@@ -36,7 +37,7 @@ class Figure:
 
 def figures(
   samples: samples_lib.Samples,
-  frequencies: sheets.Frequencies,
+  frequencies: frequencies_lib.Frequencies,
   *,
   shown: int = 12,
 ) -> list[Figure]:
@@ -86,7 +87,7 @@ def figures(
       f'{frequencies.what}_frequencies',
       f'{frequencies.what.capitalize()} frequencies',
       frequencies.caption,
-      sheets.frequency_chart(frequencies),
+      frequencies_lib.chart(frequencies),
     ),
   ]
 
@@ -116,7 +117,7 @@ def data_card(
   highlights: Mapping[str, str],
   facts: Mapping[str, Mapping[str, str]],
   commands: Sequence[str] = (),
-  frequencies: sheets.Frequencies,
+  frequencies: frequencies_lib.Frequencies,
   pictures: Sequence[Figure] = (),
 ) -> str:
   """The page; all texts are escaped, all pictures are inside.
@@ -176,10 +177,12 @@ def _figure(figure: Figure) -> str:
   )
 
 
-def _frequency_table(frequencies: sheets.Frequencies) -> str:
+def _frequency_table(frequencies: frequencies_lib.Frequencies) -> str:
   rows = []
   for number, (name, color, shares) in enumerate(frequencies.rows()):
-    values = (f'<td class="number">{sheets.percent(x)}</td>' for x in shares)
+    values = (
+      f'<td class="number">{frequencies_lib.percent(x)}</td>' for x in shares
+    )
     rows.append(
       f'<tr{"" if any(shares) else " class=absent"}>'
       f'<td class="number">{number}</td>'

@@ -13,6 +13,7 @@ from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import task as task_lib
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 from launch import command, common
 
@@ -53,7 +54,7 @@ def present(
     pictures=pictures,
   )
   paths = report.write(workdir / 'report', pictures, card)
-  print(f'\n{sheets.frequency_table(frequencies)}\n')
+  print(f'\n{frequencies_lib.table(frequencies)}\n')
   for split, size in sizes.items():
     print(f'{size:6} samples in {split!r}')
   print(f'\nLook at {paths[-1]} or {paths[0]}.')
@@ -130,7 +131,9 @@ def _facts(
       'Noise': sampling.noise,
       'Compute': f'{sampling.dtype} in blocks of {job.block_size}, '
       f'on {jax.default_backend()}',
-      'Set apart as uncertain': sheets.percent(options.uncertain_fraction),
+      'Set apart as uncertain': frequencies_lib.percent(
+        options.uncertain_fraction
+      ),
       'Versions': f'dgan_jax {dgan_jax.__version__}, jax {jax.__version__}',
     },
     'On disk': {

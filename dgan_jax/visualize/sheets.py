@@ -1,9 +1,8 @@
 """Pictures of labelled samples: overlays, heat maps, contact sheets, charts."""
 
-import dataclasses
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
@@ -19,13 +18,12 @@ LegendEntry = tuple[str, Color, bool]
 # of the image's size come.
 _TILE_WIDTHS = (128, 256)
 _GAP = 6
-_MARGIN = 28
+MARGIN = 28
 INK: Color = (32, 35, 42)
 MUTED: Color = (118, 124, 136)
 FAINT: Color = (190, 194, 202)
 LINE: Color = (222, 225, 230)
 PAPER: Color = (255, 255, 255)
-BAR: Color = (91, 110, 160)
 DIFFERENT: Color = (196, 60, 20)
 
 # Black, purple, red, cream: lightness grows evenly, so that it reads the same
@@ -205,31 +203,31 @@ def strip_sheet(
     footer.append(_legend(legend, columns * step_x))
   if maximum is not None:
     footer.append(_scale(maximum, f'uncertainty, {uncertainty_text}'))
-  top = _MARGIN + (44 if title else 0) + (20 if len(heads) > 1 else 0)
+  top = MARGIN + (44 if title else 0) + (20 if len(heads) > 1 else 0)
   body_bottom = top + math.ceil(len(cells) / columns) * step_y
   width = max(
     columns * step_x - 3 * _GAP,
     *(part.width for part in footer),
-    math.ceil(_font(22).getlength(title)),
+    math.ceil(font(22).getlength(title)),
   )
-  height = body_bottom + sum(part.height + 16 for part in footer) + _MARGIN
-  sheet = Image.new('RGB', (width + 2 * _MARGIN, height), PAPER)
+  height = body_bottom + sum(part.height + 16 for part in footer) + MARGIN
+  sheet = Image.new('RGB', (width + 2 * MARGIN, height), PAPER)
   draw = ImageDraw.Draw(sheet)
-  draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
+  draw.text((MARGIN, MARGIN - 4), title, INK, font(22))
   tile_step = (cell_width + _GAP) / len(heads)
   for column in range(columns):
     for place, head in enumerate(heads if len(heads) > 1 else ()):
-      x = _MARGIN + column * step_x + round(place * tile_step)
-      draw.text((x, top - 18), head, MUTED, _font(12))
+      x = MARGIN + column * step_x + round(place * tile_step)
+      draw.text((x, top - 18), head, MUTED, font(12))
   for place, cell in enumerate(cells):
-    x = _MARGIN + place % columns * step_x
+    x = MARGIN + place % columns * step_x
     y = top + place // columns * step_y
     sheet.paste(cell, (x, y))
     if captions:
-      draw.text((x, y + cell_height + 4), captions[place], INK, _font(12))
+      draw.text((x, y + cell_height + 4), captions[place], INK, font(12))
   y = body_bottom + 16
   for part in footer:
-    sheet.paste(part, (_MARGIN, y))
+    sheet.paste(part, (MARGIN, y))
     y += part.height + 16
   return sheet
 
@@ -271,8 +269,8 @@ def class_legend(
 def _legend(names: Sequence[LegendEntry], width: int) -> Image.Image:
   """A patch and a name per entry, as near to `width` as they come; those that
   don't occur are pale."""
-  font = _font(13)
-  step = math.ceil(max(font.getlength(name) for name, *_ in names)) + 44
+  small = font(13)
+  step = math.ceil(max(small.getlength(name) for name, *_ in names)) + 44
   columns = max(1, min(len(names), width // step))
   rows = math.ceil(len(names) / columns)
   columns = math.ceil(len(names) / rows)
@@ -282,110 +280,26 @@ def _legend(names: Sequence[LegendEntry], width: int) -> Image.Image:
     x, y = place // rows * step, place % rows * 22
     box = (x, y + 3, x + 15, y + 18)
     draw.rectangle(box, color, FAINT)
-    draw.text((x + 23, y + 3), name, INK if occurs else FAINT, font)
+    draw.text((x + 23, y + 3), name, INK if occurs else FAINT, small)
   return legend
 
 
 def _scale(maximum: float, text: str, width: int = 240) -> Image.Image:
   """The heat map's colours with numbers under them."""
-  font = _font(12)
+  small = font(12)
   label_left = width + 24
-  total = label_left + math.ceil(font.getlength(text)) + 4
+  total = label_left + math.ceil(small.getlength(text)) + 4
   scale = Image.new('RGB', (total, 36), PAPER)
   ramp = np.broadcast_to(np.linspace(0, maximum, width), (14, width))
   scale.paste(Image.fromarray(uncertainty_image(ramp, maximum)), (0, 0))
   draw = ImageDraw.Draw(scale)
   for place, anchor in ((0, 'la'), (0.5, 'ma'), (1, 'ra')):
     number = f'{place * maximum:.3g}' + '+' * (place == 1)
-    draw.text((place * width, 19), number, MUTED, font, anchor=anchor)
-  draw.text((label_left, -1), text, INK, font)
+    draw.text((place * width, 19), number, MUTED, small, anchor=anchor)
+  draw.text((label_left, -1), text, INK, small)
   return scale
 
 
-@dataclasses.dataclass(frozen=True)
-class Frequencies:
-  """How often what a task names occurs in a dataset.
-
-  Attributes:
-    what: is counted, one of it.
-    names: of all.
-    colors: of all.
-    columns: shares [names] by what they are shares of; the first is drawn.
-    caption: what the chart shows.
-  """
-
-  what: str
-  names: tuple[str, ...]
-  colors: tuple[Color, ...]
-  columns: Mapping[str, np.ndarray]
-  caption: str
-
-  def rows(self) -> list[tuple[str, Color, list[float]]]:
-    """Name, colour and shares of each."""
-    shares = np.stack(list(self.columns.values()), 1).tolist()
-    return list(zip(self.names, self.colors, shares, strict=True))
-
-
-def frequency_chart(
-  frequencies: Frequencies, *, title: str = ''
-) -> Image.Image:
-  """Bars of the first column's shares, on a logarithmic axis."""
-  font, small = _font(13), _font(12)
-  widest = max(math.ceil(font.getlength(name)) for name in frequencies.names)
-  left, plot, step = _MARGIN + 30 + widest, 480, 24
-  top = _MARGIN + (44 if title else 0) + 22
-  bottom = top + step * len(frequencies.names)
-  width = left + plot + 70 + 90 * len(frequencies.columns)
-  chart = Image.new('RGB', (width, bottom + _MARGIN), PAPER)
-  draw = ImageDraw.Draw(chart)
-  if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
-  decades = range(-4, 1)
-
-  def x_of(share: float) -> float:
-    place = 1 - math.log10(max(share, 1e-9)) / decades[0]
-    return left + plot * min(max(place, 0.0), 1.0)
-
-  for decade in decades:
-    x = x_of(10.0**decade)
-    draw.line((x, top, x, bottom), LINE)
-    draw.text(
-      (x, top - 6), f'{100 * 10.0**decade:g} %', MUTED, small, anchor='ms'
-    )
-  right = left + plot + 40
-  for place, head in enumerate(frequencies.columns):
-    draw.text((right + 90 * place, top - 6), head, MUTED, small, anchor='ls')
-  for row, (name, color, shares) in enumerate(frequencies.rows()):
-    y = top + step * row + step // 2
-    ink = INK if shares[0] else FAINT
-    draw.rectangle((_MARGIN, y - 7, _MARGIN + 14, y + 7), color, FAINT)
-    draw.text((_MARGIN + 22, y), name, ink, font, anchor='lm')
-    if shares[0]:
-      draw.rectangle((left, y - 6, max(x_of(shares[0]), left + 1), y + 6), BAR)
-    for place, share in enumerate(shares):
-      at = (right + 90 * place, y)
-      draw.text(at, percent(share), ink, small, anchor='lm')
-  return chart
-
-
-def frequency_table(frequencies: Frequencies) -> str:
-  """The same as lines of text, for a terminal."""
-  width = max(len(name) for name in (*frequencies.names, frequencies.what))
-  heads = ''.join(f'  {head:>10}' for head in frequencies.columns)
-  lines = [f'{frequencies.what:{width}}{heads}']
-  for name, _, shares in frequencies.rows():
-    values = ''.join(f'  {percent(share):>10}' for share in shares)
-    lines.append(f'{name:{width}}{values}')
-  return '\n'.join(lines)
-
-
-def percent(share: float) -> str:
-  """A share in words, '-' for none."""
-  percent = 100 * float(share)
-  if percent == 0:
-    return '-'
-  return f'{percent:.1f} %' if percent >= 0.95 else f'{percent:.2g} %'
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+  """Of all texts, in pixels."""
   return ImageFont.load_default(size)
