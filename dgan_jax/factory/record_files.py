@@ -119,24 +119,18 @@ def write(paths: Mapping[str, pathlib.Path], payloads: Iterable[bytes]) -> None:
   """
   for path in paths.values():
     storage.remove_leftovers(path)
-  temporary = {path: storage.temporary_name(path) for path in paths.values()}
   try:
-    with contextlib.ExitStack() as stack:
-      add = [
-        stack.enter_context(_WRITERS[file_format](temporary[path]))
-        for file_format, path in paths.items()
-      ]
+    with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:
+      add = []
+      for file_format, path in paths.items():
+        temporary = files.enter_context(storage.written(path))
+        add.append(writers.enter_context(_WRITERS[file_format](temporary)))
       for payload in payloads:
         for write_one in add:
           write_one(payload)
-    for path, written in temporary.items():
-      storage.put_in_place(written, path)
   except OSError as error:  # A failed write does not say to which file.
-    name = os.fspath(next(iter(temporary)))
+    name = os.fspath(next(iter(paths.values())))
     raise OSError(error.errno, error.strerror, name) from error
-  finally:
-    for written in temporary.values():
-      written.unlink(missing_ok=True)
 
 
 Add = Callable[[bytes], object]
