@@ -78,29 +78,22 @@ def fill(
 
 @dataclasses.dataclass
 class _Filling:
-  """The state of one `fill`.
-
-  Attributes:
-    summaries: of the shards that are there.
-    busy: shards that other processes were making.
-    is_over: another process has finished the dataset.
-    found: samples of shards that were there.
-    made: samples of this call.
-    score: sum over those.
-  """
+  """The state of one `fill`."""
 
   shards: shards_lib.Shards
   locks: workdir.Locks
   is_finished: Callable[[], bool]
   on_progress: progress.OnProgress | None
+  # Of the shards that are there.
   summaries: dict[int, shards_lib.Summary] = dataclasses.field(
     default_factory=dict
   )
+  # Shards that other processes were making.
   busy: list[int] = dataclasses.field(default_factory=list)
-  is_over: bool = False
-  found: int = 0
-  made: int = 0
-  score: float = 0.0
+  is_over: bool = False  # another process has finished the dataset
+  found: int = 0  # samples of shards that were there
+  made: int = 0  # samples of this call
+  score: float = 0.0  # sum over those
 
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
