@@ -28,9 +28,6 @@ from dgan_jax.tasks import task as task_lib
 # 6, the default, takes three times as long for 8 % fewer bytes.
 _PNG_LEVEL = 4
 
-# TFDS's default folder of datasets.
-DATA_DIR = tfds.core.constants.DATA_DIR
-
 
 @dataclasses.dataclass(frozen=True)
 class LabelledSample:

@@ -123,7 +123,7 @@ def generate(
     card: the dataset's name and texts.
     workdir: the run folder, for the shards, which go when the dataset is
       finished.
-    data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
+    data_dir: TFDS's folder of datasets.
     formats: kinds of files that the dataset is stored in.
     on_progress: see `workers.fill`.
     process: the number of this process, and how many share the run; None: as

@@ -86,9 +86,10 @@ def make(
   **options: Any,
 ) -> dataset_lib.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
+  nothing: Any = None
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
   return run.generate(
-    Job(None, None, run.FactoryOptions(**settings), make_samples, source),
+    Job(nothing, nothing, run.FactoryOptions(**settings), make_samples, source),
     card,
     workdir=folder / 'run',
     data_dir=folder / 'data',
