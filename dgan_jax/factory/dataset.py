@@ -134,30 +134,29 @@ def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
   if len(summary) != provenance['num_samples']:
     raise ValueError(f'{SAMPLES} has {len(summary)} samples')
   splits = split(summary, provenance['uncertain_fraction'])
-  files: dict[str, dict[str, list[record_files.RecordFile]]] = {}
+  formats = provenance['formats']
+  files: dict[str, dict[str, list[record_files.RecordFile]]]
+  files = {file_format: {} for file_format in formats}
   for info in storage.read_json(directory / 'dataset_info.json')['splits']:
+    name = info['name']
     ends = np.cumsum([int(length) for length in info['shardLengths']])
-    parts = np.split(splits[info['name']], ends[:-1])
-    paths = records.file_paths(directory, target.card, info['name'], len(parts))
-    for path, part in zip(paths, parts, strict=True):
-      for file_format in provenance['formats']:
-        file = record_files.RecordFile(
-          path[file_format], file_format, part, summary['size'][part]
-        )
-        by_split = files.setdefault(file_format, {})
-        by_split.setdefault(info['name'], []).append(file)
+    parts = np.split(splits[name], ends[:-1])
+    paths = records.file_paths(directory, target.card, name, len(parts))
+    for one in formats:
+      files[one][name] = [
+        record_files.RecordFile(path[one], one, part, summary['size'][part])
+        for path, part in zip(paths, parts, strict=True)
+      ]
   whole = [
-    file_format
-    for file_format, by_split in files.items()
+    one
+    for one, by_split in files.items()
     if all(file.is_whole() for file in itertools.chain(*by_split.values()))
   ]
   if not whole:
     raise ValueError('record files are missing or cut short')
-  found = dataclasses.replace(
-    target, provenance={**provenance, 'formats': whole}
-  )
+  fields = vars(target) | {'provenance': {**provenance, 'formats': whole}}
   return Dataset(
-    **vars(found), splits=splits, summary=summary, files=files[whole[0]]
+    **fields, splits=splits, summary=summary, files=files[whole[0]]
   )
 
 
