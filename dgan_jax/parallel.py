@@ -116,8 +116,7 @@ def devices_for(blocks: int) -> list[jax.Device]:
 
 
 def has_small_cache() -> bool:
-  """Whether work should come in pieces that fit a processor's cache, as on
-  CPUs, rather than as large as possible."""
+  """Whether work should come in pieces that fit a cache, as on CPUs."""
   return jax.default_backend() == 'cpu'
 
 
@@ -220,12 +219,10 @@ def spread_step(
 
   Returns:
     (state, this host's part of the batch, arrays [n, ...]) -> (state,
-    metrics). The state given is used up.
-
-  Raises (the returned function):
-    ValueError: the devices cannot share the batch evenly.
+    metrics). The state given is used up; ValueError where the devices cannot
+    share the batch evenly.
   """
-  count = len(devices) if devices else jax.local_device_count()
+  count = len(devices or jax.local_devices())
   if count == jax.process_count() == 1:
     return jax.jit(
       lambda state, batch: function(state, batch, lambda x: x),
@@ -250,11 +247,8 @@ def spread_step(
       )
     return x.reshape(count, -1, *x.shape[1:])
 
-  local = [
-    device
-    for device in devices or jax.devices()
-    if device.process_index == jax.process_index()
-  ]
+  here = jax.process_index()
+  local = [x for x in devices or jax.devices() if x.process_index == here]
 
   def run(state: Any, batch: Any) -> tuple[Any, Any]:
     # Of several processes each must give the state of all its devices: one
@@ -290,11 +284,8 @@ def _compiler_options() -> dict[str, str] | None:
 
 
 def local_rows(batch_size: int) -> slice:
-  """The rows of a batch of all hosts that are this one's.
-
-  Raises:
-    ValueError: the hosts cannot share the batch evenly.
-  """
+  """The rows of a batch of all hosts that are this one's; ValueError where they
+  cannot share it evenly."""
   size, rest = divmod(batch_size, jax.process_count())
   if rest:
     raise ValueError(

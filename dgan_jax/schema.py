@@ -194,10 +194,8 @@ def check_same_classes(
   """
   if tuple(classes) == tuple(other):
     return
-  pairs = itertools.zip_longest(classes, other)
-  label, (ours, theirs) = next(
-    (label, pair) for label, pair in enumerate(pairs) if pair[0] != pair[1]
-  )
+  pairs = enumerate(itertools.zip_longest(classes, other))
+  label, (ours, theirs) = next(x for x in pairs if x[1][0] != x[1][1])
   raise errors.UserError(
     f'{source} and {other_source} have other {noun}: label {label} is '
     f'{ours!r} in the one and {theirs!r} in the other; use one of the two.'
@@ -228,8 +226,7 @@ def _built_in(name: str) -> Schema:
 
 
 def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
-  """A mask, uint8 [...], in labels of a coarser schema, such as 'car_12';
-  ignored pixels stay what they are.
+  """A mask, uint8 [...], in labels of a coarser schema, such as 'car_12'.
 
   Raises:
     errors.UserError: the schema doesn't merge into that one.

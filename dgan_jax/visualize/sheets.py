@@ -62,7 +62,8 @@ def keypoint_overlay(
   filled: Sequence[bool] | np.ndarray | None = None,
   width: int = _TILE_WIDTHS[0],
 ) -> np.ndarray:
-  """The image with a dot on every keypoint, as large as on a contact sheet.
+  """The image with a dot on every keypoint, uint8 [height, width, 3], enlarged
+  by a whole factor: as large as on a contact sheet.
 
   Args:
     image: uint8 [height, width, 3].
@@ -70,9 +71,6 @@ def keypoint_overlay(
     colors: of the dots.
     filled: bool [n]; the others are rings. None: all are filled.
     width: that the picture is to have at least.
-
-  Returns:
-    uint8 [height, width, 3], enlarged by a whole factor.
   """
   picture = _enlarged(image, width)
   factor = picture.width // image.shape[1]
@@ -125,10 +123,9 @@ def extremes(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def png(image: Image.Image | np.ndarray) -> bytes:
   """The image as the bytes of a PNG file."""
-  if isinstance(image, np.ndarray):
-    image = Image.fromarray(image)
+  picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
   buffer = io.BytesIO()
-  image.save(buffer, 'PNG', optimize=True)
+  picture.save(buffer, 'PNG', optimize=True)
   return buffer.getvalue()
 
 
@@ -147,7 +144,7 @@ def contact_sheet(
     images: uint8 [n, height, width, 3].
     masks: uint8 [n, height, width], or None.
     schema: of the masks; needed with them.
-    captions: this and the rest as for `strip_sheet`.
+    captions: this and what follows as for `strip_sheet`.
     columns: see there.
     title: see there.
 
@@ -258,9 +255,7 @@ def class_legend(
 ) -> list[LegendEntry]:
   """The classes, and ignored pixels if `present` has their label too."""
   pairs = zip(schema.classes, schema.palette, strict=True)
-  names: list[LegendEntry] = [
-    (*pair, label in present) for label, pair in enumerate(pairs)
-  ]
+  names = [(*pair, label in present) for label, pair in enumerate(pairs)]
   if schema.ignore_label in present:
     names.append(('ignored', schema_lib.IGNORE_COLOR, True))
   return names
