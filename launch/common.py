@@ -12,6 +12,7 @@ from dgan_jax import api, errors, parallel, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.api import reading
+from dgan_jax.checkpoints import opening
 from dgan_jax.datasets import bundled
 from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
@@ -22,6 +23,13 @@ from dgan_jax.tasks import task as task_lib
 from launch import command
 
 _COMMANDS = 'commands.txt'
+
+
+def load_generator(config: Config) -> generators.Generator:
+  """The generator that the config names: 'bundled', or a file or folder. One
+  whose mean latent would be computed is refused: it takes launch.convert."""
+  path = bundled.path(config.generator, bundled.GENERATOR)
+  return opening.load_generator(path)
 
 
 def load_annotator(name: str) -> annotator.Annotator:

@@ -132,7 +132,7 @@ def _draw_sheet(
   captions = None
   if labels is not None:
     captions = [f'class {label}' for label in np.asarray(labels)]
-  sheet = drawn.sheet(captions)
+  sheet = sheets.contact_sheet(drawn.image, captions=captions)
   storage.write_bytes(path, sheets.png(sheet))
 
 
@@ -143,7 +143,7 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
     )
   interpreter = api.load_interpreter(
     pattern,
-    api.load_generator(_GENERATOR.value),
+    opening.load_generator(_GENERATOR.value),
     schema=api.load_schema(_SCHEMA.value),
     rows=_rows(),
   )

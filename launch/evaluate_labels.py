@@ -15,7 +15,7 @@ Example:
 import functools
 import pathlib
 
-from dgan_jax import api, progress, storage, validation
+from dgan_jax import progress, storage, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.annotations import folder
@@ -94,7 +94,7 @@ def _plan(config: command.Config, schema: schema_lib.Schema) -> plan_lib.Plan:
 
 
 def _subject(config: command.Config) -> annotated_samples.Subject:
-  generator = api.load_generator(config.generator)
+  generator = common.load_generator(config)
   subject = annotated_samples.Subject(
     generator,
     common.sampling(config, generator),

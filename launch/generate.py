@@ -12,7 +12,7 @@ Example:
 
 import pathlib
 
-from dgan_jax import api, errors, parallel, progress, storage
+from dgan_jax import errors, parallel, progress, storage
 from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
@@ -27,7 +27,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
       f'There is no {workdir / "interpreter"}; train one first: '
       f'python -m launch.train_interpreter --workdir={workdir}.'
     )
-  generator = api.load_generator(config.generator)
+  generator = common.load_generator(config)
   job = run.Job(
     source.GeneratorSource(generator, common.sampling(config, generator)),
     store.load_interpreter(workdir / 'interpreter'),

@@ -65,7 +65,7 @@ Then train an interpreter, and generate a dataset with it:
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   classes = _classes(config, workdir)
-  generator = api.load_generator(config.generator)
+  generator = common.load_generator(config)
   sampling = common.sampling(config, generator)
   indices = selection.choose(
     generator,

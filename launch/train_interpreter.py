@@ -29,7 +29,7 @@ from launch import command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, unless it is there."""
-  generator = api.load_generator(config.generator)
+  generator = common.load_generator(config)
   annotated = common.load_annotations(config, generator)
   names = kinds.create(annotated.task, annotated.schema).names
   options = common.interpreter_options(config, names)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from dgan_jax import api, errors, metrics, rng, storage
+from dgan_jax import errors, metrics, rng, storage
 from dgan_jax.annotations import manifest
-from launch import config_file, generate, train_interpreter
+from launch import common, config_file, generate, train_interpreter
 from tests.tasks import blobs
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def made(config, tmp_path_factory):
   """The dataset's folder and its run's."""
   workdir = tmp_path_factory.mktemp('run')
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
+    patch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
     train_interpreter.main(config, workdir)
     return generate.main(config, workdir), workdir
 
@@ -101,7 +101,7 @@ def test_the_report_is_of_keypoints(made):
 def test_parts_are_not_generated_with_an_interpreter_of_keypoints(
   made, config, monkeypatch
 ):
-  monkeypatch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
+  monkeypatch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
   parts = config.copy_and_resolve_references()
   parts.task = 'part_segmentation'
   with pytest.raises(errors.UserError, match="the task 'keypoints'"):
@@ -109,7 +109,7 @@ def test_parts_are_not_generated_with_an_interpreter_of_keypoints(
 
 
 def test_a_schema_of_other_keypoints_is_refused(config, monkeypatch, tmp_path):
-  monkeypatch.setattr(api, 'load_generator', lambda path: blobs.GENERATOR)
+  monkeypatch.setattr(common, 'load_generator', lambda config: blobs.GENERATOR)
   other = config.copy_and_resolve_references()
   other.schema = 'car_20'
   with pytest.raises(
