@@ -47,7 +47,7 @@ def figures(
     samples: labelled, with their indices; at least those to be shown: the first
       ones, the least and the most uncertain. More do no harm.
     frequencies: of the whole dataset.
-    shown: samples per sheet, 48 at most; the uncertain sheets have half as many.
+    shown: samples per sheet, at most 48; half as many on the uncertain ones.
 
   Returns:
     contact_sheet, least_uncertain, most_uncertain, and class_frequencies or
