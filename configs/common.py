@@ -87,3 +87,26 @@ def get_config() -> ConfigDict:
 
   # Locked here: a config that overrides a field of another name is an error.
   return config.lock()
+
+
+def official(name: str, dataset: str) -> ConfigDict:
+  """Samples of a published StyleGAN1, by the annotations of DatasetGAN's
+  release; weights and annotations are for non-commercial use.
+
+  The release has the generator (NVIDIA's .pkl of it does as well), its mean
+  latent, the masks and their latents. Where they are:
+
+    F=official/NAME
+    python -m launch.convert --input=$F/GENERATOR.for_g_all.pt \\
+      --avg_latent=$F/AVG_LATENT.npy --output=$F/generator
+    python -m launch.train_interpreter --config=configs/NAME.py \\
+      --workdir=out/NAME
+    python -m launch.generate --config=configs/NAME.py --workdir=out/NAME
+  """
+  config = get_config()
+  config.generator = f'official/{name}/generator'
+  config.annotations = f'official/{name}/annotated'
+  config.schema = config.dataset.config_name = name
+  config.dataset.name = dataset
+  config.factory.num_samples = 10_000
+  return config

@@ -49,15 +49,8 @@ def confusion_matrix(
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:
-  """Intersection over union of every class.
-
-  Args:
-    confusion: [classes, classes], see `confusion_matrix`.
-
-  Returns:
-    float64 [classes]; NaN where the class occurs in neither labels nor
-    predictions.
-  """
+  """Intersection over union of every class, float64 [classes]; NaN where the
+  class is in neither labels nor predictions. See `confusion_matrix`."""
   hit = np.diag(confusion).astype(np.float64)
   union = confusion.sum(0) + confusion.sum(1) - hit
   return np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
@@ -143,15 +136,9 @@ def pck(
 
 
 def keypoint_sizes(keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
-  """The longer side of the box around each image's visible keypoints.
-
-  Args:
-    keypoints: pixels [images, keypoints, 2].
-    visible: bool [images, keypoints].
-
-  Returns:
-    float64 [images]; 0 where fewer than two are visible.
-  """
+  """The longer side of the box around each image's visible keypoints, float64
+  [images], of pixels [images, keypoints, 2]; 0 where fewer than two of bool
+  [images, keypoints] are visible."""
   seen = visible[..., None]
   low = np.where(seen, keypoints, np.inf).min(1)
   high = np.where(seen, keypoints, -np.inf).max(1)
@@ -165,16 +152,11 @@ def frechet_distance(
   other_covariance: np.ndarray,
 ) -> float:
   """Frechet distance of two normal distributions (Dowson and Landau 1982):
-  |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)).
+  |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)), of means [n] and covariances
+  [n, n].
 
   Exact to float64's rounding also where covariances are singular, as those of
   few samples are. Three seconds of one core with the 2048 dimensions of a FID.
-
-  Args:
-    mean: of the first, [n].
-    covariance: of the first, [n, n].
-    other_mean: of the second, [n].
-    other_covariance: of the second, [n, n].
   """
   # With C1 = F1 F1' and C2 = F2 F2', the eigenvalues of C1 C2 are the squares
   # of the singular values of F1' F2. Never squared, they keep their digits.
@@ -198,7 +180,7 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class ClassCounts:
-  """How often each class occurs; counts of parts add up.
+  """How often each class occurs.
 
   Attributes:
     pixels: of each class, int64 [classes].
@@ -218,13 +200,6 @@ class ClassCounts:
     for row, mask in zip(pixels, masks, strict=True):
       row[:] = np.bincount(mask.ravel(), minlength=num_classes)[:num_classes]
     return cls(pixels.sum(0), (pixels > 0).sum(0), len(masks))
-
-  def __add__(self, other: 'ClassCounts') -> 'ClassCounts':
-    return ClassCounts(
-      self.pixels + other.pixels,
-      self.images + other.images,
-      self.num_images + other.num_images,
-    )
 
   @property
   def pixel_shares(self) -> np.ndarray:

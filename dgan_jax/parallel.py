@@ -15,22 +15,13 @@ from dgan_jax import errors
 _AXIS = 'devices'
 
 
-def initialize_hosts(
-  coordinator: str | None = None,
-  num_processes: int | None = None,
-  process_id: int | None = None,
-) -> None:
+def initialize_hosts(*where: Any) -> None:
   """Joins this process to a run of several; before JAX is first used.
 
   On TPU pods and under Slurm everything is found out by itself; elsewhere say
-  all three.
-
-  Args:
-    coordinator: host:port of process 0.
-    num_processes: in all.
-    process_id: of this one.
+  host:port of process 0, the number of processes, and that of this one.
   """
-  jax.distributed.initialize(coordinator, num_processes, process_id)
+  jax.distributed.initialize(*where)
 
 
 def check_backend() -> None:
@@ -73,9 +64,9 @@ def platform() -> dict[str, str]:
 def is_preempted(step: int) -> bool:
   """Whether all processes are to stop after this step, because the machine of
   one goes away; to be asked at every step, in the same one in all."""
-  if jax.process_count() == 1:
-    return False
-  return bool(multihost_utils.reached_preemption_sync_point(step))
+  return jax.process_count() > 1 and bool(
+    multihost_utils.reached_preemption_sync_point(step)
+  )
 
 
 def check_same(what: str, value: str) -> None:
@@ -114,9 +105,7 @@ def _gather(text: str) -> list[str]:
   """What the processes call this with, in their order; cut at 1,000 bytes."""
   if jax.process_count() == 1:
     return [text]
-  data = np.zeros(1000, np.uint8)
-  cut = np.frombuffer(text.encode()[:1000], np.uint8)
-  data[: len(cut)] = cut
+  data = np.frombuffer(text.encode()[:1000].ljust(1000, b'\0'), np.uint8)
   rows = multihost_utils.process_allgather(data)
   return [row.tobytes().rstrip(b'\0').decode(errors='ignore') for row in rows]
 
@@ -127,8 +116,7 @@ def devices_for(blocks: int) -> list[jax.Device]:
 
 
 def has_small_cache() -> bool:
-  """Whether work should come in pieces that fit a processor's cache, as on
-  CPUs, rather than as large as possible."""
+  """Whether work should come in pieces that fit a cache, as on CPUs."""
   return jax.default_backend() == 'cpu'
 
 
@@ -191,31 +179,24 @@ def map_items(
   block_size: int,
   devices: Sequence[jax.Device] | None = None,
 ) -> Callable[[Any], Iterator[tuple[int, Any]]]:
-  """`map_blocks` over the items of arrays.
-
-  Args:
-    function: (state, items [block_size, ...]) -> results [block_size, ...].
-    state: copied to every device once.
-    block_size: items computed as one array; the last ones are padded.
-    devices: default all of this host.
+  """`map_blocks` over the items of arrays, `block_size` at a time.
 
   Returns:
     A function from a pytree of arrays [n, ...] to an iterator over (number of
-    items, results as host arrays with at least that many rows), in order.
+    items, results as host arrays with at least that many rows), in order; the
+    last block is padded.
   """
   run = map_blocks(function, state, devices)
 
   def blocks(items: Any) -> Iterator[tuple[int, Any]]:
     total = len(jax.tree.leaves(items)[0])
     starts = range(0, total, block_size)
-    rows = (
-      np.minimum(np.arange(start, start + block_size), total - 1)
-      for start in starts
-    )
-    results = run(
-      jax.tree.map(lambda x, at=at: np.asarray(x)[at], items) for at in rows
-    )
-    for start, result in zip(starts, results, strict=True):
+
+    def block(start: int) -> Any:
+      rows = np.minimum(np.arange(start, start + block_size), total - 1)
+      return jax.tree.map(lambda x: np.asarray(x)[rows], items)
+
+    for start, result in zip(starts, run(map(block, starts)), strict=True):
       yield min(block_size, total - start), result
 
   return blocks
@@ -238,12 +219,10 @@ def spread_step(
 
   Returns:
     (state, this host's part of the batch, arrays [n, ...]) -> (state,
-    metrics). The state given is used up.
-
-  Raises (the returned function):
-    ValueError: the devices cannot share the batch evenly.
+    metrics). The state given is used up; ValueError where the devices cannot
+    share the batch evenly.
   """
-  count = len(devices) if devices else jax.local_device_count()
+  count = len(devices or jax.local_devices())
   if count == jax.process_count() == 1:
     return jax.jit(
       lambda state, batch: function(state, batch, lambda x: x),
@@ -268,19 +247,17 @@ def spread_step(
       )
     return x.reshape(count, -1, *x.shape[1:])
 
-  local = [
-    device
-    for device in devices or jax.devices()
-    if device.process_index == jax.process_index()
-  ]
+  here = jax.process_index()
+  local = [x for x in devices or jax.devices() if x.process_index == here]
 
   def run(state: Any, batch: Any) -> tuple[Any, Any]:
     # Of several processes each must give the state of all its devices: one
     # that lies on the first alone is gone once that has been handed over.
-    state = jax.tree.map(
-      lambda x: x if _lies_on(x, local) else _replicate(x, local), state
-    )
-    return mapped(state, jax.tree.map(part, batch))
+    def on_all(x: Any) -> Any:
+      lies_there = isinstance(x, jax.Array) and x.devices() >= set(local)
+      return x if lies_there else _replicate(x, local)
+
+    return mapped(jax.tree.map(on_all, state), jax.tree.map(part, batch))
 
   return run
 
@@ -288,19 +265,15 @@ def spread_step(
 @functools.cache
 def _compiler_options() -> dict[str, str] | None:
   """What makes gradients faster on CPUs: a quarter of a GAN's step, with JAX
-  0.10.
-
-  Left to itself, XLA sums over pixels and convolves for gradients of kernels
-  by the slower of the two libraries that it has, and gives up barriers before
-  it fuses.
-  """
+  0.10."""
   if not has_small_cache():
     return None
-  kinds = ('INDIVIDUAL_DOT', 'REDUCE')
+  # Left to itself, XLA sums over pixels and convolves for gradients of kernels
+  # by the slower of the two libraries that it has, and gives up barriers before
+  # it fuses.
+  kinds = 'LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE'
   options = {
-    'xla_cpu_experimental_ynn_fusion_type': ','.join(
-      f'LIBRARY_FUSION_TYPE_{kind}' for kind in kinds
-    ),
+    'xla_cpu_experimental_ynn_fusion_type': kinds,
     'xla_disable_hlo_passes': 'cse_barrier_expander',
   }
   try:
@@ -311,11 +284,8 @@ def _compiler_options() -> dict[str, str] | None:
 
 
 def local_rows(batch_size: int) -> slice:
-  """The rows of a batch of all hosts that are this one's.
-
-  Raises:
-    ValueError: the hosts cannot share the batch evenly.
-  """
+  """The rows of a batch of all hosts that are this one's; ValueError where they
+  cannot share it evenly."""
   size, rest = divmod(batch_size, jax.process_count())
   if rest:
     raise ValueError(
@@ -324,11 +294,6 @@ def local_rows(batch_size: int) -> slice:
     )
   start = size * jax.process_index()
   return slice(start, start + size)
-
-
-def _lies_on(x: Any, devices: Sequence[jax.Device]) -> bool:
-  """Whether an array is on all of the devices."""
-  return isinstance(x, jax.Array) and x.devices() >= set(devices)
 
 
 def _replicate(state: Any, devices: Sequence[jax.Device]) -> Any:

@@ -193,15 +193,12 @@ def _weights(size: int, axis: Axis, pixels: np.ndarray) -> np.ndarray:
 def taps(
   size: int, positions: chex.Array
 ) -> tuple[chex.Array, chex.Array, chex.Array]:
-  """Where linear interpolation reads an axis.
+  """Where linear interpolation reads an axis of some size: (low, high,
+  weight), each [...].
 
-  Args:
-    size: length of the axis.
-    positions: [...], in its pixels; beyond its ends it goes on as it ends.
-
-  Returns:
-    (low, high, weight), each [...]: the value at a position is
-    (1 - weight) * x[low] + weight * x[high].
+  The value at a position [...], counted in pixels of the axis, is
+  (1 - weight) * x[low] + weight * x[high]; beyond its ends it goes on as it
+  ends.
   """
   exact = jnp.clip(positions, 0, size - 1)
   low = jnp.floor(exact).astype(jnp.int32)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import numbers
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from dgan_jax import report, rng, validation
+from dgan_jax import rng, validation
 from dgan_jax.generators import generator as generators
 from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
@@ -67,26 +67,40 @@ class Samples:
     some = jax.tree.map(lambda x: x[rows], fields)
     return Samples(**{**some, 'task': self.task})
 
-  def sheet(self) -> Image.Image:
+  def sheet(
+    self, captions: Sequence[str] | None = None, maximum: float | None = None
+  ) -> Image.Image:
     """A picture of the first 48: each image, with labels and uncertainty.
+
+    Args:
+      captions: a line under each; None: the scores.
+      maximum: where the scale of uncertainty ends; None: at a round number.
 
     Raises:
       ValueError: there are none.
     """
-    some = self[:_SHOWN]
-    if some.task is None or some.uncertainty is None or some.score is None:
-      return sheets.contact_sheet(some.image)
-    shown = [
-      report.Sample(
-        row, image, {k: x[row] for k, x in some.labels.items()}, *rest
-      )
-      for row, (image, *rest) in enumerate(
-        zip(some.image, some.uncertainty, some.score, strict=True)
+    some, task = self[:_SHOWN], self.task
+    if task is None or some.uncertainty is None or some.score is None:
+      return sheets.contact_sheet(some.image, captions=captions)
+    top = maximum or sheets.uncertainty_maximum(some.uncertainty)
+    labels = [
+      {name: x[row] for name, x in some.labels.items()}
+      for row in range(len(some))
+    ]
+    strips = [
+      [image, task.draw(image, one), sheets.uncertainty_image(uncertain, top)]
+      for image, one, uncertain in zip(
+        some.image, labels, some.uncertainty, strict=True
       )
     ]
-    captions = [f'score {score:.4f}' for score in some.score]
-    maximum = sheets.uncertainty_maximum(some.uncertainty)
-    return report.sample_sheet(shown, some.task, captions, maximum)
+    return sheets.strip_sheet(
+      strips,
+      ['image', 'labels', 'uncertainty'],
+      captions or [f'score {score:.4f}' for score in some.score],
+      legend=task.legend(labels),
+      maximum=top,
+      uncertainty_text=task.uncertainty_text,
+    )
 
   def show(self) -> None:
     """Opens `sheet` in a window, or draws it into the notebook."""
@@ -105,13 +119,8 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-  """What samples are made from.
-
-  Attributes:
-    key: uint32 [n, 2].
-    index: int64 [n], if the keys are those of a seed's samples.
-    latents: float32, what is drawn; None: the z of the keys.
-    space: 'z' or 'w', of the latents.
+  """What samples are made from: keys, with their indices if they are those of a
+  seed; and latents in the space 'z' or 'w', unless they are the z of the keys.
   """
 
   key: np.ndarray

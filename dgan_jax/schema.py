@@ -1,12 +1,13 @@
 """Part schemas: what the labels of a mask mean, and how they look.
 
-A schema is a small JSON file or one of `BUILT_IN`, the tasks of the DatasetGAN
-paper (table 2 and appendix).
+A schema is a small JSON file; those of `BUILT_IN` come with the package.
 """
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,12 @@ IGNORE_COLOR: Color = (128, 128, 128)
 # Labels are uint8, and 255 is left for the pixels without one.
 MAX_CLASSES = 255
 
-_FIELDS = (
-  'name',
-  'classes',
-  'palette',
-  'ignore_label',
-  'keypoints',
-  'merges',
+_FOLDER = pathlib.Path(__file__).parent / 'assets' / 'schemas'
+
+# Its README says where they are from.
+BUILT_IN = (
+  *('car_20', 'car_12', 'car_5', 'face_34', 'face_8'),
+  *('cat_16', 'bird_11', 'bedroom_19'),
 )
 
 
@@ -100,23 +100,15 @@ class Schema:
   @property
   def labels_in_words(self) -> str:
     """For messages: 'classes 0 to 19, and 255 for ignored pixels'."""
-    ignored = (
-      ''
-      if self.ignore_label is None
-      else f', and {self.ignore_label} for ignored pixels'
-    )
-    return f'classes 0 to {self.num_classes - 1}{ignored}'
+    words = f'classes 0 to {self.num_classes - 1}'
+    if self.ignore_label is None:
+      return words
+    return f'{words}, and {self.ignore_label} for ignored pixels'
 
   def to_json(self) -> dict[str, Any]:
     """The content of a schema file."""
-    return {
-      'name': self.name,
-      'classes': list(self.classes),
-      'palette': [list(color) for color in self.palette],
-      'ignore_label': self.ignore_label,
-      'keypoints': list(self.keypoints),
-      'merges': {name: list(labels) for name, labels in self.merges.items()},
-    }
+    fields: dict[str, Any] = storage.as_json(dataclasses.asdict(self))
+    return fields
 
   @classmethod
   def from_json(
@@ -133,54 +125,58 @@ class Schema:
       errors.UserError: a field is missing, unknown or of the wrong kind.
     """
 
-    def refuse(problem: str) -> errors.UserError:
-      return errors.UserError(f'{source} {problem}.')
+    def expect(holds: object, problem: str) -> None:
+      if not holds:
+        raise errors.UserError(f'{source} {problem}.')
 
-    if unknown := sorted(set(value) - set(_FIELDS)):
-      raise refuse(
-        f'has the unknown field {unknown[0]!r}; '
-        f'a schema has {", ".join(_FIELDS)}'
-      )
-    if not isinstance(value.get('name'), str) or not value['name']:
-      raise refuse('has no "name"; expected a text such as "car_20"')
+    names = [field.name for field in dataclasses.fields(cls)]
+    if unknown := sorted(set(value) - set(names)):
+      known = f'a schema has {", ".join(names)}'
+      expect(False, f'has the unknown field {unknown[0]!r}; {known}')
+    fields = {'classes': [], 'keypoints': [], 'merges': {}, **value}
+    name, palette = value.get('name'), value.get('palette')
+    ignore_label, merges = value.get('ignore_label'), fields['merges']
+    expect(
+      name and isinstance(name, str),
+      'has no "name"; expected a text such as "car_20"',
+    )
     for field in ('classes', 'keypoints'):
-      names = value.get(field, [])
-      if not isinstance(names, list) or not all(
-        isinstance(name, str) and name for name in names
-      ):
-        raise refuse(f'has a "{field}" that is not a list of names')
-    classes = tuple(value.get('classes', ()))
-    palette = value.get('palette')
+      expect(
+        _all_are(str, fields[field]) and all(fields[field]),
+        f'has a "{field}" that is not a list of names',
+      )
     if palette is None:
-      palette = generated_palette(min(len(classes), MAX_CLASSES))
-    if not isinstance(palette, Sequence) or not all(
-      _is_ints(color) and len(color) == 3 for color in palette
-    ):
-      raise refuse('has a "palette" that is not a list of [red, green, blue]')
-    ignore_label = value.get('ignore_label')
-    if ignore_label is not None and not _is_ints([ignore_label]):
-      raise refuse('has an "ignore_label" that is neither a number nor null')
-    merges = value.get('merges', {})
-    if not isinstance(merges, Mapping) or not all(
-      map(_is_ints, merges.values())
-    ):
-      raise refuse('has "merges" that are not lists of labels by name')
+      palette = generated_palette(min(len(fields['classes']), MAX_CLASSES))
+    expect(
+      isinstance(palette, Sequence)
+      and all(_all_are(int, color) and len(color) == 3 for color in palette),
+      'has a "palette" that is not a list of [red, green, blue]',
+    )
+    expect(
+      ignore_label is None or _all_are(int, [ignore_label]),
+      'has an "ignore_label" that is neither a number nor null',
+    )
+    expect(
+      isinstance(merges, Mapping)
+      and all(_all_are(int, labels) for labels in merges.values()),
+      'has "merges" that are not lists of labels by name',
+    )
     try:
       return cls(
-        name=value['name'],
-        classes=classes,
+        name=str(name),
+        classes=tuple(fields['classes']),
         palette=tuple((r, g, b) for r, g, b in palette),
         ignore_label=ignore_label,
-        keypoints=tuple(value.get('keypoints', ())),
+        keypoints=tuple(fields['keypoints']),
         merges={name: tuple(labels) for name, labels in merges.items()},
       )
     except errors.UserError as error:
       raise errors.UserError(f'{source}: {error}') from None
 
 
-def _is_ints(values: Any) -> bool:
+def _all_are(kind: type, values: Any) -> bool:
   return isinstance(values, list | tuple) and all(
-    isinstance(value, int) and not isinstance(value, bool) for value in values
+    isinstance(value, kind) and not isinstance(value, bool) for value in values
   )
 
 
@@ -198,10 +194,8 @@ def check_same_classes(
   """
   if tuple(classes) == tuple(other):
     return
-  pairs = itertools.zip_longest(classes, other)
-  label, (ours, theirs) = next(
-    (label, pair) for label, pair in enumerate(pairs) if pair[0] != pair[1]
-  )
+  pairs = enumerate(itertools.zip_longest(classes, other))
+  label, (ours, theirs) = next(x for x in pairs if x[1][0] != x[1][1])
   raise errors.UserError(
     f'{source} and {other_source} have other {noun}: label {label} is '
     f'{ours!r} in the one and {theirs!r} in the other; use one of the two.'
@@ -215,7 +209,7 @@ def get_schema(name_or_path: str) -> Schema:
     errors.UserError: there is none of that name, or the file is no schema.
   """
   if name_or_path in BUILT_IN:
-    return BUILT_IN[name_or_path]
+    return _built_in(name_or_path)
   if not str(name_or_path).endswith('.json'):
     raise errors.UserError(
       f'There is no schema {str(name_or_path)!r}; built in are '
@@ -226,16 +220,13 @@ def get_schema(name_or_path: str) -> Schema:
   return Schema.from_json(value, source=str(name_or_path))
 
 
+@functools.cache
+def _built_in(name: str) -> Schema:
+  return Schema.from_json(storage.read_json(_FOLDER / f'{name}.json'))
+
+
 def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
-  """Labels of a coarser schema.
-
-  Args:
-    mask: uint8 [...], labels of `schema`.
-    schema: of the mask.
-    into: name of the coarser schema, e.g. 'car_12'.
-
-  Returns:
-    uint8 [...]; ignored pixels stay what they are.
+  """A mask, uint8 [...], in labels of a coarser schema, such as 'car_12'.
 
   Raises:
     errors.UserError: the schema doesn't merge into that one.
@@ -253,14 +244,8 @@ def merge(mask: np.ndarray, schema: Schema, into: str) -> np.ndarray:
 
 
 def colorize(mask: np.ndarray, schema: Schema) -> np.ndarray:
-  """A mask in the colours of its schema; ignored pixels are grey.
-
-  Args:
-    mask: uint8 [..., height, width].
-    schema: of the mask.
-
-  Returns:
-    uint8 [..., height, width, 3].
+  """A mask, uint8 [..., height, width], in the colours of its schema, uint8
+  [..., height, width, 3]; ignored pixels are grey.
 
   Raises:
     ValueError: the mask has a label that the schema does not.
@@ -311,104 +296,4 @@ def generated_palette(num_classes: int) -> tuple[Color, ...]:
   while len(chosen) < num_classes:
     chosen.append(colors[nearest.argmax()])
     nearest = np.minimum(nearest, distance(chosen[-1]))
-  return tuple(_color(color) for color in chosen[:num_classes])
-
-
-def _built_in() -> dict[str, Schema]:
-  # Order and colours of the car parts are the release's (utils/data_util.py).
-  car_20 = _names("""background back_bumper bumper car_body car_lights door
-    fender grilles handles hoods licensePlate mirror roof running_boards
-    tailLight tire trunk_lids wheelhub window windshield""")
-  car_colors = _names("""ffffff eee566 000000 7c6322 c17f0f f8d52a dc934d
-    635303 74748a c8e225 e1b8a1 8eacf8 997092 2670fe e51e8d 345354 c2577d
-    e16012 1f66d3 688365""")
-  # ADE-Car-12: in the order of the release's label mapping; its list of names
-  # has another one and does not fit.
-  car_12 = _names("""background car car_lights licensePlate mirror tailLight
-    tire window windshield door handles wheelhub""")
-  # The classes of ADE-Car-5 were never published. These are parts that ADE20K
-  # and PASCAL-Part have in common; a plate counts as the car.
-  car_5 = _names('background car light wheel window')
-  # Names of the release, there as 'head***ear***helix'.
-  face_34 = _names("""background head cheek chin ear ear_helix ear_lobule
-    eye_bottom_lid eye_eyelashes eye_iris eye_pupil eye_sclera eye_tear_duct
-    eye_top_lid eyebrow forehead frown hair hair_sideburns jaw moustache
-    mouth_inferior_lip mouth_oral_commissure mouth_superior_lip mouth_teeth
-    neck nose nose_ala nose_bridge nose_tip nose_nostril philtrum temple
-    wrinkles""")
-  # CelebA-Mask-8 was not in the release. These are the eight classes of
-  # SemanticGAN (Li et al., CVPR 2021); how the 34 fall into them is ours.
-  face_8 = _names('background ear eye eyebrow face hair mouth nose')
-  # Not in the release; listed by Sem2NeRF (data/CatMask), which labelled its
-  # images with the released interpreter.
-  cat_16 = _names("""background limbus back belly chest leg paw head ear eye
-    mouth tongue nose tail whiskers neck""")
-
-  def painted(name: str, classes: tuple[str, ...], **merges: Any) -> Schema:
-    palette = generated_palette(len(classes))
-    return Schema(name, classes, palette, 255, merges=merges)
-
-  def car(name: str, classes: tuple[str, ...], **merges: Any) -> Schema:
-    like = {'car': 'car_body', 'light': 'car_lights', 'wheel': 'tire'}
-    palette = tuple(
-      _color(bytes.fromhex(car_colors[car_20.index(like.get(part, part))]))
-      for part in classes
-    )
-    return Schema(name, classes, palette, 255, merges=merges)
-
-  def numbered(name: str, count: int) -> Schema:
-    """Names that were never published."""
-    parts = (f'part_{index:02}' for index in range(1, count))
-    return painted(name, ('background', *parts))
-
-  def into_5(classes: tuple[str, ...]) -> tuple[int, ...]:
-    groups = {
-      'background': 'background',
-      **dict.fromkeys(('car_lights', 'tailLight'), 'light'),
-      **dict.fromkeys(('tire', 'wheelhub'), 'wheel'),
-      **dict.fromkeys(('window', 'windshield'), 'window'),
-    }
-    return tuple(car_5.index(groups.get(part, 'car')) for part in classes)
-
-  def face_part(part: str) -> str:
-    if part in ('background', 'neck'):
-      return 'background'
-    if part.endswith('_lid'):
-      return 'face'
-    group = part.split('_')[0]
-    return group if group in face_8 else 'face'
-
-  schemas = (
-    car(
-      'car_20',
-      car_20,
-      car_12=tuple(
-        car_12.index(part if part in car_12 else 'car') for part in car_20
-      ),
-      car_5=into_5(car_20),
-    ),
-    car('car_12', car_12, car_5=into_5(car_12)),
-    car('car_5', car_5),
-    painted(
-      'face_34',
-      face_34,
-      face_8=tuple(face_8.index(face_part(part)) for part in face_34),
-    ),
-    painted('face_8', face_8),
-    painted('cat_16', cat_16),
-    numbered('bird_11', 11),
-    numbered('bedroom_19', 19),
-  )
-  return {schema.name: schema for schema in schemas}
-
-
-def _names(text: str) -> tuple[str, ...]:
-  return tuple(text.split())
-
-
-def _color(rgb: Iterable[int]) -> Color:
-  red, green, blue = (int(part) for part in rgb)
-  return red, green, blue
-
-
-BUILT_IN: Mapping[str, Schema] = _built_in()
+  return tuple((int(r), int(g), int(b)) for r, g, b in chosen[:num_classes])

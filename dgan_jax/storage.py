@@ -11,6 +11,7 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,14 @@ def path(value: PathLike) -> pathlib.Path:
 
 
 def write_bytes(name: PathLike, data: bytes) -> None:
-  """Writes a file so that its name never stands for half of it.
+  """Writes a file, whole or not at all; see `written`."""
+  with written(name) as temporary:
+    temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def written(name: PathLike) -> Iterator[pathlib.Path]:
+  """Gives what to write a file as: its name never stands for half of it.
 
   The bytes go to a temporary name in the same folder, are flushed to the disk
   and renamed into place. What the file held before stays until then.
@@ -55,8 +63,9 @@ def write_bytes(name: PathLike, data: bytes) -> None:
   final = path(name)
   temporary = temporary_name(final)
   try:
-    temporary.write_bytes(data)
-    put_in_place(temporary, final)
+    yield temporary
+    sync(temporary)
+    os.replace(temporary, final)
   finally:
     temporary.unlink(missing_ok=True)
 
@@ -65,12 +74,6 @@ def temporary_name(final: pathlib.Path) -> pathlib.Path:
   """A name to write a file under until it is whole; says who writes it."""
   writer = f'{_machine()}.{os.getpid()}.{uuid.uuid4().hex[:8]}'
   return final.with_name(f'.{final.name}.{writer}.tmp')
-
-
-def put_in_place(temporary: pathlib.Path, final: pathlib.Path) -> None:
-  """Gives a whole file its name, once its bytes are on the disk."""
-  sync(temporary)
-  os.replace(temporary, final)
 
 
 def sync(file_or_folder: pathlib.Path) -> None:
@@ -137,6 +140,11 @@ def write_text(name: PathLike, text: str) -> None:
 def write_json(name: PathLike, value: Any) -> None:
   """Writes JSON with sorted keys, so equal values give equal bytes."""
   write_text(name, json.dumps(value, indent=2, sort_keys=True) + '\n')
+
+
+def as_json(value: Any) -> Any:
+  """A value as it will be read, once it was written: without tuples."""
+  return json.loads(json.dumps(value))
 
 
 def read_json(name: PathLike) -> dict[str, Any]:

@@ -38,15 +38,12 @@ class Locks:
     self._file = open(folder / _LOCK, 'a+b')  # noqa: SIM115
 
   def take(self, number: int, *, wait: bool, shared: bool = False) -> bool:
-    """Locks a number from 0 to 2**62.
+    """Locks a number from 0 to 2**62; False if another has it.
 
     Args:
       number: what to lock.
       wait: until whoever has it is done or dead.
       shared: with others that share it.
-
-    Returns:
-      False if another has it (never with `wait`).
     """
     try:
       self._set(fcntl.LOCK_SH if shared else fcntl.LOCK_EX, number, wait)
@@ -155,7 +152,7 @@ def open_run(folder: storage.PathLike, identity: Mapping[str, Any]) -> None:
 
 def compare(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
   """In words, where two JSON objects differ; '' if they don't."""
-  return '; '.join(_differences(there, json.loads(json.dumps(now)), ''))
+  return '; '.join(_differences(there, storage.as_json(now), ''))
 
 
 def _differences(there: Any, now: Any, name: str) -> Iterator[str]:

@@ -10,7 +10,6 @@ Example:
 """
 
 import pathlib
-from collections.abc import Sequence
 
 from absl import flags
 
@@ -28,9 +27,7 @@ _FOLDER = flags.DEFINE_string(
 )
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+def main() -> None:
   if not _ANNOTATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --annotator=FOLDER and --folder=FOLDER.')
   with workdir.use(_FOLDER.value):

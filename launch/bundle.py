@@ -11,7 +11,6 @@ Example:
 """
 
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
@@ -23,15 +22,13 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import painting, predict
 from dgan_jax.visualize import sheets
-from launch import command, common, sample
+from launch import command, common, config_file, sample
 
 _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
 )
 _ANNOTATOR = flags.DEFINE_string(
-  'annotator',
-  'bundled',
-  'The folder of one of train_annotator, or the bundled.',
+  'annotator', 'bundled', 'Folder of one of train_annotator, or the bundled.'
 )
 _FOLDER = flags.DEFINE_string('folder', None, 'Folder to write.')
 
@@ -41,9 +38,7 @@ _MOST_CHANGED = 0.001  # of their labels
 _SHOWN = 24  # samples on the sheet
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+def main() -> None:
   if not _GENERATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --generator=FOLDER and --folder=FOLDER.')
   with workdir.use(_FOLDER.value):
@@ -60,7 +55,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
       f'That is more than {_MOST_CHANGED:.1%}: nothing was written.'
     )
   store.save_generator(folder / 'generator', generator, _DTYPE)
-  config = command.load_config('rendered_car')
+  config = config_file.load('rendered_car')
   config.generator = str(folder / 'generator')
   (folder / 'annotated').mkdir(parents=True, exist_ok=True)
   schema = annotator.schema.to_json()

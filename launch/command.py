@@ -1,12 +1,10 @@
 """How commands run: flags, help, plain errors, a progress line."""
 
 import contextlib
-import difflib
 import logging as standard_logging
 import os
 import pathlib
 import re
-import runpy
 import sys
 import time
 import warnings
@@ -14,15 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NoReturn
 
 from absl import app, flags, logging
-from flax import traverse_util
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
 import launch
 from dgan_jax import errors, parallel, progress, storage, validation
 from dgan_jax import workdir as workdir_lib
-
-_CONFIGS = pathlib.Path(__file__).parents[1] / 'configs'
+from launch import config_file
 
 # Between two lines where the output is no terminal.
 _SECONDS_PER_LINE = 10.0
@@ -62,11 +58,7 @@ def run_config(
     'pod', False, 'One of the hosts of a TPU pod: run this on all of them.'
   )
 
-  def call(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-      raise errors.UserError(
-        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
-      )
+  def call() -> None:
     if not flags.FLAGS.workdir:
       raise errors.UserError('Say where to write: --workdir=FOLDER.')
     given = flags.FLAGS.config
@@ -81,10 +73,8 @@ def run_config(
   run(call, config)
 
 
-def run(
-  main: Callable[[Sequence[str]], None], config: str | None = None
-) -> NoReturn:
-  """Runs a command whose flags are defined; `main` gets what is not a flag.
+def run(main: Callable[[], None], config: str | None = None) -> NoReturn:
+  """Runs a command whose flags are defined.
 
   What the user can mend (`UserError`, a full or read-only disk, a wrong flag,
   a loss that is not finite, no device for JAX) becomes one line and exit status
@@ -95,15 +85,23 @@ def run(
     main: the command.
     config: of `run_config`.
   """
+
+  def call(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      raise errors.UserError(
+        f'Unexpected argument {argv[1]!r}; see --help for what there is.'
+      )
+    main()
+
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
     _print_help()
     sys.exit(0)
   _plain_logging()
   with _plain_errors():
-    argv = list(_with_config_files(sys.argv))
+    argv = list(config_file.with_files(sys.argv))
     if config:
-      _check_config(argv, config_file(config))
-    app.run(main, argv, flags_parser=flags.FLAGS)
+      config_file.check_flags(argv, config_file.find(config))
+    app.run(call, argv, flags_parser=flags.FLAGS)
   raise AssertionError('app.run returned.')
 
 
@@ -168,101 +166,6 @@ def spoken(text: str) -> str:
   if launch.PROGRAM != 'dgan ':
     return text
   return re.sub(r'(python -m )?\blaunch\.(?=[a-z])', launch.PROGRAM, text)
-
-
-def _with_config_files(argv: Sequence[str]) -> Iterator[str]:
-  """The arguments, with the name of a config in one with its flag, and for a
-  shipped one its file."""
-  rest = iter(argv)
-  for arg in rest:
-    if re.fullmatch('--?config', arg):
-      arg = f'{arg}={next(rest, "")}'
-    flag, equals, value = arg.partition('=')
-    if equals and re.fullmatch('--?config', flag):
-      arg = f'{flag}={config_file(value)}'
-    yield arg
-
-
-def config_file(name: str) -> str:
-  """The file of a shipped config: `tiny` and `configs/tiny.py` name one from
-  wherever they are said. Anything else is a path already, whose ~ a shell
-  leaves as it is."""
-  shipped = _CONFIGS / f'{pathlib.PurePath(name).stem}.py'
-  named = name in (shipped.stem, f'configs/{shipped.name}')
-  if not named or storage.path(name).is_file() or not shipped.is_file():
-    return os.path.expanduser(name)
-  near = os.path.relpath(shipped)
-  return str(shipped) if near.startswith('..') else near
-
-
-def config_name(path: str) -> str:
-  """What a reader types for a config file: `config_file` the other way."""
-  name = pathlib.PurePath(path).stem
-  return name if config_file(name) == path else path
-
-
-def _check_config(argv: list[str], default: str) -> None:
-  """Refuses a config file, or a field, that the command cannot use; names the
-  default one where none is.
-
-  Raises:
-    errors.UserError: says what there is.
-  """
-  paths, names = [], []
-  for arg in argv:
-    if match := re.fullmatch('--?config=(.*)', arg):
-      paths.append(match[1])
-    elif match := re.match(r'--?(?:no)?config\.([^=]+)', arg):
-      names.append(match[1])
-  if not paths:
-    # ml_collections would load one before the fields could be checked.
-    argv.insert(1, f'--config={default}')
-  path = paths[-1] if paths else default
-  fields = _fields(path)
-  if missing := [name for name in _fields(default) if name not in fields]:
-    raise errors.UserError(
-      f'{path} is for another command: it has no {missing[0]!r}; take one such '
-      f'as {default}.'
-    )
-  for name in names:
-    if name not in fields:
-      near = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
-      sections = sorted({field.split('.')[0] for field in fields})
-      hint = f'did you mean {near[0]!r}?' if near else f'it has {sections}.'
-      raise errors.UserError(f'{path} has no field {name!r}; {hint}')
-
-
-def _fields(path: str) -> list[str]:
-  """Dotted names of the fields that hold values."""
-  values = load_config(path).to_dict()
-  return sorted(traverse_util.flatten_dict(values, sep='.'))
-
-
-def load_config(path: str) -> Config:
-  """The config that a file's `get_config()` returns, locked.
-
-  Raises:
-    errors.UserError: no such file, or one that does not give a config.
-  """
-  path = config_file(path)
-  if not storage.path(path).is_file():
-    shipped = sorted(p.stem for p in _CONFIGS.glob('[!_]*.py'))
-    raise errors.UserError(
-      f'There is no config file {path}; there are {", ".join(shipped)}.'
-    )
-  try:
-    config = runpy.run_path(path)['get_config']()
-  except Exception as error:
-    reason = ' '.join(str(error).split())
-    raise errors.UserError(
-      f'{path} does not load: {type(error).__name__}: {reason}'
-    ) from error
-  if not isinstance(config, Config):
-    raise errors.UserError(
-      f'get_config() of {path} returned a {type(config).__name__}; '
-      'expected a ml_collections.ConfigDict.'
-    )
-  return config.lock()
 
 
 @contextlib.contextmanager

@@ -26,10 +26,10 @@ _COMMANDS = 'commands.txt'
 
 
 def load_generator(config: Config) -> generators.Generator:
-  """The generator that the config names: 'bundled', or a file or folder."""
-  return opening.load_generator(
-    bundled.path(config.generator, bundled.GENERATOR)
-  )
+  """The generator that the config names: 'bundled', or a file or folder. One
+  whose mean latent would be computed is refused: it takes launch.convert."""
+  path = bundled.path(config.generator, bundled.GENERATOR)
+  return opening.load_generator(path)
 
 
 def load_annotator(name: str) -> annotator.Annotator:
@@ -86,16 +86,12 @@ def sampling(
   Raises:
     errors.UserError: the generator cannot draw so.
   """
-  usual = generators.usual_sampling(generator)
-  fields = dict(config.sampling)
-  if fields['noise'] == 'auto':
-    fields['noise'] = usual.noise
-  if fields['truncation_layers'] == 0:
-    fields['truncation_layers'] = usual.truncation_layers
-  if fields['rows'] == (0, 0):
-    fields['rows'] = None
-  if fields['label'] == -1:
-    fields['label'] = None
+  usual = vars(generators.usual_sampling(generator))
+  left = {'noise': 'auto', 'truncation_layers': 0, 'rows': (0, 0), 'label': -1}
+  fields = {
+    name: usual[name] if name in left and value == left[name] else value
+    for name, value in config.sampling.items()
+  }
   return reading.drawable('config.sampling', generator, fields)
 
 
@@ -128,11 +124,6 @@ def factory_options(config: Config) -> run_lib.FactoryOptions:
   """Which samples are to be generated."""
   fields = {**config.factory, 'seed': config.seed}
   return validation.build('config.factory', run_lib.FactoryOptions, fields)
-
-
-def data_dir(config: Config, workdir: pathlib.Path) -> pathlib.Path:
-  """The folder of datasets."""
-  return storage.path(config.data_dir or workdir / 'data')
 
 
 def note_command(workdir: pathlib.Path) -> None:

@@ -20,14 +20,13 @@ Example:
 import contextlib
 import pathlib
 import time
-from collections.abc import Sequence
 
 import jax
 import numpy as np
 from absl import flags
 
-from dgan_jax import api, errors, rng, schema, storage, workdir
-from dgan_jax.checkpoints import generator_file, opening, pytrees, store
+from dgan_jax import api, errors, rng, storage, workdir
+from dgan_jax.checkpoints import opening, pytrees, store
 from dgan_jax.checkpoints.formats import npy
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
@@ -47,11 +46,7 @@ _NOISE = flags.DEFINE_string(
   'noise', None, 'Constant noise, .npz of noise0, noise1, ..., likewise.'
 )
 _NUM_IMAGES = flags.DEFINE_integer(
-  'num_images',
-  8,
-  'Images on the contact sheet.',
-  lower_bound=0,
-  upper_bound=1000,
+  'num_images', 8, 'Images on the sheet.', lower_bound=0, upper_bound=1000
 )
 _INTERPRETER = flags.DEFINE_string(
   'interpreter',
@@ -73,11 +68,8 @@ _OUTPUT = flags.DEFINE_string(
 flags.mark_flags_as_mutual_exclusive(['input', 'interpreter'], required=True)
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}; see --help.')
-  generator = _INPUT.value
-  interpreter = _INTERPRETER.value or ''
+def main() -> None:
+  generator, interpreter = _INPUT.value, _INTERPRETER.value or ''
   if _DESCRIBE.value:
     print(opening.describe(opening.open_checkpoint(generator or interpreter)))
     return
@@ -92,7 +84,8 @@ def main(argv: Sequence[str]) -> None:
     if generator:
       _convert_generator(generator, output)
     elif pytrees.is_saved(storage.path(interpreter)):
-      _export_interpreter(interpreter, output)
+      release_files.write_members(output, store.load_interpreter(interpreter))
+      print(f"Written to {output}, in the layout of DatasetGAN's release.")
     else:
       _convert_interpreter(interpreter, output)
 
@@ -110,10 +103,7 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
   if avg_latent is None and opened.w_avg is None:
     print('The mean latent was computed, from 8,000 latents.')
   single = output.suffix == '.safetensors'
-  if single:
-    generator_file.write(output, generator)
-  else:
-    store.save_generator(output, generator)
+  api.save(output, generator)
   print(
     f'Checksum: {generators.checksum(generator)}\n'
     f'Written to {output} in {time.monotonic() - start:.1f} s.',
@@ -154,23 +144,18 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
   interpreter = api.load_interpreter(
     pattern,
     opening.load_generator(_GENERATOR.value),
-    schema=schema.get_schema(_SCHEMA.value),
+    schema=api.load_schema(_SCHEMA.value),
     rows=_rows(),
   )
   spec = interpreter.spec
   count = sum(leaf.size for leaf in jax.tree.leaves(interpreter.params))
-  store.save_interpreter(output, interpreter)
+  api.save(output, interpreter)
   print(
     f'Interpreter: {spec.members} members, {spec.num_features} features, '
     f'hidden {spec.hidden}, {spec.num_outputs} classes of '
     f'{spec.task.schema.name}, '
     f'{count:,} parameters.\nWritten to {output}.'
   )
-
-
-def _export_interpreter(folder: str, output: pathlib.Path) -> None:
-  release_files.write_members(output, store.load_interpreter(folder))
-  print(f"Written to {output}, in the layout of DatasetGAN's release.")
 
 
 def _rows() -> tuple[int, int] | None:

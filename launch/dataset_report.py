@@ -7,12 +7,13 @@ import jax
 import numpy as np
 
 import dgan_jax
-from dgan_jax import parallel, report
+from dgan_jax import parallel, report, samples
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import task as task_lib
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 from launch import command, common
 
@@ -34,10 +35,8 @@ def present(
   if parallel.process_index():
     return
   task = dataset.layout.task
-  frequencies = task.frequencies(dataset.summary.counts)
-  pictures = report.figures(
-    _shown_samples(dataset), task, frequencies, shown=_SHOWN
-  )
+  frequencies = task.frequencies(dataset.summary['counts'])
+  pictures = report.figures(_shown_samples(dataset), frequencies, shown=_SHOWN)
   sizes = {split: len(where) for split, where in dataset.splits.items()}
   card = report.data_card(
     title=f'{config.dataset.name}/{config.dataset.config_name}',
@@ -55,7 +54,7 @@ def present(
     pictures=pictures,
   )
   paths = report.write(workdir / 'report', pictures, card)
-  print(f'\n{sheets.frequency_table(frequencies)}\n')
+  print(f'\n{frequencies_lib.table(frequencies)}\n')
   for split, size in sizes.items():
     print(f'{size:6} samples in {split!r}')
   print(f'\nLook at {paths[-1]} or {paths[0]}.')
@@ -79,26 +78,28 @@ def _needed(dataset: dataset_lib.Dataset) -> str:
   return f'tensorflow-datasets{newer}'
 
 
-def _shown_samples(dataset: dataset_lib.Dataset) -> list[report.Sample]:
+def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
   """The first samples, the most and the least uncertain."""
-  scores = dataset.summary.scores
+  scores = dataset.summary['score']
   least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
   first = np.arange(min(_SHOWN, len(scores)))
-  samples = []
-  for position in np.unique(np.concatenate([first, least, most])).tolist():
-    features = dataset.read(position)
-    samples.append(
-      report.Sample(
-        index=int(features['index']),
-        image=features['image'],
-        labels=dataset.layout.task.read(features),
-        uncertainty=task_lib.from_uint8(
-          features['uncertainty'][..., 0], dataset.layout.uncertainty_maximum
-        ),
-        score=float(features['score']),
-      )
-    )
-  return samples
+  positions = np.unique(np.concatenate([first, least, most])).tolist()
+  examples = [dataset.read(position) for position in positions]
+  columns = jax.tree.map(lambda *x: np.stack(x), *examples)
+  layout = dataset.layout
+  labels = [layout.task.read(example) for example in examples]
+  return samples.Samples(
+    columns['image'],
+    columns['latent'],
+    columns['key'],
+    columns['index'],
+    jax.tree.map(lambda *x: np.stack(x), *labels),
+    task_lib.from_uint8(
+      columns['uncertainty'][..., 0], layout.uncertainty_maximum
+    ),
+    columns['score'],
+    layout.task,
+  )
 
 
 def _facts(
@@ -130,7 +131,9 @@ def _facts(
       'Noise': sampling.noise,
       'Compute': f'{sampling.dtype} in blocks of {job.block_size}, '
       f'on {jax.default_backend()}',
-      'Set apart as uncertain': sheets.percent(options.uncertain_fraction),
+      'Set apart as uncertain': frequencies_lib.percent(
+        options.uncertain_fraction
+      ),
       'Versions': f'dgan_jax {dgan_jax.__version__}, jax {jax.__version__}',
     },
     'On disk': {

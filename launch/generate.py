@@ -12,7 +12,7 @@ Example:
 
 import pathlib
 
-from dgan_jax import errors, parallel, progress
+from dgan_jax import errors, parallel, progress, storage
 from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
@@ -48,7 +48,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
       job,
       base.card(config.dataset.name, config.dataset.config_name),
       workdir=workdir / 'run',
-      data_dir=common.data_dir(config, workdir),
+      data_dir=storage.path(config.data_dir or workdir / 'data'),
       formats=config.dataset.formats,
       on_progress=on_progress,
     )

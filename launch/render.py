@@ -17,6 +17,7 @@ from absl import flags
 from PIL import Image
 
 from dgan_jax import errors, renderers, schema, storage, workdir
+from dgan_jax.annotations import masks
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.engine import batches, renderer
 from dgan_jax.visualize import sheets
@@ -43,9 +44,7 @@ _POINT = (255, 40, 200)
 _TILE = 256  # pixels, width of a picture on the sheet
 
 
-def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'Unexpected argument {argv[1]!r}.')
+def main() -> None:
   if not _OUTPUT.value:
     raise errors.UserError('Say where to write: --output=FOLDER.')
   with workdir.use(_OUTPUT.value):
@@ -69,38 +68,26 @@ def _render(folder: pathlib.Path) -> None:
       if len(shown) < _SHOWN:
         shown.append(rendered)
       if _FILES.value:
-        write_files(folder, index, rendered, cars.schema)
+        name = f'{index:06}.png'
+        mask = masks.encode(rendered.mask, cars.schema)
+        storage.write_bytes(
+          folder / 'images' / name, sheets.png(rendered.image)
+        )
+        storage.write_bytes(folder / 'masks' / name, mask)
   path = folder / 'sheet.png'
   storage.write_bytes(path, sheets.png(sheet(shown, cars.schema)))
   print(f'{path}: {len(shown)} of {len(indices)} pictures')
-
-
-def write_files(
-  folder: pathlib.Path,
-  index: int,
-  rendered: renderer.Rendered,
-  classes: schema.Schema,
-) -> None:
-  """Writes an image, and its mask in the colours of the schema."""
-  mask = Image.fromarray(rendered.mask)
-  mask.putpalette(np.array(classes.palette, np.uint8).tobytes())
-  for kind, picture in (('images', rendered.image), ('masks', mask)):
-    path = folder / kind / f'{index:06}.png'
-    storage.write_bytes(path, sheets.png(picture))
 
 
 def sheet(
   shown: Sequence[renderer.Rendered], classes: schema.Schema
 ) -> Image.Image:
   """Pictures with their keypoints, each beside its labels."""
-  factor = with_keypoints(shown[0]).shape[1] // shown[0].image.shape[1]
-  masks = [one.mask.repeat(factor, 0).repeat(factor, 1) for one in shown]
-  return sheets.contact_sheet(
-    np.stack([with_keypoints(one) for one in shown]),
-    np.stack(masks),
-    schema=classes,
-    columns=3,
-  )
+  images = np.stack([with_keypoints(one) for one in shown])
+  factor = images.shape[2] // shown[0].image.shape[1]
+  labels = np.stack([one.mask for one in shown])
+  labels = labels.repeat(factor, 1).repeat(factor, 2)
+  return sheets.contact_sheet(images, labels, schema=classes, columns=3)
 
 
 def with_keypoints(rendered: renderer.Rendered) -> np.ndarray:

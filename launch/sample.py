@@ -25,17 +25,13 @@ from dgan_jax.annotations import folder, manifest
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command, common, config_file
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
 )
 _FIRST_INDEX = flags.DEFINE_integer(
-  'first_index',
-  0,
-  'Index of the first candidate.',
-  lower_bound=0,
-  upper_bound=2**31,
+  'first_index', 0, 'Index of the first.', lower_bound=0, upper_bound=2**31
 )
 _CANDIDATES = flags.DEFINE_integer(
   'candidates',
@@ -90,7 +86,13 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     generator=generators.checksum(generator),
     sampling=dataclasses.asdict(sampling),
   )
-  _refuse_other_images(workdir, listed)
+  # Masks may have been painted already; their manifest must survive.
+  path = workdir / manifest.FILENAME
+  if path.exists() and storage.read_json(path) != manifest.to_json(listed):
+    raise errors.UserError(
+      f'{workdir} holds other images (another seed, range, generator or '
+      'sampling); give another --workdir.'
+    )
 
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
@@ -108,18 +110,6 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     storage.write_json(workdir / folder.SCHEMA, classes.to_json())
   manifest.write(workdir, listed)
   print(f'Paint {workdir / "images"}; {workdir / "README.txt"} says how.')
-
-
-def _refuse_other_images(
-  workdir: pathlib.Path, listed: manifest.Manifest
-) -> None:
-  """Masks may have been painted already; their manifest must survive."""
-  path = workdir / manifest.FILENAME
-  if path.exists() and storage.read_json(path) != manifest.to_json(listed):
-    raise errors.UserError(
-      f'{workdir} holds other images (another seed, range, generator or '
-      'sampling); give another --workdir.'
-    )
 
 
 def _classes(config: command.Config, workdir: pathlib.Path) -> schema.Schema:
@@ -161,7 +151,7 @@ def _command(name: str, workdir: pathlib.Path) -> str:
   if 'config' in flags.FLAGS:  # It is not where another command calls this one.
     flag = flags.FLAGS['config']
     path = config_flags.get_config_filename(flag)
-    argv.append(f'--config={command.config_name(path)}')
+    argv.append(f'--config={config_file.name_of(path)}')
     given = dict(config_flags.get_override_values(flag))
   given['annotations'] = workdir
   given['schema'] = workdir / folder.SCHEMA

@@ -11,7 +11,7 @@ from PIL import Image
 
 import dgan_jax as dg
 from dgan_jax import api, rng
-from dgan_jax.api import making, reading
+from dgan_jax.api import interpreters, making, reading
 from dgan_jax.factory import labeller, source
 from dgan_jax.generators import generator as generators
 from tests import small
@@ -26,7 +26,7 @@ def examples(tmp_path_factory):
   find = doctest.DocTestFinder().find
   found = [
     test
-    for module in (reading, making)
+    for module in (reading, interpreters, making)
     for test in sorted(find(module, 'api'), key=lambda test: test.lineno or 0)
     if test.examples
   ]

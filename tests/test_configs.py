@@ -8,7 +8,7 @@ from dgan_jax import errors, schema
 from dgan_jax.factory import run
 from dgan_jax.generators import generator, stylegan2
 from dgan_jax.interpreter import training
-from launch import command, common
+from launch import common, config_file
 from tests import shipped, small
 
 # Others have fields of their own: test_gan_configs.py,
@@ -22,7 +22,7 @@ _SHIPPED = sorted(
 
 @pytest.fixture(params=_SHIPPED, ids=lambda path: path.stem)
 def config(request):
-  return command.load_config(str(request.param))
+  return config_file.load(str(request.param))
 
 
 def test_all_promised_configs_are_there():

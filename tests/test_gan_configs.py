@@ -5,7 +5,7 @@ import pytest
 
 from configs import gan_common as fields
 from dgan_jax.gan import state, training_log
-from launch import command, train_gan
+from launch import config_file, train_gan
 from tests import shipped
 
 _SHIPPED = sorted(pathlib.Path(fields.__file__).parent.glob('gan_*.py'))
@@ -13,7 +13,7 @@ _SHIPPED = sorted(pathlib.Path(fields.__file__).parent.glob('gan_*.py'))
 
 @pytest.fixture(params=_SHIPPED, ids=lambda path: path.stem)
 def config(request):
-  return command.load_config(str(request.param))
+  return config_file.load(str(request.param))
 
 
 def test_a_config_has_the_fields_that_common_declares_and_no_lists(config):

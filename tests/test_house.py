@@ -17,9 +17,10 @@ _PACKAGE = _ROOT / 'dgan_jax'
 # only knows bytes and arrays stands apart from the rest of checkpoints/.
 _ROOMS = (
   *('errors', 'validation', 'storage', 'workdir', 'progress', 'rng'),
-  *('parallel', 'schema', 'pyramid', 'metrics', 'visualize', 'report', 'tasks'),
+  *('parallel', 'schema', 'pyramid', 'metrics', 'visualize', 'tasks'),
   *('checkpoints.formats', 'checkpoints.pytrees', 'training'),
-  *('renderers', 'generators', 'samples', 'annotations', 'interpreter'),
+  *('renderers', 'generators', 'samples', 'report', 'annotations'),
+  'interpreter',
   *('checkpoints', 'factory', 'segmentation', 'evaluation', 'gan', 'datasets'),
   *('api', '__main__'),
 )

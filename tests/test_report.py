@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from dgan_jax import report, schema
+from dgan_jax import samples as samples_lib
 from dgan_jax.tasks import part_segmentation
 
 CAR = schema.get_schema('car_20')
@@ -17,28 +18,30 @@ TASK = part_segmentation.PartSegmentation(CAR)
 @pytest.fixture(scope='module')
 def samples():
   random = np.random.default_rng(0)
-  return [
-    report.Sample(
-      index,
-      np.full((16, 16, 3), 10 + index, np.uint8),
-      {'mask': random.integers(0, 19, (16, 16), np.uint8)},
-      random.uniform(0, 0.5, (16, 16)),
-      score,
-    )
-    for index, score in zip(range(8), np.linspace(1, 0, 8), strict=True)
-  ]
+  index = np.arange(8)
+  grey = (10 + index).astype(np.uint8)[:, None, None, None]
+  return samples_lib.Samples(
+    image=np.broadcast_to(grey, (8, 16, 16, 3)),
+    latent=np.zeros((8, 4)),
+    key=np.zeros((8, 2)),
+    index=index,
+    labels={'mask': random.integers(0, 19, (8, 16, 16), np.uint8)},
+    uncertainty=random.uniform(0, 0.5, (8, 16, 16)),
+    score=np.linspace(1, 0, 8),
+    task=TASK,
+  )
 
 
 @pytest.fixture(scope='module')
 def counts(samples):
   return TASK.frequencies(
-    np.stack([TASK.counts(sample.labels) for sample in samples])
+    np.stack([TASK.counts({'mask': mask}) for mask in samples.mask])
   )
 
 
 @pytest.fixture(scope='module')
 def pictures(samples, counts):
-  return report.figures(samples[::-1], TASK, counts, shown=4)
+  return report.figures(samples[::-1], counts, shown=4)
 
 
 def card(counts, pictures=(), **changes):

@@ -5,15 +5,8 @@ these train is trained for a moment only.
 """
 
 # ruff: noqa: F401
-from dgan_jax.api.making import (
-  Samples,
-  generate,
-  label,
-  load_interpreter,
-  sample,
-  save,
-  train_interpreter,
-)
+from dgan_jax.api.interpreters import load_interpreter, save, train_interpreter
+from dgan_jax.api.making import Samples, generate, label, sample
 from dgan_jax.api.reading import (
   UserError,
   load_annotations,

@@ -1,149 +1,28 @@
-"""Interpreters, samples and datasets: what is made here."""
+"""Samples and datasets: what is made here."""
 
-import functools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import chex
 import jax
 import numpy as np
 
-from dgan_jax import errors, parallel, progress, rng, storage, validation
+from dgan_jax import parallel, progress, rng, storage, validation
 from dgan_jax import samples as samples_lib
-from dgan_jax import schema as schema_lib
 from dgan_jax.api import reading
-from dgan_jax.checkpoints import generator_file, store
-from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import labeller, run
 from dgan_jax.factory import source as source_lib
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, training
+from dgan_jax.interpreter import ensemble
 from dgan_jax.tasks import task as task_lib
-from dgan_jax.training import run_folder
 
 Generator = generators.Generator
 Interpreter = ensemble.Interpreter
 Samples = samples_lib.Samples
 Sampling = generators.Sampling
-
-
-def train_interpreter(
-  generator: Generator,
-  annotations: reading.Annotated,
-  *,
-  seed: int = 0,
-  sampling: Sampling | None = None,
-  on_images: Callable[[np.ndarray], None] | None = None,
-  on_progress: progress.OnProgress | None = None,
-  folder: run_folder.RunFolder | None = None,
-  **options: Any,
-) -> Interpreter:
-  """Trains the pixel classifiers that label what the generator draws.
-
-  With 16 masks of 64 px this takes half a minute on two cores.
-
-  Args:
-    generator: that made the annotated images.
-    annotations: see `load_annotations`.
-    seed: of initial weights and batches.
-    sampling: how the images were drawn; None: as the annotations say, or as is
-      usual.
-    on_images: gets the images drawn, uint8 [n, height, width, 3].
-    on_progress: called with steps done, steps in all, and the losses.
-    folder: keeps metrics and makes training go on where it was killed.
-    **options: of `interpreter.training.TrainingOptions`: members, steps, mode,
-      soft_voting, dropout, ...
-
-  Raises:
-    UserError: there is no such option, or the labels are of other images.
-    FloatingPointError: the loss is not finite.
-
-  Example:
-    >>> interpreter = dg.train_interpreter(
-    ...   generator, annotations, members=2, steps=25
-    ... )
-    >>> interpreter.spec.task.schema.name
-    'car_20'
-  """
-  made = validation.build('options', training.TrainingOptions, options)
-  if sampling is None:
-    usual = vars(generators.usual_sampling(generator))
-    fields = {**usual, **annotations.sampling}
-    sampling = reading.drawable('annotations: sampling', generator, fields)
-  return training.train(
-    generator,
-    annotations,
-    sampling,
-    made,
-    key=rng.stream(rng.root_key(seed), 'interpreter'),
-    on_images=on_images,
-    on_progress=on_progress,
-    folder=folder,
-  )
-
-
-def save(path: storage.PathLike, what: Generator | Interpreter) -> None:
-  """Writes a generator or an interpreter, as the commands read them.
-
-  Args:
-    path: a folder, whose former content is replaced when all is written; or,
-      of a generator, a .safetensors file.
-    what: is written.
-
-  Raises:
-    UserError: it is something else.
-    OSError: the disk is full or read-only.
-
-  Example:
-    >>> dg.save('cars/interpreter', interpreter)
-    >>> dg.save('cars/generator', generator)
-  """
-  if isinstance(what, Interpreter):
-    store.save_interpreter(path, what)
-  elif not isinstance(what, Generator):
-    expected = 'a generator or an interpreter'
-    validation.refuse('what', type(what).__name__, expected)
-  elif storage.path(path).suffix == '.safetensors':
-    generator_file.write(path, what)
-  else:
-    store.save_generator(path, what)
-
-
-def load_interpreter(
-  path: storage.PathLike,
-  generator: Generator | None = None,
-  *,
-  schema: schema_lib.Schema | None = None,
-  rows: tuple[int, int] | None = None,
-) -> Interpreter:
-  """Reads an interpreter that `save`, a command or the release wrote.
-
-  Args:
-    path: a folder of ours; or a folder (or a pattern) of the release's
-      model_0.pth, model_1.pth, ..., for which the rest is needed.
-    generator: that it belongs to.
-    schema: of its labels.
-    rows: (first, end) of the image rows that it labels; None: all.
-
-  Raises:
-    UserError: there is none, it is damaged, or it does not fit the generator.
-
-  Example:
-    >>> dg.load_interpreter('cars/interpreter').spec.members
-    2
-  """
-  if (storage.path(path) / 'checkpoint.json').is_file():
-    return store.load_interpreter(path)
-  files = release_files.member_files(str(path))
-  if generator is None or schema is None:
-    raise errors.UserError(
-      f'To read {path}, an interpreter of the release, takes its generator and '
-      'its schema.'
-    )
-  return release_files.interpreter_for(generator, schema, files, rows=rows)
 
 
 def sample(
@@ -250,17 +129,8 @@ def _labelled(job: run.Job, given: samples_lib.Origin) -> Iterator[Any]:
   rows = {'key': given.key}
   if given.latents is not None:
     rows['latents'] = given.latents
-  run_blocks = parallel.map_items(
-    functools.partial(
-      labeller.labelled_block, source, labeller.tile_size(source.canvas)
-    ),
-    (source.state, job.interpreter),
-    size,
-    parallel.devices_for(-(-len(given.key) // size)),
-  )
-  for count, arrays in run_blocks(rows):
-    for row in range(count):
-      yield jax.tree.map(lambda x, row=row: x[row], arrays)
+  devices = parallel.devices_for(-(-len(given.key) // size))
+  yield from labeller.label_rows(source, job.interpreter, size, rows, devices)
 
 
 def _job(
@@ -323,20 +193,13 @@ def generate(
     >>> data[0]['image'].shape
     (64, 64, 3)
   """
-  job = _job(
-    generator,
-    interpreter,
-    sampling,
-    num_samples=num_samples,
-    seed=seed,
-    **options,
-  )
+  options |= {'num_samples': num_samples, 'seed': seed}
+  job = _job(generator, interpreter, sampling, **options)
   dataset_name, _, config = name.partition('/')
   if not config:
     validation.refuse('name', name, "NAME/CONFIG, such as 'cars/mine'")
   card = base.card(dataset_name, config)
-  folder = card.directory(data_dir)
-  workdir = folder.parents[1] / f'.{card.config}-{card.version}.work'
+  workdir = card.workdir(data_dir)
   dataset = run.generate(
     job, card, workdir=workdir, data_dir=data_dir, on_progress=on_progress
   )

@@ -55,8 +55,8 @@ def load_generator(
   """
   return opening.generator(
     opening.open_checkpoint(bundled.path(path, bundled.GENERATOR)),
-    avg_latent=None if avg_latent is None else npy.read_npy(avg_latent),
-    noise=None if noise is None else npy.read_npz(noise),
+    avg_latent=npy.read_npy(avg_latent) if avg_latent else None,
+    noise=npy.read_npz(noise) if noise else None,
   )
 
 

@@ -5,11 +5,13 @@ Where a dataset is prepared, TFDS reads it without this import. Then
 first of the formats that a dataset is stored in.
 """
 
-from dgan_jax.datasets.datasetgan_bedroom import DatasetganBedroom
-from dgan_jax.datasets.datasetgan_bird import DatasetganBird
-from dgan_jax.datasets.datasetgan_car import DatasetganCar
-from dgan_jax.datasets.datasetgan_cat import DatasetganCat
-from dgan_jax.datasets.datasetgan_face import DatasetganFace
+from dgan_jax.datasets.datasetgan import (
+  DatasetganBedroom,
+  DatasetganBird,
+  DatasetganCar,
+  DatasetganCat,
+  DatasetganFace,
+)
 from dgan_jax.datasets.rendered_car import RenderedCar
 
 __all__ = [

@@ -161,8 +161,7 @@ class LabelledGanBuilder(
     if self.is_prepared():
       return
     card = self.card()
-    folder = card.directory(self.data_dir_root)
-    workdir = folder.parents[1] / f'.{card.config}-{card.version}.work'
+    workdir = card.workdir(self.data_dir_root)
     job = self.job(workdir)
     description = f'Generating {self.info.full_name}'
     with progress_bar(description, 'samples') as on_progress:
@@ -190,13 +189,7 @@ class LabelledGanBuilder(
 
 
 def card(name: str, config: str, version: str = '1.0.0') -> records.Card:
-  """Name and texts of a dataset, from its builder if it has one.
-
-  Args:
-    name: of the dataset, e.g. 'datasetgan_car'.
-    config: any name.
-    version: 'MAJOR.MINOR.PATCH'.
-  """
+  """Name and texts of a dataset, from its builder if it has one."""
   builders = {
     builder.name: builder for builder in LabelledGanBuilder.__subclasses__()
   }
@@ -222,12 +215,7 @@ def _card(
 
 @contextlib.contextmanager
 def progress_bar(description: str, unit: str) -> Iterator[progress.OnProgress]:
-  """A bar as TFDS shows them, unless `tfds.disable_progress_bar` was called.
-
-  Args:
-    description: what goes on.
-    unit: what is counted, a plural.
-  """
+  """A bar as TFDS shows them, unless `tfds.disable_progress_bar` was called."""
   with tqdm_utils.tqdm(desc=description, unit=f' {unit}') as bar:
     shown = 0
 

@@ -14,15 +14,13 @@ Another setting, resolution or number of pictures takes a config of one's own:
 """
 
 import dataclasses
-import io
 import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import PIL.Image
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import dataset_builder, example_serializer
+from tensorflow_datasets.core import dataset_builder
 
 from dgan_jax import errors, storage
 from dgan_jax.datasets import base
@@ -107,9 +105,7 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
     size = cars.size
     features = tfds.features.FeaturesDict(
       {
-        'image': tfds.features.Image(
-          shape=(*size, 3), encoding_format='png', doc='RGB, 0 to 255.'
-        ),
+        'image': records.image_feature(size),
         'segmentation_mask': tfds.features.LabeledImage(
           labels=list(cars.schema.classes),
           shape=(*size, 1),
@@ -147,7 +143,8 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
     total, before = sum(map(len, ranges.values())), 0
     card = records.Card(self.name, self.builder_config.name)
     folder = storage.path(self.data_dir)
-    splits = []
+    encode = records.Encoder(self.info.features)
+    lengths = {}
     description = f'Rendering {self.info.full_name}'
     with base.progress_bar(description, 'pictures') as on_progress:
       for split, indices in ranges.items():
@@ -158,50 +155,25 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
         pictures = batches.render_range(
           self.builder_config.domain, indices, on_progress=add
         )
-        payloads = map(_Encoder(self.info.features), indices, pictures)
-        lengths = _file_lengths(len(indices))
-        paths = records.file_paths(folder, card, split, len(lengths))
-        for path, length in zip(paths, lengths, strict=True):
+        payloads = map(encode, map(_example, indices, pictures))
+        lengths[split] = _file_lengths(len(indices))
+        paths = records.file_paths(folder, card, split, len(lengths[split]))
+        for path, length in zip(paths, lengths[split], strict=True):
           record_files.write(path, itertools.islice(payloads, length))
-        num_bytes = sum(path['tfrecord'].stat().st_size for path in paths)
-        splits.append(
-          tfds.core.splits.SplitInfo(
-            name=split, shard_lengths=lengths, num_bytes=num_bytes
-          )
-        )
         before += len(indices)
-    self.info.set_splits(tfds.core.splits.SplitDict(splits))
-
-
-class _Encoder:
-  """Turns pictures into serialised tf.Examples."""
-
-  def __init__(self, features: tfds.features.FeaturesDict):
-    self._features = features
-    self._serializer = example_serializer.ExampleSerializer(
-      features.get_serialized_info()
+    self.info.set_splits(
+      records.split_infos(folder, card, lengths, record_files.FORMATS[0])
     )
 
-  def __call__(self, index: int, rendered: renderer.Rendered) -> bytes:
-    visible = rendered.visible[:, None].astype(np.float32)
-    example = {
-      'image': _png(rendered.image),
-      'segmentation_mask': _png(rendered.mask),
-      'keypoints': np.concatenate([rendered.keypoints, visible], axis=1),
-      'index': index,
-    }
-    proto = self._serializer.get_tf_example(
-      self._features.encode_example(example)
-    )
-    # A tf.Example is a map, whose order otherwise changes with the process.
-    return proto.SerializeToString(deterministic=True)
 
-
-def _png(array: np.ndarray) -> io.BytesIO:
-  buffer = io.BytesIO()
-  PIL.Image.fromarray(array).save(buffer, 'PNG', compress_level=4)
-  buffer.seek(0)
-  return buffer
+def _example(index: int, rendered: renderer.Rendered) -> dict[str, Any]:
+  visible = rendered.visible[:, None].astype(np.float32)
+  return {
+    'image': rendered.image,
+    'segmentation_mask': rendered.mask,
+    'keypoints': np.concatenate([rendered.keypoints, visible], axis=1),
+    'index': index,
+  }
 
 
 def _file_lengths(count: int) -> list[int]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dgan_jax.evaluation import label_quality
 from dgan_jax.evaluation import results as outcome_lib
-from dgan_jax.visualize import sheets
+from dgan_jax.visualize import frequencies
 
 
 def markdown(outcome: outcome_lib.Outcome) -> str:
@@ -120,7 +120,7 @@ def _by_class(outcome: outcome_lib.Outcome) -> str:
   counts = outcome.plan.counts()
   shares = outcome.counts.pixel_shares
   rows = [
-    [name, sheets.percent(share)]
+    [name, frequencies.percent(share)]
     + [
       _figure(outcome.values('iou', name, annotated=count)) for count in counts
     ]

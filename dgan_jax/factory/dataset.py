@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import heapq
 import itertools
-import json
 import operator
 import pathlib
 import shutil
@@ -20,7 +19,7 @@ from dgan_jax.factory import splits as splits_lib
 
 # In its metadata.
 PROVENANCE = 'made_from'
-# Score, counts and record size of every sample, by position.
+# `shards.Summary` of every sample, by position.
 SAMPLES = 'samples.npy'
 
 # What may come of reading a file that is not what was written.
@@ -38,62 +37,36 @@ class Target:
     directory: `<data_dir>/<name>/<config>/<version>`.
     card: its name and texts.
     layout: of its features.
-    made_from: everything that the samples depend on, as JSON values.
-    first_index: global index of the first sample.
-    num_samples: in all splits.
-    uncertain_fraction: see `splits_lib.split_by_uncertainty`.
-    formats: kinds of record files; see `record_files.in_order`.
+    provenance: everything that it is made from, and what tells it from others
+      that are: first_index, num_samples, uncertain_fraction and formats; JSON
+      values.
   """
 
   directory: pathlib.Path
   card: records.Card
   layout: records.Layout
-  made_from: Mapping[str, Any]
-  first_index: int
-  num_samples: int
-  uncertain_fraction: float
-  formats: Sequence[str]
-
-  @property
-  def provenance(self) -> dict[str, Any]:
-    """What tells it from other datasets, as JSON values."""
-    provenance: dict[str, Any] = {
-      **self.made_from,
-      'first_index': self.first_index,
-      'num_samples': self.num_samples,
-      'uncertain_fraction': self.uncertain_fraction,
-      'formats': self.formats,
-    }
-    return json.loads(json.dumps(provenance))  # as it will be read
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-  """A finished dataset on disk.
-
-  Attributes:
-    directory: `<data_dir>/<name>/<config>/<version>`.
-    card: its name and texts.
-    layout: of its features.
-    provenance: everything it is made from, as JSON values.
-    splits: split -> positions of its samples, ascending; position p has the
-      global index `first_index + p`. TFDS knows no empty splits.
-    summary: scores and counts by position.
-    files: split -> its files, of one of the formats.
-  """
-
-  directory: pathlib.Path
-  card: records.Card
-  layout: records.Layout
-  provenance: Mapping[str, Any]
-  splits: Mapping[str, np.ndarray]
-  summary: shards.Summary
-  files: Mapping[str, Sequence[record_files.RecordFile]]
+  provenance: dict[str, Any]
 
   @property
   def formats(self) -> tuple[str, ...]:
     """The kinds of files it is stored in."""
     return tuple(self.provenance['formats'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset(Target):
+  """A finished dataset on disk.
+
+  Attributes:
+    splits: split -> positions of its samples, ascending; position p has the
+      global index `first_index + p`. TFDS knows no empty splits.
+    summary: what is known about its samples, by position.
+    files: split -> its files, of one of the formats.
+  """
+
+  splits: Mapping[str, np.ndarray]
+  summary: shards.Summary
+  files: Mapping[str, Sequence[record_files.RecordFile]]
 
   def read(self, position: int) -> dict[str, Any]:
     """The features of one sample, as numpy arrays and scalars."""
@@ -102,16 +75,13 @@ class Dataset:
         f'{self.directory} has no sample {position}; expected 0 to '
         f'{len(self.summary) - 1}.'
       )
-    files = self.files.values()
-    [payload] = read_payloads(files, np.array([position]))
-    example: dict[str, Any]
-    example = self.layout.features().deserialize_example_np(payload)
-    return example
+    [payload] = read_payloads(self.files.values(), np.array([position]))
+    return dict(self.layout.features().deserialize_example_np(payload))
 
 
 def split(summary: shards.Summary, fraction: float) -> dict[str, np.ndarray]:
   """Split -> positions of its samples; see `Dataset.splits`."""
-  parts = splits_lib.split_by_uncertainty(summary.scores, fraction)
+  parts = splits_lib.split_by_uncertainty(summary['score'], fraction)
   named = zip(('train', 'uncertain'), parts, strict=True)
   return {name: positions for name, positions in named if len(positions)}
 
@@ -140,7 +110,7 @@ def _find(target: Target) -> Dataset | None:
     return None
   found = storage.read_json(directory / 'metadata.json').get(PROVENANCE, {})
   free = {'formats': None}
-  if found.get('num_samples', 0) < target.num_samples:
+  if found.get('num_samples', 0) < target.provenance['num_samples']:
     free['num_samples'] = None
   if differences := workdir.compare(found | free, target.provenance | free):
     raise errors.UserError(
@@ -160,40 +130,33 @@ def _find(target: Target) -> Dataset | None:
 def _open(target: Target, provenance: Mapping[str, Any]) -> Dataset:
   """Raises one of many errors where the dataset is damaged."""
   directory = target.directory
-  table = np.load(directory / SAMPLES, allow_pickle=False)
-  if len(table) != provenance['num_samples']:
-    raise ValueError(f'{SAMPLES} has {len(table)} samples')
-  summary = shards.Summary(
-    table['score'].copy(), table['counts'].astype(np.int64), table['size']
-  )
+  summary = np.load(directory / SAMPLES, allow_pickle=False)
+  if len(summary) != provenance['num_samples']:
+    raise ValueError(f'{SAMPLES} has {len(summary)} samples')
   splits = split(summary, provenance['uncertain_fraction'])
-  files: dict[str, dict[str, list[record_files.RecordFile]]] = {}
+  formats = provenance['formats']
+  files: dict[str, dict[str, list[record_files.RecordFile]]]
+  files = {file_format: {} for file_format in formats}
   for info in storage.read_json(directory / 'dataset_info.json')['splits']:
+    name = info['name']
     ends = np.cumsum([int(length) for length in info['shardLengths']])
-    parts = np.split(splits[info['name']], ends[:-1])
-    paths = records.file_paths(directory, target.card, info['name'], len(parts))
-    for path, part in zip(paths, parts, strict=True):
-      for file_format in provenance['formats']:
-        files.setdefault(file_format, {}).setdefault(info['name'], []).append(
-          record_files.RecordFile(
-            path[file_format], file_format, part, summary.sizes[part]
-          )
-        )
+    parts = np.split(splits[name], ends[:-1])
+    paths = records.file_paths(directory, target.card, name, len(parts))
+    for one in formats:
+      files[one][name] = [
+        record_files.RecordFile(path[one], one, part, summary['size'][part])
+        for path, part in zip(paths, parts, strict=True)
+      ]
   whole = [
-    file_format
-    for file_format, by_split in files.items()
+    one
+    for one, by_split in files.items()
     if all(file.is_whole() for file in itertools.chain(*by_split.values()))
   ]
   if not whole:
     raise ValueError('record files are missing or cut short')
+  fields = vars(target) | {'provenance': {**provenance, 'formats': whole}}
   return Dataset(
-    directory,
-    target.card,
-    target.layout,
-    {**provenance, 'formats': whole},
-    splits,
-    summary,
-    files[whole[0]],
+    **fields, splits=splits, summary=summary, files=files[whole[0]]
   )
 
 
@@ -230,9 +193,8 @@ def read_payloads(
     for files in sources
   )
   merged = heapq.merge(*chains, key=operator.itemgetter(0))
-  for position, (found, payload) in zip(
-    positions.tolist(), merged, strict=True
-  ):
+  pairs = zip(positions.tolist(), merged, strict=True)
+  for position, (found, payload) in pairs:
     assert found == position
     yield payload
 

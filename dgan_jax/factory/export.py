@@ -29,9 +29,7 @@ def finish(
   there: dataset_lib.Dataset | None,
   new: Sequence[record_files.RecordFile],
   summary: shards.Summary,
-  *,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
 ) -> None:
   """Splits off the uncertain samples and writes the dataset.
 
@@ -43,20 +41,19 @@ def finish(
     there: what is there, the first samples; see `find`.
     new: the files of all other samples.
     summary: of all samples.
-    process_index: of this process; decides only where it begins.
-    process_count: how many processes share the run, as far as known.
+    process: see `workers.fill`.
 
   Raises:
     errors.UserError: another dataset has that name.
     OSError: the disk is full or read-only. Whole files stay, and the same
       call goes on from there.
   """
-  splits = {
-    name: _parts(positions, summary.sizes)
-    for name, positions in dataset_lib.split(
-      summary, target.uncertain_fraction
-    ).items()
-  }
+  splits = {}
+  for name, positions in dataset_lib.split(
+    summary, target.provenance['uncertain_fraction']
+  ).items():
+    files = math.ceil(int(summary['size'][positions].sum()) / _FILE_BYTES)
+    splits[name] = np.array_split(positions, min(files, len(positions)))
   directory = target.directory
   provenance = json.dumps(target.provenance, sort_keys=True)
   folder = directory.with_name(
@@ -68,19 +65,14 @@ def finish(
         return
       _remove_abandoned(folder)
       folder.mkdir(parents=True, exist_ok=True)
-      _check_space(folder, len(target.formats) * int(summary.sizes.sum()))
-    tasks = [
-      (paths, part)
-      for split, parts in splits.items()
-      for paths, part in zip(
-        records.file_paths(
-          folder, target.card, split, len(parts), target.formats
-        ),
-        parts,
-        strict=True,
+      _check_space(folder, len(target.formats) * int(summary['size'].sum()))
+    tasks: list[Task] = []
+    for split, parts in splits.items():
+      paths = records.file_paths(
+        folder, target.card, split, len(parts), target.formats
       )
-    ]
-    start = len(tasks) * process_index // process_count
+      tasks += zip(paths, parts, strict=True)
+    start = len(tasks) * process[0] // process[1]
     sources = [new, *(there.files.values() if there else ())]
     _write(directory.parents[1], sources, [*tasks[start:], *tasks[:start]])
     with dataset_lib.locked(directory):
@@ -95,7 +87,6 @@ def finish(
   except OSError as error:
     if dataset_lib.is_finished(target):  # Another process has tidied up.
       return
-    # A failed write does not say to which file.
     name = error.filename or os.fspath(directory)
     raise OSError(error.errno, error.strerror, name) from error
 
@@ -112,12 +103,12 @@ def _write(
 
   def write(task: Task, wait: bool) -> None:
     paths, positions = task
-    number = _number(*paths.values())
-    if _are_there(paths) or not locks.take(number, wait=wait):
+    files = paths.values()
+    # What files are locked by, as long as they are in no dataset.
+    number = int(storage.sha256(*map(os.fspath, files))[:12], 16)
+    if all(map(os.path.exists, files)) or not locks.take(number, wait=wait):
       return
-    if not _are_there(paths):  # They may have been finished just now.
-      for path in paths.values():
-        storage.remove_leftovers(path)
+    if not all(map(os.path.exists, files)):  # finished just now?
       record_files.write(paths, dataset_lib.read_payloads(sources, positions))
     locks.release(number)
 
@@ -130,15 +121,6 @@ def _write(
       list(pool.map(functools.partial(write, wait=wait), tasks))
 
 
-def _are_there(paths: Mapping[str, pathlib.Path]) -> bool:
-  return all(path.exists() for path in paths.values())
-
-
-def _number(*paths: pathlib.Path) -> int:
-  """What files are locked by, as long as they are in no dataset."""
-  return int(storage.sha256(*map(os.fspath, paths))[:12], 16)
-
-
 def _write_info(
   target: dataset_lib.Target,
   folder: pathlib.Path,
@@ -146,22 +128,12 @@ def _write_info(
   summary: shards.Summary,
 ) -> None:
   """Writes all that a dataset has beside its records."""
-  table = np.empty(
-    len(summary),
-    [
-      ('score', '<f4'),
-      ('size', '<i8'),
-      ('counts', '<u4', summary.counts.shape[1:]),
-    ],
-  )
-  table['score'], table['size'] = summary.scores, summary.sizes
-  table['counts'] = summary.counts
-  np.save(folder / dataset_lib.SAMPLES, table)
+  np.save(folder / dataset_lib.SAMPLES, summary)
   task = target.layout.task
   counted = {}
   for split, parts in splits.items():
-    counts = summary.counts[np.concatenate(parts)].sum(0).tolist()
-    counted[split] = dict(zip(task.names, counts, strict=True))
+    totals = summary['counts'][np.concatenate(parts)].sum(0).tolist()
+    counted[split] = dict(zip(task.names, totals, strict=True))
   records.write_info(
     folder,
     target.card,
@@ -189,10 +161,7 @@ def set_default_config(
   """Makes the card's config the one that `tfds.load(name)` reads where no
   builder class says otherwise.
 
-  Args:
-    data_dir: TFDS's folder of datasets.
-    card: of a dataset there.
-    replace: whether another config may have been it.
+  `replace` says whether another config may have been it.
   """
   directory = card.directory(data_dir)
   path = directory.parents[1] / '.config' / 'metadata.json'
@@ -207,10 +176,8 @@ def set_default_config(
 def _remove_abandoned(folder: pathlib.Path) -> None:
   """Removes what was begun for other datasets of the name of `folder`."""
   version = folder.name.rsplit('.', 2)[0]
-  for other in folder.parent.glob(f'{version}.*.incomplete'):
-    if (
-      other != folder and storage.seconds_untouched(other) > _SECONDS_UNTOUCHED
-    ):
+  for other in {*folder.parent.glob(f'{version}.*.incomplete')} - {folder}:
+    if storage.seconds_untouched(other) > _SECONDS_UNTOUCHED:
       shutil.rmtree(other, ignore_errors=True)
 
 
@@ -223,9 +190,3 @@ def _check_space(folder: pathlib.Path, needed: int) -> None:
       f'The dataset needs {needed >> 20} MiB and {free >> 20} MiB are free',
       os.fspath(folder.parent),
     )
-
-
-def _parts(positions: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
-  """The positions whose records go to each file of a split."""
-  count = math.ceil(int(sizes[positions].sum()) / _FILE_BYTES)
-  return np.array_split(positions, min(count, len(positions)))

@@ -12,13 +12,13 @@ import numpy as np
 
 from dgan_jax import parallel
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.factory import sample as sample_lib
+from dgan_jax.factory import records
 from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.tasks import task as task_lib
 
 Labeller = Callable[
-  [chex.PRNGKey, Iterable[int]], Iterator[sample_lib.LabelledSample]
+  [chex.PRNGKey, Iterable[int]], Iterator[records.LabelledSample]
 ]
 
 
@@ -37,7 +37,7 @@ def labelled_block(
     rows: [n, ...], see `Source.rows`.
 
   Returns:
-    The arrays of `LabelledSample`, each with a leading axis [n].
+    The arrays of `LabelledSample` [n, ...], by name.
   """
   drawing, interpreter = state
   image, pyramid, origin = source.draw(drawing, rows)
@@ -81,19 +81,15 @@ def labeller(
     devices: default all of this host.
 
   Returns:
-    (root key, stream of global indices) -> iterator over the samples, in
-    order. Neighbours that are not asked for are made all the same, and
-    dropped: ask for ranges.
+    (root key, global indices) -> iterator over the samples, in order.
+    Neighbours that are not asked for are made, and dropped: ask for ranges.
   """
-  run = parallel.map_blocks(
-    functools.partial(labelled_block, source, tile_size(source.canvas)),
-    (source.state, interpreter),
-    devices,
-  )
+  block = functools.partial(labelled_block, source, tile_size(source.canvas))
+  run = parallel.map_blocks(block, (source.state, interpreter), devices)
 
   def samples(
     root: chex.PRNGKey, indices: Iterable[int]
-  ) -> Iterator[sample_lib.LabelledSample]:
+  ) -> Iterator[records.LabelledSample]:
     wanted: collections.deque[list[int]] = collections.deque()
 
     def blocks() -> Iterator[source_lib.Rows]:
@@ -107,6 +103,24 @@ def labeller(
       for index in wanted.popleft():
         row = jax.tree.map(lambda x, i=index % block_size: x[i], arrays)
         score = float(row.pop('score'))
-        yield sample_lib.LabelledSample(index=index, score=score, **row)
+        yield records.LabelledSample(index=index, score=score, **row)
 
   return samples
+
+
+def label_rows(
+  source: source_lib.Source,
+  interpreter: ensemble.Interpreter,
+  block_size: int,
+  rows: source_lib.Rows,
+  devices: list[jax.Device] | None = None,
+) -> Iterator[dict[str, Any]]:
+  """The arrays of `LabelledSample`, by name, of every one of `rows`; the other
+  arguments are those of `labeller`."""
+  block = functools.partial(labelled_block, source, tile_size(source.canvas))
+  state = source.state, interpreter
+  for count, arrays in parallel.map_items(block, state, block_size, devices)(
+    rows
+  ):
+    for row in range(count):
+      yield jax.tree.map(lambda x, row=row: x[row], arrays)

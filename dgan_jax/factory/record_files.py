@@ -76,7 +76,9 @@ class RecordFile:
     first, last = np.searchsorted(positions, self.positions[[0, -1]])
     wanted = np.isin(self.positions, positions[first : last + 1])
     if self.file_format == 'tfrecord':
-      payloads = tfrecord.read_some(self.path, self.sizes, wanted)
+      lengths = tfrecord.size(self.sizes)
+      starts = np.cumsum(lengths) - lengths
+      payloads = tfrecord.read(self.path, starts[wanted].tolist())
     else:
       payloads = _read_array_records(self.path, np.flatnonzero(wanted))
     if wanted.any():
@@ -105,7 +107,8 @@ def _read_array_records(
 def write(paths: Mapping[str, pathlib.Path], payloads: Iterable[bytes]) -> None:
   """Writes the same records to a file of each format.
 
-  A file has its name once its bytes are on the disk.
+  A file has its name once its bytes are on the disk. What killed processes left
+  of writing it goes.
 
   Args:
     paths: format -> file.
@@ -114,21 +117,20 @@ def write(paths: Mapping[str, pathlib.Path], payloads: Iterable[bytes]) -> None:
   Raises:
     OSError: the disk is full or the folder cannot be written.
   """
-  temporary = {path: storage.temporary_name(path) for path in paths.values()}
+  for path in paths.values():
+    storage.remove_leftovers(path)
   try:
-    with contextlib.ExitStack() as stack:
-      add = [
-        stack.enter_context(_WRITERS[file_format](temporary[path]))
-        for file_format, path in paths.items()
-      ]
+    with contextlib.ExitStack() as files, contextlib.ExitStack() as writers:
+      add = []
+      for file_format, path in paths.items():
+        temporary = files.enter_context(storage.written(path))
+        add.append(writers.enter_context(_WRITERS[file_format](temporary)))
       for payload in payloads:
         for write_one in add:
           write_one(payload)
-    for path, written in temporary.items():
-      storage.put_in_place(written, path)
-  finally:
-    for written in temporary.values():
-      written.unlink(missing_ok=True)
+  except OSError as error:  # A failed write does not say to which file.
+    name = os.fspath(next(iter(paths.values())))
+    raise OSError(error.errno, error.strerror, name) from error
 
 
 Add = Callable[[bytes], object]

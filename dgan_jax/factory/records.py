@@ -23,14 +23,33 @@ from tensorflow_datasets.core import (
 
 from dgan_jax import errors, storage
 from dgan_jax.factory import record_files
-from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import task as task_lib
 
 # 6, the default, takes three times as long for 8 % fewer bytes.
 _PNG_LEVEL = 4
 
-# TFDS's default folder of datasets.
-DATA_DIR = tfds.core.constants.DATA_DIR
+
+@dataclasses.dataclass(frozen=True)
+class LabelledSample:
+  """An image with its labels and where it came from, on the host.
+
+  Attributes:
+    index: its global number; all that is random about it follows from that.
+    origin: what it was made from, by name. Of a generator: key uint32 [2], its
+      key as `jax.random.key_data` gives it, and latent float32 [latent_size],
+      the z.
+    image: uint8 [height, width, 3], RGB.
+    labels: the arrays of the task's labels, by name.
+    uncertainty: uint8 [height, width]; see `tasks.task.to_uint8`.
+    score: float32, the uncertainty of the whole sample.
+  """
+
+  index: int
+  origin: Mapping[str, np.ndarray]
+  image: np.ndarray
+  labels: Mapping[str, np.ndarray]
+  uncertainty: np.ndarray
+  score: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,24 +83,25 @@ class Layout:
       'uncertainty_maximum': self.uncertainty_maximum,
     }
 
+  def example(self, sample: LabelledSample) -> dict[str, Any]:
+    """A sample as the features have it."""
+    fields = dict(vars(sample))
+    labels, origin = fields.pop('labels'), fields.pop('origin')
+    return {**fields, **origin, **self.task.encode(labels)}
+
   def features(self) -> tfds.features.FeaturesDict:
     """The dataset's features, named as in `LabelledSample`."""
     size = (self.height, self.width)
+    uncertainty = (
+      f'Disagreement of the ensemble: {self.task.uncertainty_text}, times 255 '
+      f'/ {self.uncertainty_maximum:.9g} and rounded; that divisor is the '
+      "info's metadata 'uncertainty_maximum'."
+    )
     return tfds.features.FeaturesDict(
       {
-        'image': tfds.features.Image(
-          shape=(*size, 3),
-          encoding_format='png',
-          doc='RGB, 0 to 255.',
-        ),
+        'image': image_feature(size),
         **self.task.features(size),
-        'uncertainty': tfds.features.Image(
-          shape=(*size, 1),
-          encoding_format='png',
-          doc=f'Disagreement of the ensemble: {self.task.uncertainty_text}, '
-          f'times 255 / {self.uncertainty_maximum:.9g} and rounded; that '
-          "divisor is the info's metadata 'uncertainty_maximum'.",
-        ),
+        'uncertainty': image_feature(size, 1, uncertainty),
         'score': tfds.features.Scalar(
           np.float32,
           doc='Uncertainty of the whole sample; higher is less certain.',
@@ -136,34 +156,41 @@ class Card:
     """Where TFDS looks for the dataset."""
     return storage.path(data_dir) / self.name / self.config / self.version
 
+  def workdir(self, data_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Where it is made, if nobody says where: beside it, and hidden."""
+    name = f'.{self.config}-{self.version}.work'
+    return storage.path(data_dir) / self.name / name
+
 
 class Encoder:
-  """Turns samples into serialised tf.Examples; may be called by threads."""
+  """Turns examples into serialised tf.Examples; may be called by threads."""
 
-  def __init__(self, layout: Layout):
-    self._task = layout.task
-    self._features = layout.features()
+  def __init__(self, features: tfds.features.FeaturesDict):
+    self._features = features
     self._serializer = example_serializer.ExampleSerializer(
-      self._features.get_serialized_info()
+      features.get_serialized_info()
     )
 
-  def __call__(self, sample: sample_lib.LabelledSample) -> bytes:
-    example: dict[str, Any] = {
-      'image': sample.image,
-      **self._task.encode(sample.labels),
-      'uncertainty': sample.uncertainty,
-      'score': np.float32(sample.score),
-      **sample.origin,
-      'index': sample.index,
+  def __call__(self, example: Mapping[str, Any]) -> bytes:
+    """Of images, `example` has the arrays: [h, w] as grey, [h, w, 3] as RGB."""
+    images = {
+      name: _png(example[name], feature.shape)
+      for name, feature in self._features.items()
+      if isinstance(feature, tfds.features.Image)
     }
-    for name, feature in self._features.items():
-      if isinstance(feature, tfds.features.Image):
-        example[name] = _png(example[name], feature.shape)
     proto = self._serializer.get_tf_example(
-      self._features.encode_example(example)
+      self._features.encode_example({**example, **images})
     )
     # A tf.Example is a map, whose order otherwise changes with the process.
     return proto.SerializeToString(deterministic=True)
+
+
+def image_feature(
+  size: tuple[int, int], channels: int = 3, doc: str = 'RGB, 0 to 255.'
+) -> tfds.features.Image:
+  """Of images uint8 (height, width), stored as PNG."""
+  shape = (*size, channels)
+  return tfds.features.Image(shape=shape, encoding_format='png', doc=doc)
 
 
 def info(
@@ -221,22 +248,23 @@ def write_info(
   )
   result = info(identity, card, layout, metadata, formats)
   result.set_file_format(formats[0])
-  result.set_splits(
-    tfds.core.splits.SplitDict(
-      [
-        tfds.core.SplitInfo(
-          name=name,
-          shard_lengths=list(lengths),
-          num_bytes=sum(
-            paths[formats[0]].stat().st_size
-            for paths in file_paths(directory, card, name, len(lengths))
-          ),
-        )
-        for name, lengths in splits.items()
-      ]
-    )
-  )
+  result.set_splits(split_infos(directory, card, splits, formats[0]))
   result.write_to_directory(directory)
+
+
+def split_infos(
+  directory: pathlib.Path,
+  card: Card,
+  splits: Mapping[str, Sequence[int]],
+  file_format: str,
+) -> tfds.core.splits.SplitDict:
+  """What TFDS wants to know of splits: name -> records in each file."""
+  infos = []
+  for name, lengths in splits.items():
+    paths = file_paths(directory, card, name, len(lengths))
+    size = sum(path[file_format].stat().st_size for path in paths)
+    infos.append(tfds.core.SplitInfo(name, list(lengths), size))
+  return tfds.core.splits.SplitDict(infos)
 
 
 def file_paths(

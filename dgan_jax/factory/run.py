@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax import workdir as workdir_lib
@@ -16,10 +18,8 @@ from dgan_jax.factory import (
   shards,
   workers,
 )
-from dgan_jax.factory import sample as sample_lib
 from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble
-from dgan_jax.tasks import task as task_lib
 
 # Raised when the same run would give other bytes than before.
 _FORMAT = 2
@@ -83,6 +83,23 @@ class Job:
       spec.members,
     )
 
+  def maker(self) -> tuple[dict[str, Any], workers.MakeSamples]:
+    """What makes the samples: JSON values that change when they do, and a pure
+    function of their indices.
+
+    Raises:
+      errors.UserError: the interpreter belongs to another source.
+    """
+    self.source.check_fit(self.interpreter.spec)
+    identity = {
+      **self.source.identity(),
+      'interpreter': ensemble.checksum(self.interpreter),
+      'schema': self.interpreter.spec.task.schema.name,
+      **parallel.platform(),
+    }
+    label = labeller.labeller(self.source, self.interpreter, self.block_size)
+    return identity, functools.partial(label, rng.root_key(self.options.seed))
+
 
 def generate(
   job: Job,
@@ -92,6 +109,7 @@ def generate(
   data_dir: storage.PathLike,
   formats: Sequence[str] = record_files.FORMATS,
   on_progress: progress.OnProgress | None = None,
+  process: tuple[int, int] | None = None,
 ) -> dataset_lib.Dataset:
   """Makes a labelled dataset, or goes on with making it.
 
@@ -105,9 +123,11 @@ def generate(
     card: the dataset's name and texts.
     workdir: the run folder, for the shards, which go when the dataset is
       finished.
-    data_dir: TFDS's folder of datasets; `records.DATA_DIR` is its default.
+    data_dir: TFDS's folder of datasets.
     formats: kinds of files that the dataset is stored in.
     on_progress: see `workers.fill`.
+    process: the number of this process, and how many share the run; None: as
+      JAX says.
 
   Raises:
     errors.UserError: the folders hold something made from something else, or
@@ -115,76 +135,27 @@ def generate(
     OSError: the disk is full or read-only. Finished shards stay, and the same
       call goes on from there.
   """
-  options = job.options
-  if options.block_size < 0:
-    raise errors.UserError(
-      f'Blocks of {options.block_size} samples are asked for; expected 0, for '
-      'what suits the devices, or more.'
-    )
-  options = dataclasses.replace(options, block_size=job.block_size)
-  job.source.check_fit(job.interpreter.spec)
-  layout = job.layout()
+  process = process or (parallel.process_index(), parallel.process_count())
+  options, layout = job.options, job.layout()
+  source, make_samples = job.maker()
   made_from = {
-    **job.source.identity(),
-    'interpreter': ensemble.checksum(job.interpreter),
-    'schema': job.interpreter.spec.task.schema.name,
-    **parallel.platform(),
+    **source,
+    'format': _FORMAT,
+    'image_size': [layout.height, layout.width],
+    'latent_size': layout.latent_size,
+    **layout.metadata(),
+    'seed': options.seed,
+    'block_size': job.block_size,
   }
-  label = labeller.labeller(job.source, job.interpreter, options.block_size)
-  return assemble(
-    functools.partial(label, rng.root_key(options.seed)),
-    made_from,
-    layout,
-    options,
-    card,
-    workdir=workdir,
-    data_dir=data_dir,
-    formats=formats,
-    process_index=parallel.process_index(),
-    process_count=parallel.process_count(),
-    on_progress=on_progress,
-  )
-
-
-def assemble(
-  make_samples: workers.MakeSamples,
-  source: Mapping[str, Any],
-  layout: records.Layout,
-  options: FactoryOptions,
-  card: records.Card,
-  *,
-  workdir: storage.PathLike,
-  data_dir: storage.PathLike,
-  formats: Sequence[str] = record_files.FORMATS,
-  process_index: int = 0,
-  process_count: int = 1,
-  on_progress: progress.OnProgress | None = None,
-) -> dataset_lib.Dataset:
-  """`generate` for any maker of samples.
-
-  Args:
-    make_samples: see `workers.MakeSamples`; a pure function of the index.
-    source: names the maker: JSON values that change when its samples do.
-    layout: of the samples.
-    options: which samples.
-    card: the dataset's name and texts.
-    workdir: the run folder.
-    data_dir: TFDS's folder of datasets.
-    formats: kinds of files that the dataset is stored in.
-    process_index: of this process.
-    process_count: of the processes that share the run.
-    on_progress: see `workers.fill`.
-  """
-  made_from = _identity(source, layout, options)
+  provenance = {
+    **made_from,
+    'first_index': options.first_index,
+    'num_samples': options.num_samples,
+    'uncertain_fraction': options.uncertain_fraction,
+    'formats': record_files.in_order(formats),
+  }
   target = dataset_lib.Target(
-    card.directory(data_dir),
-    card,
-    layout,
-    made_from,
-    options.first_index,
-    options.num_samples,
-    options.uncertain_fraction,
-    record_files.in_order(formats),
+    card.directory(data_dir), card, layout, storage.as_json(provenance)
   )
   plan = shards.Plan(
     options.first_index, options.num_samples, options.samples_per_shard
@@ -194,7 +165,12 @@ def assemble(
     'first_index': options.first_index,
     'samples_per_shard': options.samples_per_shard,
   }
-  encode = functools.partial(_encode, records.Encoder(layout), layout.task)
+  encoder = records.Encoder(layout.features())
+
+  def encode(sample: records.LabelledSample) -> shards.Record:
+    counts = tuple(layout.task.counts(sample.labels).tolist())
+    payload = encoder(layout.example(sample))
+    return shards.Record(payload, float(sample.score), counts)
 
   def make(there: dataset_lib.Dataset | None) -> None:
     """Makes the dataset of what is there and what is missing."""
@@ -210,20 +186,14 @@ def assemble(
         make_samples,
         encode,
         is_finished=functools.partial(dataset_lib.is_finished, target),
-        process_index=process_index,
-        process_count=process_count,
+        process=process,
         on_progress=on_progress,
       )
     if made is not None:
       stored = [there.summary] if there else []
-      export.finish(
-        target,
-        there,
-        list(run.files(made)),
-        shards.Summary.join([*stored, *made]),
-        process_index=process_index,
-        process_count=process_count,
-      )
+      summary = np.concatenate([*stored, *made])
+      files = list(run.files(made))
+      export.finish(target, there, files, summary, process)
 
   dataset = dataset_lib.find(target)  # before any work is done
   for attempts_left in reversed(range(_ATTEMPTS)):
@@ -240,27 +210,3 @@ def assemble(
   shards.Shards(workdir, plan, identity).remove()
   export.set_default_config(data_dir, card, replace=False)
   return dataset
-
-
-def _identity(
-  source: Mapping[str, Any], layout: records.Layout, options: FactoryOptions
-) -> dict[str, Any]:
-  """All that the bytes of a sample depend on."""
-  return {
-    **source,
-    'format': _FORMAT,
-    'image_size': [layout.height, layout.width],
-    'latent_size': layout.latent_size,
-    **layout.metadata(),
-    'seed': options.seed,
-    'block_size': options.block_size,
-  }
-
-
-def _encode(
-  encoder: records.Encoder,
-  task: task_lib.Task,
-  sample: sample_lib.LabelledSample,
-) -> shards.Record:
-  counts = tuple(task.counts(sample.labels).tolist())
-  return shards.Record(encoder(sample), float(sample.score), counts)

@@ -10,7 +10,6 @@ begins, and nothing says how many there are, so that a run may grow.
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,10 @@ from absl import logging
 from dgan_jax import storage, validation
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.factory import record_files, tfrecord
+
+# What is known about samples, a row for each: their uncertainty, the bytes of
+# their records, and how much they have of each name (see `Task.counts`).
+Summary = np.ndarray
 
 # A key folds in its index as a uint32.
 _MAX_INDEX = 2**32
@@ -77,44 +80,12 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """One sample, ready to be written.
-
-  Attributes:
-    payload: serialised tf.Example.
-    score: uncertainty of the sample, a float32.
-    counts: how much the sample has of each name; see `Task.counts`.
-  """
+  """One sample, ready to be written: a serialised tf.Example, and what its
+  `Summary` says."""
 
   payload: bytes
   score: float
   counts: tuple[int, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-  """What is known about the n samples of one shard, or of several.
-
-  Attributes:
-    scores: float32 [n].
-    counts: int64 [n, names]; see `Task.counts`.
-    sizes: bytes of every record, int64 [n].
-  """
-
-  scores: np.ndarray
-  counts: np.ndarray
-  sizes: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.scores)
-
-  @classmethod
-  def join(cls, parts: Iterable['Summary']) -> 'Summary':
-    parts = list(parts)
-    return cls(
-      np.concatenate([part.scores for part in parts]),
-      np.concatenate([part.counts for part in parts]),
-      np.concatenate([part.sizes for part in parts]),
-    )
 
 
 class Shards:
@@ -123,13 +94,8 @@ class Shards:
   def __init__(
     self, workdir: storage.PathLike, plan: Plan, identity: Mapping[str, Any]
   ):
-    """Nothing is read or written yet.
-
-    Args:
-      workdir: the run folder.
-      plan: which samples lie where.
-      identity: JSON values; see `workdir.open_run`.
-    """
+    """Of the run in `workdir` that has this identity, as `open_run` takes it;
+    nothing is read or written yet."""
     self.plan = plan
     self.folder = storage.path(workdir) / 'shards'
     self._run = storage.sha256(json.dumps(identity, sort_keys=True))
@@ -143,51 +109,42 @@ class Shards:
     Raises:
       OSError: the disk is full or the folder cannot be written.
     """
-    path = self.path(shard)
+    rows = []
+
+    def payloads() -> Iterator[bytes]:
+      for record in records:
+        yield record.payload
+        rows.append((record.score, len(record.payload), record.counts))
+      assert len(rows) == len(self.plan.indices(shard))
+      scores, _, counts = zip(*rows, strict=True)
+      footer = {'scores': scores, 'counts': counts, **self._origin(shard)}
+      yield json.dumps(footer).encode()
+
     self.folder.mkdir(parents=True, exist_ok=True)
-    storage.remove_leftovers(path)
-    temporary = storage.temporary_name(path)
-    scores, counts, sizes = [], [], []
-    try:
-      with open(temporary, 'wb') as file:
-        for record in records:
-          file.write(tfrecord.frame(record.payload))
-          scores.append(float(record.score))
-          counts.append(record.counts)
-          sizes.append(len(record.payload))
-        assert len(scores) == len(self.plan.indices(shard))
-        footer = {
-          'run': self._run,
-          'first': self.plan.number(shard),
-          'scores': scores,
-          'counts': counts,
-        }
-        file.write(tfrecord.frame(json.dumps(footer).encode()))
-      storage.put_in_place(temporary, path)
-    except OSError as error:
-      # A failed write does not say to which file.
-      raise OSError(error.errno, error.strerror, os.fspath(path)) from error
-    finally:
-      temporary.unlink(missing_ok=True)
-    return _summary(scores, counts, sizes)
+    record_files.write({'tfrecord': self.path(shard)}, payloads())
+    return _summary(rows)
+
+  def _origin(self, shard: int) -> dict[str, Any]:
+    return {'run': self._run, 'first': self.plan.number(shard)}
 
   def check(self, shard: int) -> Summary | None:
     """Reads and verifies all of a shard; None if it is to be made (again)."""
-    path, first = self.path(shard), self.plan.number(shard)
+    path = self.path(shard)
     sizes: list[int] = []
     payload = b''
     try:
       for payload in tfrecord.read(path):
         sizes.append(len(payload))
       footer = json.loads(payload)
-      if footer['run'] != self._run or footer['first'] != first:
+      if footer != footer | self._origin(shard):
         raise tfrecord.DamagedError(f'{path} belongs to another run')
       if len(sizes) - 1 != len(self.plan.indices(shard)):
         return None  # It was the last one of a smaller or a larger run.
-      return _summary(footer['scores'], footer['counts'], sizes[:-1])
+      columns = footer['scores'], sizes[:-1], footer['counts']
+      return _summary([*zip(*columns, strict=True)])
     except FileNotFoundError:
       return None
-    except (tfrecord.DamagedError, ValueError, KeyError, TypeError) as error:
+    except (tfrecord.DamagedError, ValueError, LookupError, TypeError) as error:
       logging.warning('A shard is damaged and will be made again: %s.', error)
       return None
 
@@ -197,7 +154,10 @@ class Shards:
     """The shards, given what is known about each."""
     for shard, summary in enumerate(summaries):
       yield record_files.RecordFile(
-        self.path(shard), 'tfrecord', self.plan.positions(shard), summary.sizes
+        self.path(shard),
+        'tfrecord',
+        self.plan.positions(shard),
+        summary['size'],
       )
 
   def remove(self) -> None:
@@ -216,11 +176,6 @@ class Shards:
         run.unlink(missing_ok=True)
 
 
-def _summary(
-  scores: list[float], counts: list[tuple[int, ...]], sizes: list[int]
-) -> Summary:
-  return Summary(
-    np.array(scores, np.float32),
-    np.array(counts, np.int64),
-    np.array(sizes, np.int64),
-  )
+def _summary(rows: Sequence[tuple[float, int, Sequence[int]]]) -> Summary:
+  counts = ('counts', '<u4', (len(rows[0][2]),))
+  return np.array(rows, [('score', '<f4'), ('size', '<i8'), counts])

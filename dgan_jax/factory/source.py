@@ -70,17 +70,14 @@ class GeneratorSource:
 
   @property
   def state(self) -> generator_lib.Generator:
-    """See `Source`."""
     return self.generator
 
   @property
   def canvas(self) -> pyramid_lib.Canvas:
-    """See `Source`."""
     return self.sampling.canvas(self.generator.architecture)
 
   @property
   def latent_size(self) -> int:
-    """See `Source`."""
     return self.generator.architecture.latent_size
 
   def rows(self, root: chex.PRNGKey, indices: np.ndarray) -> Rows:
@@ -91,7 +88,6 @@ class GeneratorSource:
   def draw(
     self, state: generator_lib.Generator, rows: Rows
   ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
-    """See `Source`."""
     keys, latents = rng.key_from_data(rows['key']), rows.get('latents')
     if latents is None:
       latents = rng.latents(keys, self.latent_size)
@@ -101,23 +97,17 @@ class GeneratorSource:
     return image, pyramid, {'key': rows['key'], 'latent': latents}
 
   def identity(self) -> dict[str, Any]:
-    """See `Source`."""
     return {
       'generator': self._checksum,
       'sampling': dataclasses.asdict(self.sampling),
     }
 
   def check_fit(self, spec: ensemble.InterpreterSpec) -> None:
-    """See `Source`."""
-    architecture = self.generator.architecture
+    made = self.generator.architecture
     pairs = (
       ('generator', spec.generator_checksum, self._checksum),
-      ('resolution', spec.resolution, architecture.resolution),
-      (
-        'feature channels',
-        spec.feature_channels,
-        architecture.feature_channels,
-      ),
+      ('resolution', spec.resolution, made.resolution),
+      ('feature channels', spec.feature_channels, made.feature_channels),
     )
     for name, trained, given in pairs:
       # Imported interpreters don't know all of it.

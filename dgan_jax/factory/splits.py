@@ -12,17 +12,12 @@ def split_by_uncertainty(
 ) -> tuple[np.ndarray, np.ndarray]:
   """Sets the most uncertain samples apart (DatasetGAN, section 3.2).
 
-  Exactly floor(n * fraction) samples go: those with the highest scores. Of
-  equal scores the one with the lower position stays. A score that is no
-  number counts as the most uncertain of all.
-
-  Args:
-    scores: float [n], higher is less certain.
-    fraction: in [0, 1); the paper drops 0.1.
+  Exactly floor(n * fraction) samples go: those with the highest of scores
+  [n]. Of equal scores the one with the lower position stays. A score that is
+  no number counts as the most uncertain of all.
 
   Returns:
-    (kept, uncertain): positions into `scores`, each ascending; together they
-    are all of them.
+    (kept, uncertain): positions into `scores`, each ascending; together all.
 
   Raises:
     errors.UserError: the fraction is out of range.

@@ -1,6 +1,7 @@
 """Makes the shards of a run that are not there yet."""
 
 import collections
+import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,12 +10,12 @@ from concurrent import futures
 from absl import logging
 
 from dgan_jax import progress, workdir
-from dgan_jax.factory import sample as sample_lib
+from dgan_jax.factory import records
 from dgan_jax.factory import shards as shards_lib
 
 # A stream of global indices -> their samples, in the same order.
-MakeSamples = Callable[[Iterable[int]], Iterable[sample_lib.LabelledSample]]
-Encode = Callable[[sample_lib.LabelledSample], shards_lib.Record]
+MakeSamples = Callable[[Iterable[int]], Iterable[records.LabelledSample]]
+Encode = Callable[[records.LabelledSample], shards_lib.Record]
 
 
 def fill(
@@ -24,8 +25,7 @@ def fill(
   encode: Encode,
   *,
   is_finished: Callable[[], bool] = lambda: False,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
   on_progress: progress.OnProgress | None = None,
 ) -> list[shards_lib.Summary] | None:
   """Returns when every shard of the run is there and whole.
@@ -42,25 +42,24 @@ def fill(
     encode: called by several threads.
     is_finished: whether another process has made the dataset, and removed the
       shards; asked where one is missing.
-    process_index: of this process; decides only where it begins.
-    process_count: how many processes share the run, as far as known.
+    process: the number of this one, and how many share the run, as far as
+      known; decides only where it begins.
     on_progress: called with the samples that are finished, by whomever; the
       metric `score` is the mean over those that this call made.
 
   Returns:
-    What is known about the samples of every shard; None where the dataset is
-    finished.
+    Of every shard; None where the dataset is finished.
 
   Raises:
     OSError: the disk is full or read-only. Finished shards stay.
   """
+  index, count = process
   order = sorted(
-    range(shards.plan.num_shards),
-    key=lambda shard: ((shard - process_index) % process_count, shard),
+    range(shards.plan.num_shards), key=lambda x: ((x - index) % count, x)
   )
   workers = os.cpu_count() or 1
+  filling = _Filling(shards, locks, is_finished, on_progress)
   with futures.ThreadPoolExecutor(workers, 'encode') as pool:
-    filling = _Filling(shards, locks, is_finished, on_progress)
 
     def make(order: Iterable[int], wait: bool) -> None:
       samples = filling.samples(order, make_samples, wait)
@@ -77,36 +76,28 @@ def fill(
   return [filling.summaries[shard] for shard in range(shards.plan.num_shards)]
 
 
+@dataclasses.dataclass
 class _Filling:
-  """The state of one `fill`.
+  """The state of one `fill`."""
 
-  Attributes:
-    summaries: of the shards that are there.
-    busy: shards that other processes were making.
-    is_over: another process has finished the dataset.
-  """
-
-  def __init__(
-    self,
-    shards: shards_lib.Shards,
-    locks: workdir.Locks,
-    is_finished: Callable[[], bool],
-    on_progress: progress.OnProgress | None,
-  ):
-    self.summaries: dict[int, shards_lib.Summary] = {}
-    self.busy: list[int] = []
-    self.is_over = False
-    self._shards = shards
-    self._locks = locks
-    self._is_finished = is_finished
-    self._on_progress = on_progress
-    self._done = shards.plan.num_stored  # samples, by whomever
-    self._made = 0  # samples, by this call
-    self._score = 0.0  # sum over those
+  shards: shards_lib.Shards
+  locks: workdir.Locks
+  is_finished: Callable[[], bool]
+  on_progress: progress.OnProgress | None
+  # Of the shards that are there.
+  summaries: dict[int, shards_lib.Summary] = dataclasses.field(
+    default_factory=dict
+  )
+  # Shards that other processes were making.
+  busy: list[int] = dataclasses.field(default_factory=list)
+  is_over: bool = False  # another process has finished the dataset
+  found: int = 0  # samples of shards that were there
+  made: int = 0  # samples of this call
+  score: float = 0.0  # sum over those
 
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
-  ) -> Iterator[tuple[int, sample_lib.LabelledSample]]:
+  ) -> Iterator[tuple[int, records.LabelledSample]]:
     """Yields (shard, sample) of what is missing and can be locked.
 
     One stream over all shards, so that the maker can work ahead.
@@ -115,58 +106,57 @@ class _Filling:
 
     def indices() -> Iterator[int]:
       for shard in order:
-        number = self._shards.plan.number(shard)
+        number = self.shards.plan.number(shard)
         if self.is_over or self._is_there(shard):
           continue
-        if not self._locks.take(number, wait=wait):
+        if not self.locks.take(number, wait=wait):
           self.busy.append(shard)
           continue
         # It, or all of the dataset, may have been finished just now.
-        if self._is_there(shard) or self._is_finished():
+        if self._is_there(shard) or self.is_finished():
           self.is_over = shard not in self.summaries
-          self._locks.release(number)
+          self.locks.release(number)
           continue
-        for index in self._shards.plan.indices(shard).tolist():
+        for index in self.shards.plan.indices(shard).tolist():
           shards.append(shard)
           yield index
 
     for sample in make_samples(indices()):
       yield shards.popleft(), sample
 
-  def write(self, records: Iterable[tuple[int, shards_lib.Record]]) -> None:
+  def write(self, items: Iterable[tuple[int, shards_lib.Record]]) -> None:
     """Writes (shard, record)s that come shard by shard."""
-    for shard, group in itertools.groupby(records, lambda item: item[0]):
-      self.summaries[shard] = self._shards.write(shard, self._counted(group))
-      self._locks.release(self._shards.plan.number(shard))
+    for shard, group in itertools.groupby(items, lambda item: item[0]):
+      counted = (self._count(record) for _, record in group)
+      self.summaries[shard] = self.shards.write(shard, counted)
+      self.locks.release(self.shards.plan.number(shard))
 
   def _is_there(self, shard: int) -> bool:
-    summary = self._shards.check(shard)
-    if summary is None:
-      return False
-    self.summaries[shard] = summary
-    self._report(len(summary.scores))
-    return True
+    summary = self.shards.check(shard)
+    if summary is not None:
+      self.summaries[shard] = summary
+      self.found += len(summary)
+      self._report()
+    return summary is not None
 
-  def _counted(
-    self, group: Iterable[tuple[int, shards_lib.Record]]
-  ) -> Iterator[shards_lib.Record]:
-    for _, record in group:
-      yield record
-      self._made += 1
-      self._score += record.score
-      self._report(1)
+  def _count(self, record: shards_lib.Record) -> shards_lib.Record:
+    self.made += 1
+    self.score += record.score
+    self._report()
+    return record
 
-  def _report(self, count: int) -> None:
-    self._done += count
-    if self._on_progress:
-      metrics = {'score': self._score / self._made} if self._made else {}
-      self._on_progress(self._done, self._shards.plan.num_samples, metrics)
+  def _report(self) -> None:
+    if self.on_progress:
+      plan = self.shards.plan
+      metrics = {'score': self.score / self.made} if self.made else {}
+      done = plan.num_stored + self.found + self.made
+      self.on_progress(done, plan.num_samples, metrics)
 
 
 def _map_ahead(
   pool: futures.Executor,
   function: Encode,
-  items: Iterable[tuple[int, sample_lib.LabelledSample]],
+  items: Iterable[tuple[int, records.LabelledSample]],
   depth: int,
 ) -> Iterator[tuple[int, shards_lib.Record]]:
   """`function` over the second of each pair, in order, `depth` at a time."""

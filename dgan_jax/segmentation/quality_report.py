@@ -10,7 +10,7 @@ from dgan_jax import schema as schema_lib
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import pairs as pairs_lib
 from dgan_jax.segmentation import predict
-from dgan_jax.visualize import sheets
+from dgan_jax.visualize import frequencies, sheets
 
 
 def write(
@@ -84,7 +84,7 @@ def table(confusion: np.ndarray, schema: schema_lib.Schema) -> str:
     cells = (
       _percent(found['iou'].get(name)),
       _percent(found['class_accuracy'].get(name)),
-      sheets.percent(share),
+      frequencies.percent(share),
     )
     lines.append('  '.join((f'{name:{width}}', *(f'{x:>10}' for x in cells))))
   total = (_percent(found['mean_iou']), _percent(found['accuracy']))
@@ -110,7 +110,7 @@ def sheet(
   for mask, painted in zip(masks, found, strict=True):
     counted = mask != schema.ignore_label
     right = (mask == painted)[counted].mean()
-    captions += ['truth', f'annotator, {sheets.percent(right)} right']
+    captions += ['truth', f'annotator, {frequencies.percent(right)} right']
   return sheets.contact_sheet(
     images.repeat(2, axis=0),
     np.stack([masks, found], axis=1).reshape(-1, *masks.shape[1:]),

@@ -18,6 +18,7 @@ import numpy as np
 from dgan_jax import errors, metrics
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
 # Standard deviation of a heat-map's Gaussian, a share of the image's width.
@@ -216,8 +217,8 @@ class Keypoints:
     """1 for every keypoint that is visible."""
     return labels['visible'].astype(np.int64)
 
-  def frequencies(self, counts: np.ndarray) -> sheets.Frequencies:
-    return sheets.Frequencies(
+  def frequencies(self, counts: np.ndarray) -> frequencies_lib.Frequencies:
+    return frequencies_lib.Frequencies(
       'keypoint',
       self.names,
       self._colors(),

@@ -16,6 +16,7 @@ from jax import lax
 from dgan_jax import metrics
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
 # torch.finfo(float32).eps: how far the reference keeps probabilities from 0
@@ -160,9 +161,9 @@ class PartSegmentation:
     """Pixels of every class."""
     return np.bincount(labels['mask'].ravel(), minlength=len(self.names))
 
-  def frequencies(self, counts: np.ndarray) -> sheets.Frequencies:
+  def frequencies(self, counts: np.ndarray) -> frequencies_lib.Frequencies:
     found = metrics.ClassCounts(counts.sum(0), (counts > 0).sum(0), len(counts))
-    return sheets.Frequencies(
+    return frequencies_lib.Frequencies(
       'class',
       self.names,
       self.schema.palette,

@@ -14,6 +14,7 @@ import numpy as np
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
 # Arrays of the labels of one sample by name, on the host.
@@ -114,7 +115,7 @@ class Task(Protocol):
   def counts(self, labels: Arrays) -> np.ndarray:
     """How much of each name a sample has, int [names]."""
 
-  def frequencies(self, counts: np.ndarray) -> sheets.Frequencies:
+  def frequencies(self, counts: np.ndarray) -> frequencies_lib.Frequencies:
     """What counts int [samples, names] say of a dataset."""
 
   def draw(self, image: np.ndarray, labels: Arrays) -> np.ndarray:

@@ -31,17 +31,16 @@ class RunFolder:
     *,
     seconds_per_save: float = 30.0,
   ):
-    """Opens it.
+    """Opens it, or makes it.
 
     Args:
-      folder: made if need be.
-      identity: everything that the bits of the training depend on, as JSON
-        values.
+      folder: of the training.
+      identity: all that its bits depend on, as JSON values.
       seconds_per_save: between two checkpoints, if nothing else asks for one.
 
     Raises:
-      errors.UserError: it holds another training, or the processes are not
-        about the same one; in every process.
+      errors.UserError: in every process, where it holds another training, or
+        the processes are not about the same one.
     """
     self._folder = storage.path(folder)
     self._state = self._folder / 'state'
@@ -87,8 +86,7 @@ class RunFolder:
     Args:
       state: a pytree of arrays with the field `step`.
       facts: what JSON can hold, given back by `restore`.
-      now: whether or not it is time; else most calls are passed over, as
-        saving costs time too.
+      now: else most calls are passed over, as saving costs time too.
 
     Raises:
       OSError: the disk is full; the checkpoint before is whole.

@@ -1,12 +1,11 @@
 """Pictures of labelled samples: overlays, heat maps, contact sheets, charts."""
 
-import dataclasses
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from dgan_jax import schema as schema_lib
 
@@ -19,31 +18,20 @@ LegendEntry = tuple[str, Color, bool]
 # of the image's size come.
 _TILE_WIDTHS = (128, 256)
 _GAP = 6
-_MARGIN = 28
+MARGIN = 28
 INK: Color = (32, 35, 42)
 MUTED: Color = (118, 124, 136)
 FAINT: Color = (190, 194, 202)
 LINE: Color = (222, 225, 230)
 PAPER: Color = (255, 255, 255)
-BAR: Color = (91, 110, 160)
 DIFFERENT: Color = (196, 60, 20)
 
 # Black, purple, red, cream: lightness grows evenly, so that it reads the same
 # in grey and to the colour-blind.
-_HEAT = np.array(
-  [
-    (2, 2, 10),
-    (40, 17, 89),
-    (101, 26, 128),
-    (158, 47, 127),
-    (213, 68, 108),
-    (246, 112, 92),
-    (254, 167, 113),
-    (253, 216, 155),
-    (252, 253, 200),
-  ],
-  np.float64,
-)
+_HEAT = [
+  *('#02020a', '#281159', '#651a80', '#9e2f7f', '#d5446c', '#f6705c'),
+  *('#fea771', '#fdd89b', '#fcfdc8'),
+]
 
 
 def overlay(
@@ -52,16 +40,13 @@ def overlay(
   schema: schema_lib.Schema,
   alpha: float = 0.65,
 ) -> np.ndarray:
-  """The image with its labels painted over it.
+  """The image with its labels painted over it, uint8 [height, width, 3].
 
   Args:
     image: uint8 [height, width, 3].
     mask: uint8 [height, width].
     schema: of the mask; a class 0 called 'background' is left unpainted.
     alpha: 0 shows the image, 1 the labels.
-
-  Returns:
-    uint8 [height, width, 3].
   """
   colors = schema_lib.colorize(mask, schema).astype(np.float64)
   blended = np.rint(alpha * colors + (1 - alpha) * image).astype(np.uint8)
@@ -77,7 +62,8 @@ def keypoint_overlay(
   filled: Sequence[bool] | np.ndarray | None = None,
   width: int = _TILE_WIDTHS[0],
 ) -> np.ndarray:
-  """The image with a dot on every keypoint, as large as on a contact sheet.
+  """The image with a dot on every keypoint, uint8 [height, width, 3], enlarged
+  by a whole factor: as large as on a contact sheet.
 
   Args:
     image: uint8 [height, width, 3].
@@ -85,12 +71,9 @@ def keypoint_overlay(
     colors: of the dots.
     filled: bool [n]; the others are rings. None: all are filled.
     width: that the picture is to have at least.
-
-  Returns:
-    uint8 [height, width, 3], enlarged by a whole factor.
   """
-  factor = _enlargement(image.shape[1], width)
-  picture = Image.fromarray(image.repeat(factor, 0).repeat(factor, 1))
+  picture = _enlarged(image, width)
+  factor = picture.width // image.shape[1]
   draw = ImageDraw.Draw(picture)
   radius = max(3, picture.width / 60)
   for place, (x, y) in enumerate(np.asarray(keypoints, float) * factor):
@@ -104,35 +87,20 @@ def keypoint_overlay(
 def difference_image(
   image: np.ndarray, mask: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
-  """The image in pale grey, the pixels that two masks label differently in
-  colour.
-
-  Args:
-    image: uint8 [height, width, 3].
-    mask: uint8 [height, width].
-    other: uint8 [height, width].
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """The image, uint8 [height, width, 3], in pale grey, and in colour the pixels
+  that two masks, uint8 [height, width], label differently."""
   pale = 160 + 0.35 * image.mean(-1, keepdims=True)
   different = (mask != other)[..., None]
   return np.where(different, DIFFERENT, np.rint(pale)).astype(np.uint8)
 
 
 def uncertainty_image(uncertainty: np.ndarray, maximum: float) -> np.ndarray:
-  """A heat map: 0 is black, `maximum` and above the lightest.
-
-  Args:
-    uncertainty: [height, width], >= 0.
-    maximum: > 0.
-
-  Returns:
-    uint8 [height, width, 3].
-  """
+  """A heat map, uint8 [height, width, 3], of values [height, width]: 0 is
+  black, `maximum` (> 0) and above the lightest."""
   place = np.clip(np.asarray(uncertainty, np.float64) / maximum, 0, 1)
   stops = np.linspace(0, 1, len(_HEAT))
-  channels = [np.interp(place, stops, channel) for channel in _HEAT.T]
+  colors = zip(*map(ImageColor.getrgb, _HEAT), strict=True)
+  channels = [np.interp(place, stops, channel) for channel in colors]
   return np.rint(np.stack(channels, -1)).astype(np.uint8)
 
 
@@ -146,29 +114,18 @@ def uncertainty_maximum(uncertainty: np.ndarray) -> float:
 
 
 def extremes(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-  """Places of the least and of the most uncertain samples.
-
-  Args:
-    scores: [n].
-    count: how many of each; at most n.
-
-  Returns:
-    int [count] with the lowest scores, lowest first; int [count] with the
-    highest, highest first. Of equal scores the first comes first.
-  """
-  scores = np.asarray(scores)
-  return (
-    np.argsort(scores, kind='stable')[:count],
-    np.argsort(-scores, kind='stable')[:count],
-  )
+  """Places of the `count` lowest of scores [n], lowest first, and of the
+  highest, highest first; of equal scores the first comes first."""
+  lowest = np.argsort(scores, kind='stable')
+  highest = np.argsort(-np.asarray(scores), kind='stable')
+  return lowest[:count], highest[:count]
 
 
 def png(image: Image.Image | np.ndarray) -> bytes:
   """The image as the bytes of a PNG file."""
-  if isinstance(image, np.ndarray):
-    image = Image.fromarray(image)
+  picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
   buffer = io.BytesIO()
-  image.save(buffer, 'PNG', optimize=True)
+  picture.save(buffer, 'PNG', optimize=True)
   return buffer.getvalue()
 
 
@@ -187,12 +144,9 @@ def contact_sheet(
     images: uint8 [n, height, width, 3].
     masks: uint8 [n, height, width], or None.
     schema: of the masks; needed with them.
-    captions: a line under each sample.
-    columns: samples in a row; None: what gives a sheet of about 1,200 px.
-    title: a line at the top.
-
-  Returns:
-    RGB, with a legend of the classes.
+    captions: this and what follows as for `strip_sheet`.
+    columns: see there.
+    title: see there.
 
   Raises:
     ValueError: no samples, or masks without a schema.
@@ -224,7 +178,7 @@ def strip_sheet(
   maximum: float | None = None,
   uncertainty_text: str = 'Jensen-Shannon divergence in nats',
 ) -> Image.Image:
-  """Samples side by side, each as the same kinds of pictures.
+  """Samples side by side, each as the same kinds of pictures, RGB.
 
   Args:
     strips: the pictures of every sample, uint8 [height, width, 3].
@@ -237,100 +191,71 @@ def strip_sheet(
     uncertainty_text: what is written beside the scale.
   """
   cells = [_cell(strip) for strip in strips]
-  step = cells[0].width + 3 * _GAP
-  columns = min(columns or max(1, round(1150 / step)), len(cells))
+  cell_width, cell_height = cells[0].size
+  step_x = cell_width + 3 * _GAP
+  step_y = cell_height + (28 if captions else 2 * _GAP)
+  columns = min(columns or max(1, round(1150 / step_x)), len(cells))
   footer = []
   if legend:
-    footer.append(_legend(legend, columns * step))
+    footer.append(_legend(legend, columns * step_x))
   if maximum is not None:
     footer.append(_scale(maximum, f'uncertainty, {uncertainty_text}'))
-  return _arrange(cells, captions, columns, heads, title, footer)
+  top = MARGIN + (44 if title else 0) + (20 if len(heads) > 1 else 0)
+  body_bottom = top + math.ceil(len(cells) / columns) * step_y
+  width = max(
+    columns * step_x - 3 * _GAP,
+    *(part.width for part in footer),
+    math.ceil(font(22).getlength(title)),
+  )
+  height = body_bottom + sum(part.height + 16 for part in footer) + MARGIN
+  sheet = Image.new('RGB', (width + 2 * MARGIN, height), PAPER)
+  draw = ImageDraw.Draw(sheet)
+  draw.text((MARGIN, MARGIN - 4), title, INK, font(22))
+  tile_step = (cell_width + _GAP) / len(heads)
+  for column in range(columns):
+    for place, head in enumerate(heads if len(heads) > 1 else ()):
+      x = MARGIN + column * step_x + round(place * tile_step)
+      draw.text((x, top - 18), head, MUTED, font(12))
+  for place, cell in enumerate(cells):
+    x = MARGIN + place % columns * step_x
+    y = top + place // columns * step_y
+    sheet.paste(cell, (x, y))
+    if captions:
+      draw.text((x, y + cell_height + 4), captions[place], INK, font(12))
+  y = body_bottom + 16
+  for part in footer:
+    sheet.paste(part, (MARGIN, y))
+    y += part.height + 16
+  return sheet
 
 
 def _cell(strip: Sequence[np.ndarray]) -> Image.Image:
   """The pictures of one sample in a row, enlarged or reduced alike."""
-  largest = _TILE_WIDTHS[1]
-  tiles = []
-  for picture in strip:
-    tile = Image.fromarray(picture)
-    factor = _enlargement(tile.width)
-    if factor > 1:
-      size = (tile.width * factor, tile.height * factor)
-      tile = tile.resize(size, Image.Resampling.NEAREST)
-    elif tile.width > largest:
-      tile = tile.reduce(math.ceil(tile.width / largest))
-    tiles.append(tile)
-  return _beside(tiles, _GAP)
-
-
-def _enlargement(width: int, smallest: int = _TILE_WIDTHS[0]) -> int:
-  """The factor by which a contact sheet enlarges pictures of a width."""
-  return max(1, math.ceil(smallest / width))
-
-
-def _beside(pictures: Sequence[Image.Image], gap: int) -> Image.Image:
-  width = sum(x.width for x in pictures) + gap * (len(pictures) - 1)
-  row = Image.new('RGB', (width, max(x.height for x in pictures)), PAPER)
+  tiles = [
+    tile.reduce(math.ceil(tile.width / _TILE_WIDTHS[1]))
+    for tile in map(_enlarged, strip)
+  ]
+  width = sum(tile.width + _GAP for tile in tiles) - _GAP
+  row = Image.new('RGB', (width, max(tile.height for tile in tiles)), PAPER)
   left = 0
-  for picture in pictures:
-    row.paste(picture, (left, 0))
-    left += picture.width + gap
+  for tile in tiles:
+    row.paste(tile, (left, 0))
+    left += tile.width + _GAP
   return row
 
 
-def _arrange(
-  cells: Sequence[Image.Image],
-  captions: Sequence[str] | None,
-  columns: int,
-  heads: Sequence[str],
-  title: str,
-  footer: Sequence[Image.Image],
-) -> Image.Image:
-  """Title, rows of cells with their captions, then the footer."""
-  cell_width, cell_height = cells[0].size
-  step_x = cell_width + 3 * _GAP
-  step_y = cell_height + (28 if captions else 2 * _GAP)
-  rows = math.ceil(len(cells) / columns)
-  top = _MARGIN + (44 if title else 0) + (20 if len(heads) > 1 else 0)
-  body_bottom = top + rows * step_y
-  width = max(
-    columns * step_x - 3 * _GAP,
-    *(part.width for part in footer),
-    math.ceil(_font(22).getlength(title)),
-  )
-  height = body_bottom + sum(part.height + 16 for part in footer) + _MARGIN
-  sheet = Image.new('RGB', (width + 2 * _MARGIN, height), PAPER)
-  draw = ImageDraw.Draw(sheet)
-  if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
-  tile_step = (cell_width + _GAP) / len(heads)
-  for column in range(columns):
-    for place, head in enumerate(heads if len(heads) > 1 else ()):
-      x = _MARGIN + column * step_x + round(place * tile_step)
-      draw.text((x, top - 18), head, MUTED, _font(12))
-  for place, cell in enumerate(cells):
-    x = _MARGIN + place % columns * step_x
-    y = top + place // columns * step_y
-    sheet.paste(cell, (x, y))
-    if captions:
-      draw.text((x, y + cell_height + 4), captions[place], INK, _font(12))
-  y = body_bottom + 16
-  for part in footer:
-    sheet.paste(part, (_MARGIN, y))
-    y += part.height + 16
-  return sheet
+def _enlarged(picture: np.ndarray, width: int = _TILE_WIDTHS[0]) -> Image.Image:
+  """By a whole factor, to this width at least."""
+  factor = math.ceil(width / picture.shape[1])
+  return Image.fromarray(picture.repeat(factor, 0).repeat(factor, 1))
 
 
 def class_legend(
   schema: schema_lib.Schema, present: Sequence[int] | np.ndarray
 ) -> list[LegendEntry]:
   """The classes, and ignored pixels if `present` has their label too."""
-  names: list[LegendEntry] = [
-    (name, color, label in present)
-    for label, (name, color) in enumerate(
-      zip(schema.classes, schema.palette, strict=True)
-    )
-  ]
+  pairs = zip(schema.classes, schema.palette, strict=True)
+  names = [(*pair, label in present) for label, pair in enumerate(pairs)]
   if schema.ignore_label in present:
     names.append(('ignored', schema_lib.IGNORE_COLOR, True))
   return names
@@ -339,8 +264,8 @@ def class_legend(
 def _legend(names: Sequence[LegendEntry], width: int) -> Image.Image:
   """A patch and a name per entry, as near to `width` as they come; those that
   don't occur are pale."""
-  font = _font(13)
-  step = math.ceil(max(font.getlength(name) for name, *_ in names)) + 44
+  small = font(13)
+  step = math.ceil(max(small.getlength(name) for name, *_ in names)) + 44
   columns = max(1, min(len(names), width // step))
   rows = math.ceil(len(names) / columns)
   columns = math.ceil(len(names) / rows)
@@ -350,110 +275,26 @@ def _legend(names: Sequence[LegendEntry], width: int) -> Image.Image:
     x, y = place // rows * step, place % rows * 22
     box = (x, y + 3, x + 15, y + 18)
     draw.rectangle(box, color, FAINT)
-    draw.text((x + 23, y + 3), name, INK if occurs else FAINT, font)
+    draw.text((x + 23, y + 3), name, INK if occurs else FAINT, small)
   return legend
 
 
 def _scale(maximum: float, text: str, width: int = 240) -> Image.Image:
   """The heat map's colours with numbers under them."""
-  font = _font(12)
+  small = font(12)
   label_left = width + 24
-  total = label_left + math.ceil(font.getlength(text)) + 4
+  total = label_left + math.ceil(small.getlength(text)) + 4
   scale = Image.new('RGB', (total, 36), PAPER)
   ramp = np.broadcast_to(np.linspace(0, maximum, width), (14, width))
   scale.paste(Image.fromarray(uncertainty_image(ramp, maximum)), (0, 0))
   draw = ImageDraw.Draw(scale)
   for place, anchor in ((0, 'la'), (0.5, 'ma'), (1, 'ra')):
     number = f'{place * maximum:.3g}' + '+' * (place == 1)
-    draw.text((place * width, 19), number, MUTED, font, anchor=anchor)
-  draw.text((label_left, -1), text, INK, font)
+    draw.text((place * width, 19), number, MUTED, small, anchor=anchor)
+  draw.text((label_left, -1), text, INK, small)
   return scale
 
 
-@dataclasses.dataclass(frozen=True)
-class Frequencies:
-  """How often what a task names occurs in a dataset.
-
-  Attributes:
-    what: is counted, one of it.
-    names: of all.
-    colors: of all.
-    columns: shares [names] by what they are shares of; the first is drawn.
-    caption: what the chart shows.
-  """
-
-  what: str
-  names: tuple[str, ...]
-  colors: tuple[Color, ...]
-  columns: Mapping[str, np.ndarray]
-  caption: str
-
-  def rows(self) -> list[tuple[str, Color, list[float]]]:
-    """Name, colour and shares of each."""
-    shares = np.stack(list(self.columns.values()), 1).tolist()
-    return list(zip(self.names, self.colors, shares, strict=True))
-
-
-def frequency_chart(
-  frequencies: Frequencies, *, title: str = ''
-) -> Image.Image:
-  """Bars of the first column's shares, on a logarithmic axis."""
-  font, small = _font(13), _font(12)
-  widest = max(math.ceil(font.getlength(name)) for name in frequencies.names)
-  left, plot, step = _MARGIN + 30 + widest, 480, 24
-  top = _MARGIN + (44 if title else 0) + 22
-  bottom = top + step * len(frequencies.names)
-  width = left + plot + 70 + 90 * len(frequencies.columns)
-  chart = Image.new('RGB', (width, bottom + _MARGIN), PAPER)
-  draw = ImageDraw.Draw(chart)
-  if title:
-    draw.text((_MARGIN, _MARGIN - 4), title, INK, _font(22))
-  decades = range(-4, 1)
-
-  def x_of(share: float) -> float:
-    place = 1 - math.log10(max(share, 1e-9)) / decades[0]
-    return left + plot * min(max(place, 0.0), 1.0)
-
-  for decade in decades:
-    x = x_of(10.0**decade)
-    draw.line((x, top, x, bottom), LINE)
-    draw.text(
-      (x, top - 6), f'{100 * 10.0**decade:g} %', MUTED, small, anchor='ms'
-    )
-  right = left + plot + 40
-  for place, head in enumerate(frequencies.columns):
-    draw.text((right + 90 * place, top - 6), head, MUTED, small, anchor='ls')
-  for row, (name, color, shares) in enumerate(frequencies.rows()):
-    y = top + step * row + step // 2
-    ink = INK if shares[0] else FAINT
-    draw.rectangle((_MARGIN, y - 7, _MARGIN + 14, y + 7), color, FAINT)
-    draw.text((_MARGIN + 22, y), name, ink, font, anchor='lm')
-    if shares[0]:
-      draw.rectangle((left, y - 6, max(x_of(shares[0]), left + 1), y + 6), BAR)
-    for place, share in enumerate(shares):
-      at = (right + 90 * place, y)
-      draw.text(at, percent(share), ink, small, anchor='lm')
-  return chart
-
-
-def frequency_table(frequencies: Frequencies) -> str:
-  """The same as lines of text, for a terminal."""
-  width = max(len(name) for name in (*frequencies.names, frequencies.what))
-  heads = ''.join(f'  {head:>10}' for head in frequencies.columns)
-  lines = [f'{frequencies.what:{width}}{heads}']
-  for name, _, shares in frequencies.rows():
-    values = ''.join(f'  {percent(share):>10}' for share in shares)
-    lines.append(f'{name:{width}}{values}')
-  return '\n'.join(lines)
-
-
-def percent(share: float) -> str:
-  """A share in words, '-' for none."""
-  percent = 100 * float(share)
-  if percent == 0:
-    return '-'
-  return f'{percent:.1f} %' if percent >= 0.95 else f'{percent:.2g} %'
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+  """Of all texts, in pixels."""
   return ImageFont.load_default(size)

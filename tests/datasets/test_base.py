@@ -1,6 +1,6 @@
+import dataclasses
 import pathlib
 import pickle
-import types
 
 import pytest
 import tensorflow_datasets as tfds
@@ -24,7 +24,7 @@ class FakeGoats(base.LabelledGanBuilder):
   def job(self, workdir):
     assert workdir.parent == pathlib.Path(self.data_dir_root) / 'fake_goats'
     options = run.FactoryOptions(num_samples=30, samples_per_shard=4)
-    return types.SimpleNamespace(options=options)
+    return fake.Job(None, None, options)
 
 
 class FakeGenerate:
@@ -33,19 +33,12 @@ class FakeGenerate:
   def __init__(self) -> None:
     self.calls = 0
     self.make_samples = fake.samples
+    self._generate = run.generate
 
-  def __call__(self, job, card, *, workdir, data_dir, on_progress):
+  def __call__(self, job, card, **arguments):
     self.calls += 1
-    return run.assemble(
-      self.make_samples,
-      fake.SOURCE,
-      fake.LAYOUT,
-      job.options,
-      card,
-      workdir=workdir,
-      data_dir=data_dir,
-      on_progress=on_progress,
-    )
+    job = dataclasses.replace(job, make_samples=self.make_samples)
+    return self._generate(job, card, **{'process': (0, 1), **arguments})
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A maker of samples that needs no generator."""
 
+import dataclasses
 import pathlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,6 @@ import numpy as np
 from dgan_jax import progress, schema
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import record_files, records, run, workers
-from dgan_jax.factory import sample as sample_lib
 from dgan_jax.tasks import part_segmentation
 
 LAYOUT = records.Layout(
@@ -34,10 +34,10 @@ CARD = records.Card(
 SOURCE = {'maker': 'fake'}
 
 
-def sample(index: int) -> sample_lib.LabelledSample:
+def sample(index: int) -> records.LabelledSample:
   """Sample `index`, a function of that number alone."""
   random = np.random.default_rng(index)
-  return sample_lib.LabelledSample(
+  return records.LabelledSample(
     index=index,
     origin={
       'key': random.integers(0, 2**32, 2, np.uint32),
@@ -52,19 +52,33 @@ def sample(index: int) -> sample_lib.LabelledSample:
 
 def samples(
   indices: Iterable[int], seconds: float = 0.0
-) -> Iterator[sample_lib.LabelledSample]:
+) -> Iterator[records.LabelledSample]:
   """The samples with these indices, `seconds` apart."""
   for index in indices:
     time.sleep(seconds)
     yield sample(index)
 
 
+@dataclasses.dataclass(frozen=True)
+class Job(run.Job):
+  """One that needs no source and no interpreter."""
+
+  make_samples: workers.MakeSamples = samples
+  made_by: Mapping[str, Any] = dataclasses.field(default_factory=SOURCE.copy)
+  block_size = 0
+
+  def layout(self):
+    return LAYOUT
+
+  def maker(self):
+    return self.made_by, self.make_samples
+
+
 def make(
   folder: pathlib.Path,
   make_samples: workers.MakeSamples = samples,
   *,
-  process_index: int = 0,
-  process_count: int = 1,
+  process: tuple[int, int] = (0, 1),
   on_progress: progress.OnProgress | None = None,
   card: records.Card = CARD,
   formats: Sequence[str] = record_files.FORMATS,
@@ -72,17 +86,14 @@ def make(
   **options: Any,
 ) -> dataset_lib.Dataset:
   """A dataset in `folder/data` by a run in `folder/run`."""
+  nothing: Any = None
   settings = {'num_samples': 30, 'samples_per_shard': 4} | options
-  return run.assemble(
-    make_samples,
-    source,
-    LAYOUT,
-    run.FactoryOptions(**settings),
+  return run.generate(
+    Job(nothing, nothing, run.FactoryOptions(**settings), make_samples, source),
     card,
     workdir=folder / 'run',
     data_dir=folder / 'data',
     formats=formats,
-    process_index=process_index,
-    process_count=process_count,
+    process=process,
     on_progress=on_progress,
   )

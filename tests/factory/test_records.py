@@ -13,7 +13,7 @@ def test_a_sample_comes_back_as_it_was():
   sample = fake.sample(7)
   features = fake.LAYOUT.features()
   example = features.deserialize_example_np(
-    records.Encoder(fake.LAYOUT)(sample)
+    records.Encoder(features)(fake.LAYOUT.example(sample))
   )
   np.testing.assert_array_equal(example['image'], sample.image)
   np.testing.assert_array_equal(
@@ -33,7 +33,7 @@ def test_a_sample_comes_back_as_it_was():
 def test_a_sample_of_another_shape_is_refused():
   layout = records.Layout(8, 15, 4, fake.LAYOUT.task)
   with pytest.raises(ValueError, match='does not match'):
-    records.Encoder(layout)(fake.sample(0))
+    records.Encoder(layout.features())(layout.example(fake.sample(0)))
 
 
 def test_masks_are_plain_grey_images():

@@ -46,12 +46,9 @@ def test_a_plan_that_cannot_be_is_refused(numbers, message):
 def test_a_written_shard_checks_out_with_the_same_summary(run):
   written = run.write(0, _records(4))
   checked = run.check(0)
-  for field in ('scores', 'counts', 'sizes'):
-    np.testing.assert_array_equal(
-      getattr(written, field), getattr(checked, field)
-    )
-  assert checked.scores.dtype == np.float32
-  assert checked.sizes.tolist() == [9] * 4
+  np.testing.assert_array_equal(written, checked)
+  assert checked['score'].dtype == np.float32
+  assert checked['size'].tolist() == [9] * 4
 
 
 def test_a_shard_that_is_missing_damaged_or_foreign_is_to_be_made(

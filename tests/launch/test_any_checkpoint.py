@@ -11,7 +11,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from dgan_jax import storage
-from launch import command, generate, sample, train_interpreter
+from launch import config_file, generate, sample, train_interpreter
 from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def _sampled(tmp_path, file):
   )
   assert done.returncode == 0, done.stderr
   (tmp_path / 'schema.json').write_text(json.dumps(_SCHEMA))
-  config = command.load_config(str(_ROOT / 'configs' / 'tiny.py'))
+  config = config_file.load(str(_ROOT / 'configs' / 'tiny.py'))
   config.generator = str(tmp_path / 'generator')
   config.schema = str(tmp_path / 'schema.json')
   # The networks are random: truncated, their images hardly differ.

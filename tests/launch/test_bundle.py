@@ -38,7 +38,7 @@ def _run(folder, annotator, generator):
     num_samples=3,
     candidates=6,
   ):
-    bundle.main(['bundle'])
+    bundle.main()
   return folder / 'bundle'
 
 

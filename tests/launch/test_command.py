@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dgan_jax import errors, progress, workdir
+from dgan_jax import progress, workdir
 from launch import command
 from tests.launch import terminal
 
@@ -162,32 +162,6 @@ def test_a_bug_keeps_its_traceback(run):
   assert done.returncode == 1
 
 
-@pytest.mark.parametrize(
-  ('text', 'complaint'),
-  [
-    ('def get_config():\n  return 3', 'returned a int'),
-    ('x = 3', 'does not load: KeyError'),
-    ('def get_config(:', 'does not load: SyntaxError'),
-    (
-      'from configs import common\n'
-      'def get_config():\n'
-      '  config = common.get_config()\n'
-      '  config.interpreter.membrs = 3\n'
-      '  return config\n',
-      'does not load: AttributeError: .*membrs',
-    ),
-  ],
-)
-def test_a_config_file_that_gives_no_config_is_refused(
-  tmp_path, text, complaint
-):
-  path = tmp_path / 'mine.py'
-  path.write_text(text)
-  with pytest.raises(errors.UserError, match=complaint) as caught:
-    command.load_config(str(path))
-  assert 'mine.py' in str(caught.value)
-
-
 def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
   with (
     progress.MetricWriter(tmp_path) as writer,
@@ -199,22 +173,6 @@ def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
   assert first.startswith('0/2 steps')
   assert last.startswith('2/2 steps')
   assert len((tmp_path / 'metrics.jsonl').read_text().splitlines()) == 3
-
-
-@pytest.mark.parametrize('name', ['tiny', 'configs/tiny.py'])
-def test_a_shipped_config_is_found_by_its_name_from_anywhere(
-  tmp_path, monkeypatch, name
-):
-  monkeypatch.chdir(tmp_path)
-  assert command.load_config(name) == command.load_config(
-    command.config_file('tiny')
-  )
-  (tmp_path / 'configs').mkdir()
-  (tmp_path / 'configs' / 'tiny.py').write_text('get_config = 3')
-  found = command.config_file('configs/tiny.py')
-  assert found == 'configs/tiny.py'  # a file of the user's comes first
-  assert command.config_name('configs/tiny.py') == 'configs/tiny.py'
-  assert command.config_name(command.config_file('tiny')) == 'tiny'
 
 
 def test_a_config_is_named_in_one_argument_or_in_two(run):

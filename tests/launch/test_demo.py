@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dgan_jax import errors, storage
-from launch import command, generate, train_interpreter
+from launch import config_file, generate, train_interpreter
 from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -15,7 +15,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture
 def config():
-  return command.load_config(str(_ROOT / 'configs' / 'tiny.py'))
+  return config_file.load(str(_ROOT / 'configs' / 'tiny.py'))
 
 
 @pytest.fixture(scope='module')

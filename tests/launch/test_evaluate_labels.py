@@ -16,7 +16,7 @@ from dgan_jax.evaluation import annotated_samples, trials
 from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
-from launch import command, evaluate_labels
+from launch import config_file, evaluate_labels
 from tests import small
 from tests.segmentation import synthetic
 
@@ -50,7 +50,7 @@ def networks(tmp_path_factory):
 
 
 def _config(networks):
-  config = command.load_config(str(_PATH))
+  config = config_file.load(str(_PATH))
   config.generator = str(networks / 'generator')
   config.annotator = str(networks / 'annotator')
   config.schema = str(networks / 'schema.json')
@@ -88,7 +88,7 @@ def _lines(workdir):
 
 
 def test_the_config_plans_as_the_library_does():
-  config = command.load_config(str(_PATH))
+  config = config_file.load(str(_PATH))
   plan = plan_lib.Plan(training.TrainingOptions())
   for field in dataclasses.fields(plan):
     if field.name != 'options':

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from dgan_jax import errors, metrics, rng, storage
 from dgan_jax.annotations import manifest
-from launch import command, common, generate, train_interpreter
+from launch import common, config_file, generate, train_interpreter
 from tests.tasks import blobs
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -35,7 +35,7 @@ def _annotate(folder):
 def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp('blobs')
   _annotate(folder)
-  config = command.load_config(str(_ROOT / 'configs' / 'tiny.py'))
+  config = config_file.load(str(_ROOT / 'configs' / 'tiny.py'))
   config.task = 'keypoints'
   config.annotations = str(folder)
   config.schema = str(folder / 'schema.json')

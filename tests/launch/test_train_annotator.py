@@ -17,7 +17,7 @@ from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import augmentation, training
 from dgan_jax.training import run_folder
 from dgan_jax.visualize import sheets
-from launch import command, train_annotator
+from launch import config_file, train_annotator
 from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -25,7 +25,7 @@ _PATH = _ROOT / 'configs' / 'annotator_rendered_car.py'
 
 
 def _config():
-  config = command.load_config(str(_PATH))
+  config = config_file.load(str(_PATH))
   config.num_pairs = 24
   config.num_held_out = 6
   config.domain.resolution = 16
@@ -52,7 +52,7 @@ def finished(tmp_path_factory):
 
 
 def test_the_config_trains_as_the_library_does_but_for_mirrors():
-  config = command.load_config(str(_PATH))
+  config = config_file.load(str(_PATH))
   strengths = augmentation.Strengths(flip=True)
   assert dict(config.strengths) == dataclasses.asdict(strengths)
   declared = training.Options(strengths=strengths)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dgan_jax import errors
 from dgan_jax.checkpoints import pytrees, store
-from launch import command, train_gan
+from launch import config_file, train_gan
 from tests import hurry
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def config():
-  config = command.load_config(str(_ROOT / 'configs' / 'gan_tiny.py'))
+  config = config_file.load(str(_ROOT / 'configs' / 'gan_tiny.py'))
   # For the eight devices of this process.
   config.training.batch_size = config.training.r1_batch = 16
   return config
