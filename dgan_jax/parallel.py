@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -129,9 +129,11 @@ def block_size(pixels: int) -> int:
 
 
 def map_blocks(
-  function: Callable[[Any, Any], Any],
+  function: Callable[..., Any],
   state: Any,
   devices: Sequence[jax.Device] | None = None,
+  *,
+  static: tuple[Hashable, ...] = (),
 ) -> Callable[[Iterable[Any]], Iterator[Any]]:
   """Spreads a pure function over a stream of blocks, all of one size.
 
@@ -140,9 +142,12 @@ def map_blocks(
   the number of devices. Hosts need not keep in step.
 
   Args:
-    function: (state, block) -> results, both pytrees of arrays [n, ...].
+    function: (*static, state, block) -> results, the last two pytrees of arrays
+      [n, ...]; of a module, so that it is compiled once for all calls of equal
+      `static`.
     state: copied to every device once.
     devices: default all of this host.
+    static: what is no array.
 
   Returns:
     A function from blocks to an iterator over their results, as host arrays
@@ -151,7 +156,7 @@ def map_blocks(
   """
   devices = list(devices or jax.local_devices())
   state = _replicate(state, devices)
-  mapped = jax.pmap(function, _AXIS, in_axes=(None, 0), devices=devices)
+  mapped = _mapped(function, static, tuple(devices))
 
   def fetch(count: int, results: Any) -> Iterator[Any]:
     host: Any = jax.device_get(results)
@@ -173,11 +178,23 @@ def map_blocks(
   return run
 
 
+@functools.lru_cache(maxsize=32)
+def _mapped(
+  function: Callable[..., Any],
+  static: tuple[Hashable, ...],
+  devices: tuple[jax.Device, ...],
+) -> Callable[[Any, Any], Any]:
+  part = functools.partial(function, *static)
+  return jax.pmap(part, _AXIS, in_axes=(None, 0), devices=devices)
+
+
 def map_items(
-  function: Callable[[Any, Any], Any],
+  function: Callable[..., Any],
   state: Any,
   block_size: int,
   devices: Sequence[jax.Device] | None = None,
+  *,
+  static: tuple[Hashable, ...] = (),
 ) -> Callable[[Any], Iterator[tuple[int, Any]]]:
   """`map_blocks` over the items of arrays, `block_size` at a time.
 
@@ -186,7 +203,7 @@ def map_items(
     items, results as host arrays with at least that many rows), in order; the
     last block is padded.
   """
-  run = map_blocks(function, state, devices)
+  run = map_blocks(function, state, devices, static=static)
 
   def blocks(items: Any) -> Iterator[tuple[int, Any]]:
     total = len(jax.tree.leaves(items)[0])

@@ -34,7 +34,10 @@ def _make_quick_options(*args, **kwargs):
 
 
 def switch(on: bool) -> None:
-  """In this process."""
+  """In this process, which forgets what it has compiled."""
+  if on == jax.config.jax_disable_most_optimizations:
+    return
+  jax.clear_caches()
   jax.config.update('jax_disable_most_optimizations', on)
   if _is_known():
     compiler.get_compile_options = _make_quick_options if on else _make_options

@@ -1,7 +1,6 @@
 """From indices to finished samples, on all devices."""
 
 import collections
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -23,7 +22,8 @@ Labeller = Callable[
 
 
 def labelled_block(
-  source: source_lib.Source,
+  draw: source_lib.Draw,
+  canvas: pyramid_lib.Canvas,
   tile_pixels: int,
   state: tuple[Any, ensemble.Interpreter],
   rows: source_lib.Rows,
@@ -31,7 +31,8 @@ def labelled_block(
   """Samples and their labels as one computation: latent to finished sample.
 
   Args:
-    source: of the images and features.
+    draw: see `Source.draw`.
+    canvas: of the source.
     tile_pixels: see `labelling.label`.
     state: of the source, and what labels.
     rows: [n, ...], see `Source.rows`.
@@ -40,8 +41,8 @@ def labelled_block(
     The arrays of `LabelledSample` [n, ...], by name.
   """
   drawing, interpreter = state
-  image, pyramid, origin = source.draw(drawing, rows)
-  labels = labelling.label(interpreter, pyramid, source.canvas, tile_pixels)
+  image, pyramid, origin = draw(drawing, rows)
+  labels = labelling.label(interpreter, pyramid, canvas, tile_pixels)
   fields = dict(vars(labels))
   uncertainty, score = fields.pop('uncertainty'), fields.pop('score')
   spec = interpreter.spec
@@ -84,8 +85,12 @@ def labeller(
     (root key, global indices) -> iterator over the samples, in order.
     Neighbours that are not asked for are made, and dropped: ask for ranges.
   """
-  block = functools.partial(labelled_block, source, tile_size(source.canvas))
-  run = parallel.map_blocks(block, (source.state, interpreter), devices)
+  run = parallel.map_blocks(
+    labelled_block,
+    (source.state, interpreter),
+    devices,
+    static=(source.draw, source.canvas, tile_size(source.canvas)),
+  )
 
   def samples(
     root: chex.PRNGKey, indices: Iterable[int]
@@ -117,10 +122,13 @@ def label_rows(
 ) -> Iterator[dict[str, Any]]:
   """The arrays of `LabelledSample`, by name, of every one of `rows`; the other
   arguments are those of `labeller`."""
-  block = functools.partial(labelled_block, source, tile_size(source.canvas))
-  state = source.state, interpreter
-  for count, arrays in parallel.map_items(block, state, block_size, devices)(
-    rows
-  ):
+  run = parallel.map_items(
+    labelled_block,
+    (source.state, interpreter),
+    block_size,
+    devices,
+    static=(source.draw, source.canvas, tile_size(source.canvas)),
+  )
+  for count, arrays in run(rows):
     for row in range(count):
       yield jax.tree.map(lambda x, row=row: x[row], arrays)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import chex
@@ -16,6 +16,12 @@ from dgan_jax.interpreter import ensemble
 
 # A pytree of arrays [n, ...]: what the images of n samples are made from.
 Rows = Any
+# (state of the source, rows) -> images uint8 [n, height, width, 3], their
+# features, and by name arrays [n, ...] that say where each came from.
+Draw = Callable[
+  [Any, Rows],
+  tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]],
+]
 
 
 class Source(Protocol):
@@ -41,11 +47,10 @@ class Source(Protocol):
     """What the samples of these indices uint32 [n] are made from, on the
     host; a pure function of the root key and each index."""
 
-  def draw(
-    self, state: Any, rows: Rows
-  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
-    """Images uint8 [n, height, width, 3], their features, and arrays [n, ...]
-    by name that say where each came from; pure, and compiled by the caller."""
+  @property
+  def draw(self) -> Draw:
+    """A pure function, compiled by the caller, once for all that are equal;
+    so it holds no arrays."""
 
   def identity(self) -> dict[str, Any]:
     """JSON values that change when the images do."""
@@ -85,16 +90,9 @@ class GeneratorSource:
     z of the keys."""
     return {'key': np.asarray(_key_data(root, indices))}
 
-  def draw(
-    self, state: generator_lib.Generator, rows: Rows
-  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
-    keys, latents = rng.key_from_data(rows['key']), rows.get('latents')
-    if latents is None:
-      latents = rng.latents(keys, self.latent_size)
-    image, pyramid = generator_lib.sample_latents(
-      state, latents, keys, self.sampling, self.space
-    )
-    return image, pyramid, {'key': rows['key'], 'latent': latents}
+  @property
+  def draw(self) -> Draw:
+    return _Draw(self.sampling, self.space)
 
   def identity(self) -> dict[str, Any]:
     return {
@@ -127,6 +125,23 @@ class GeneratorSource:
   @functools.cached_property
   def _checksum(self) -> str:
     return generator_lib.checksum(self.generator)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draw:
+  sampling: generator_lib.Sampling
+  space: str
+
+  def __call__(
+    self, state: generator_lib.Generator, rows: Rows
+  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
+    keys, latents = rng.key_from_data(rows['key']), rows.get('latents')
+    if latents is None:
+      latents = rng.latents(keys, state.architecture.latent_size)
+    image, pyramid = generator_lib.sample_latents(
+      state, latents, keys, self.sampling, self.space
+    )
+    return image, pyramid, {'key': rows['key'], 'latent': latents}
 
 
 @jax.jit

@@ -21,7 +21,8 @@ def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):
     generator, interpreter, case.sampling, keys
   )
   ours = factory.labelled_block(
-    source.GeneratorSource(generator, case.sampling),
+    source.GeneratorSource(generator, case.sampling).draw,
+    case.canvas,
     labelling_lib.TILE_PIXELS,
     (generator, interpreter),
     {'key': jax.random.key_data(keys)},
