@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dgan_jax.annotations import folder
 from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
@@ -69,4 +71,19 @@ def interpreter(
   return ensemble.Interpreter(
     spec,
     jax.tree_util.tree_map_with_path(random, state_dict.param_shapes(entries)),
+  )
+
+
+def subset(
+  annotations: folder.Annotations, rows: Sequence[int]
+) -> folder.Annotations:
+  """Some of the entries, all of whose images have keys."""
+  assert annotations.noise_keys is not None
+  return dataclasses.replace(
+    annotations,
+    masks=annotations.masks[rows],
+    latents=annotations.latents[rows],
+    noise_keys=annotations.noise_keys[rows],
+    names=tuple(annotations.names[row] for row in rows),
+    images=tuple(annotations.images[row] for row in rows),
   )

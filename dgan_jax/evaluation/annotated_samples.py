@@ -16,8 +16,8 @@ import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import entries, files
 from dgan_jax.annotations import folder as annotations_lib
-from dgan_jax.annotations import masks as masks_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -110,7 +110,7 @@ def annotate(
   latent_size = subject.generator.architecture.latent_size
   return annotations_lib.Annotations(
     masks=paint(subject, keys),
-    latents=annotations_lib.resolve_latents(data, latent_size),
+    latents=entries.resolve_latents(data, latent_size),
     space='z',
     noise_keys=data,
     names=tuple(f'{index:03}' for index in indices),
@@ -161,7 +161,7 @@ def truth(
     np.save(buffer, painted)
     storage.write_bytes(path, buffer.getvalue())
     return Truth(keys, painted)
-  kept = masks_lib.read_npy(path)
+  kept = files.read_npy(path)
   if kept.dtype != np.uint8 or kept.shape != (count, *subject.size):
     raise errors.UserError(
       f'{path} holds {kept.dtype} {list(kept.shape)}; expected uint8 '

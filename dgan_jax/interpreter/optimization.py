@@ -1,7 +1,7 @@
-"""One training step of one ensemble member; `jax.vmap` makes it all."""
+"""One training step of one ensemble member; `jax.vmap` makes it of all."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import chex
 import flax.struct
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from dgan_jax import rng
 from dgan_jax.interpreter import ensemble
 
 
@@ -37,16 +38,30 @@ Step = Callable[
 ]
 
 
+class Pixels(Protocol):
+  """What members learn from; see `annotated.AnnotatedPixels`."""
+
+  @property
+  def num_pixels(self) -> int: ...
+
+  def gather(self, index: chex.Array) -> tuple[chex.Array, chex.Array]: ...
+
+
 def init(
   classifier: ensemble.PixelClassifier,
   optimizer: optax.GradientTransformation,
   num_features: int,
+  members: int,
   key: chex.PRNGKey,
 ) -> MemberState:
-  """Weights N(0, 0.02), biases zero, as in the release."""
-  variables = classifier.init(key, jnp.zeros((1, num_features)))
-  params = variables['params']
-  return MemberState(params, variables['averages'], optimizer.init(params))
+  """All members: weights N(0, 0.02), biases zero, as in the release."""
+
+  def one(key: chex.PRNGKey) -> MemberState:
+    variables = classifier.init(key, jnp.zeros((1, num_features)))
+    params = variables['params']
+    return MemberState(params, variables['averages'], optimizer.init(params))
+
+  return jax.vmap(one)(jax.random.split(rng.stream(key, 'init'), members))
 
 
 def make_step(
@@ -88,6 +103,23 @@ def make_step(
     return MemberState(params, averages, optimizer_state), value
 
   return step
+
+
+def train_on(
+  step: Step,
+  member: MemberState,
+  pixels: Pixels,
+  index: chex.Array,
+  key: chex.PRNGKey,
+) -> tuple[MemberState, chex.Array]:
+  """A step of all members, each on its own pixels [members, batch size]."""
+  x, targets = pixels.gather(index.ravel())
+  return jax.vmap(step)(
+    member,
+    x.reshape(*index.shape, -1),
+    targets.reshape(*index.shape, *targets.shape[1:]),
+    jax.random.split(key, index.shape[0]),
+  )
 
 
 def select(chosen: chex.Array, new: Any, old: Any) -> Any:

@@ -186,12 +186,7 @@ def train(
     params = default.train(
       classifier,
       pixels,
-      default.Options(
-        **{
-          field.name: getattr(options, field.name)
-          for field in dataclasses.fields(default.Options)
-        }
-      ),
+      options,
       loss=loss,
       key=key,
       on_progress=on_progress,

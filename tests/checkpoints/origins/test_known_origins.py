@@ -3,7 +3,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
+from tests.checkpoints import ada_pickle as checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.origins import arrays_to_generator, known_origins
 from dgan_jax.generators import generator as generators
