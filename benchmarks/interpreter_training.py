@@ -86,9 +86,9 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
   cars = models.BundledCars.load()
   interpreter, measured = common.measure(
     lambda: paper_dataflow.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       members=members,
       max_epochs=max_epochs,
       key=rng.root_key(seed),
@@ -108,7 +108,7 @@ def time_torch(members: int, max_epochs: int, seed: int) -> float:
 
   cars = models.BundledCars.load()
   pixels = paper_dataflow.stack(
-    cars.subject.generator, cars.annotated, cars.subject.sampling
+    cars.setup.generator, cars.annotated, cars.setup.sampling
   )
   return torch_release.train(
     np.array(pixels.features),
@@ -126,9 +126,9 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
   snapshots = _Snapshots() if options.mode == 'default' else None
   interpreter, measured = common.measure(
     lambda: training.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       options,
       key=rng.root_key(seed),
       folder=snapshots,

@@ -93,30 +93,28 @@ class BundledCars:
   """The generator of the package, 16 samples to train on, 256 to measure by.
 
   Attributes:
-    subject: the generator, how it is sampled, and the simulated annotator.
+    setup: the generator, how it is sampled, and the simulated annotator.
     annotated: the 16.
     truth: the 256, painted by the annotator.
   """
 
-  subject: annotated_samples.Subject
+  setup: annotated_samples.Setup
   annotated: annotations_lib.Annotations
   truth: annotated_samples.Truth
 
   @classmethod
   def load(cls) -> 'BundledCars':
     annotated = annotations_lib.load(_ASSETS / 'rendered_cars_64' / 'annotated')
-    subject = annotated_samples.Subject(
+    setup = annotated_samples.Setup(
       store.load_generator(_ASSETS / 'rendered_cars_64' / 'generator'),
       generators.Sampling(**annotated.sampling),
       annotator.load(_ASSETS / 'rendered_car_annotator'),
     )
     keys = annotated_samples.measured_keys(0, _MEASURED)
-    truth = annotated_samples.Truth(
-      keys, annotated_samples.paint(subject, keys)
-    )
-    return cls(subject, annotated, truth)
+    truth = annotated_samples.Truth(keys, annotated_samples.paint(setup, keys))
+    return cls(setup, annotated, truth)
 
   def mean_iou(self, interpreter: ensemble.Interpreter) -> float:
     """Over the classes that occur, by the majority's labels."""
-    measured = label_quality.measure(self.subject, interpreter, self.truth)
+    measured = label_quality.measure(self.setup, interpreter, self.truth)
     return metrics.mean_iou(measured.confusions['majority'].sum(0))

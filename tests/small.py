@@ -77,13 +77,13 @@ def interpreter(
 def subset(
   annotations: folder.Annotations, rows: Sequence[int]
 ) -> folder.Annotations:
-  """Some of the entries, all of whose images have keys."""
-  assert annotations.noise_keys is not None
+  """Some of the entries."""
+  keys, images = annotations.noise_keys, annotations.images
   return dataclasses.replace(
     annotations,
     masks=annotations.masks[rows],
     latents=annotations.latents[rows],
-    noise_keys=annotations.noise_keys[rows],
+    noise_keys=None if keys is None else keys[rows],
     names=tuple(annotations.names[row] for row in rows),
-    images=tuple(annotations.images[row] for row in rows),
+    images=tuple(images[row] for row in rows) if images else (),
   )

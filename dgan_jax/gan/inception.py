@@ -65,7 +65,8 @@ def extractor(
 
   def extract(images: np.ndarray) -> np.ndarray:
     annotator.check_images(images)
-    return np.concatenate([found[:count] for count, found in run(images)])
+    found: np.ndarray = parallel.collect(run(images))
+    return found
 
   return extract
 

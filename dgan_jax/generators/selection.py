@@ -80,11 +80,7 @@ def describe(
     return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
 
   run = parallel.map_items(draw, generator, _BLOCK_SIZE)
-  rounds = [
-    [x[:n] for x in maps]
-    for n, maps in run(np.asarray(jax.random.key_data(keys)))
-  ]
-  described = [np.concatenate(level) for level in zip(*rounds, strict=True)]
+  described = parallel.collect(run(np.asarray(jax.random.key_data(keys))))
   scales = [np.sqrt(level.var(0).sum()) for level in described]
   return np.concatenate(
     [x / max(s, 1e-12) for x, s in zip(described, scales, strict=True)], axis=1

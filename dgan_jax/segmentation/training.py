@@ -40,7 +40,7 @@ class Options:
       the loss: 0 counts all pixels alike, 1 all classes.
     steps_per_evaluation: between two looks at the pairs held out, which get one
       at the end too.
-    strengths: what images go through.
+    augment: what images go through.
   """
 
   steps: validation.Count = 4000
@@ -48,8 +48,8 @@ class Options:
   learning_rate: validation.LearningRate = 0.002
   balance: validation.Share = 0.25
   steps_per_evaluation: validation.Count = 500
-  strengths: augmentation.Strengths = dataclasses.field(
-    default_factory=augmentation.Strengths
+  augment: augmentation.Ranges = dataclasses.field(
+    default_factory=augmentation.Ranges
   )
 
   def __post_init__(self) -> None:
@@ -131,7 +131,7 @@ def train(
       architecture.
     FloatingPointError: the loss is not finite; says between which steps.
   """
-  pairs_lib.check_schema(architecture, schema, options.strengths.flip)
+  pairs_lib.check_schema(architecture, schema, options.augment.flip)
   size = pairs[0].shape[1:3]
   for given in (pairs, *([held_out] if held_out else [])):
     pairs_lib.check(architecture, schema, given)
@@ -206,7 +206,7 @@ def train_step(
   """
   step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
   images, masks = augmentation.perturb(
-    config.options.strengths,
+    config.options.augment,
     batch.images,
     batch.masks,
     keys=rng.sample_keys(step_key, batch.positions),

@@ -130,8 +130,10 @@ class PartSegmentation:
     return member_statistics(outputs)
 
   def decode(self, sums: Statistics, members: int) -> Labels:
-    doubt = uncertainty(sums, members)
-    return Labels(votes_to_mask(sums, self.soft_voting), doubt, score(doubt))
+    divergence = uncertainty(sums, members)
+    return Labels(
+      votes_to_mask(sums, self.soft_voting), divergence, score(divergence)
+    )
 
   def uncertainty_maximum(self, members: int) -> float:
     """Of n distributions over c classes no divergence is above log(n) nor

@@ -56,9 +56,9 @@ def test_a_member_stops_once_its_loss_no_longer_falls(cars, monkeypatch):
   def bias(patience):
     monkeypatch.setattr(paper_dataflow.release, 'PATIENCE', patience)
     trained = paper_dataflow.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       members=1,
       max_epochs=20,
       key=rng.root_key(0),

@@ -37,14 +37,16 @@ def _slow(interpreter, pyramid, canvas):
     each = jax.vmap(part_segmentation.member_statistics)(logits)
     total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
     shape = x.shape[:2]
-    doubt = part_segmentation.uncertainty(total, len(logits)).reshape(shape)
+    divergence = part_segmentation.uncertainty(total, len(logits)).reshape(
+      shape
+    )
     mask = part_segmentation.votes_to_mask(
       total, interpreter.spec.task.soft_voting
     )
     top = jnp.sort(logits, -1)
     margin = (top[..., -1] - top[..., -2]).min(0)
     labels = part_segmentation.Labels(
-      mask.reshape(shape), doubt, part_segmentation.score(doubt)
+      mask.reshape(shape), divergence, part_segmentation.score(divergence)
     )
     return labels, margin.reshape(shape)
 

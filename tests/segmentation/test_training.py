@@ -13,13 +13,13 @@ from dgan_jax.training import run_folder
 from tests import adam
 from tests.segmentation import synthetic
 
-_STILL = augmentation.Strengths(shift=1, noise=0.02)
+_STILL = augmentation.Ranges(shift=1, noise=0.02)
 _OPTIONS = training.Options(
   steps=100,
   batch_size=16,
   learning_rate=0.02,
   steps_per_evaluation=50,
-  strengths=_STILL,
+  augment=_STILL,
 )
 _KEY = rng.root_key(3)
 
@@ -118,8 +118,8 @@ def test_eight_devices_take_the_step_that_one_takes():
 def test_a_step_lowers_the_weighted_loss_by_adam_along_a_cosine():
   images, masks = synthetic.pairs(4)
   weights = (0.5, 2.0, 3.0)
-  still = augmentation.Strengths(0, 0, 0, 0, 0, 0)
-  options = dataclasses.replace(_OPTIONS, strengths=still)
+  still = augmentation.Ranges(0, 0, 0, 0, 0, 0)
+  options = dataclasses.replace(_OPTIONS, augment=still)
   config = training.TrainConfig.of(synthetic.ARCHITECTURE, options, weights)
   batch = pairs_lib.Batch(images, masks, np.arange(4, dtype=np.int32))
   state = training.init(config, key=_KEY)
@@ -195,9 +195,7 @@ def _wrong(label):
         'schema': dataclasses.replace(
           synthetic.SCHEMA, classes=('background', 'left_box', 'patch')
         ),
-        'options': training.Options(
-          strengths=augmentation.Strengths(flip=True)
-        ),
+        'options': training.Options(augment=augmentation.Ranges(flip=True)),
       },
       "Mirrored images would have no 'left_box' where",
     ),
