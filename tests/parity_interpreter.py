@@ -12,6 +12,7 @@ from dgan_jax.interpreter import ensemble, optimization
 from dgan_jax.interpreter import release as procedure
 from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
+from tests import small
 
 _Members = list[dict[str, np.ndarray]]
 
@@ -96,7 +97,7 @@ def check(vectors: checks.Vectors) -> list[checks.Check]:
   state_dicts = members(vectors)
   x = vectors['in/features']
   interpreter = load(state_dicts, (x.shape[1],))
-  logits = jax.jit(ensemble.logits)(interpreter, x)
+  logits = jax.jit(small.logits)(interpreter, x)
   exact = np.stack([exact_logits(member, x) for member in state_dicts])
   cap = checks.RELATIVE_ERROR * np.abs(exact).max()
   theirs = vectors['out/logits']
@@ -158,7 +159,7 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
   trained = _stacked(spec, states[-1].merged())
   theirs = vectors['out/eval_logits_first256']
   x = vectors['in/features'][: len(theirs)]
-  ours = jax.jit(ensemble.logits)(trained, x)[0]
+  ours = jax.jit(small.logits)(trained, x)[0]
   error = meta.get('eval_err')
   return [*results, checks.compare('logits', ours, theirs, error)]
 

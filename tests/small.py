@@ -87,3 +87,14 @@ def subset(
     names=tuple(annotations.names[row] for row in rows),
     images=tuple(images[row] for row in rows) if images else (),
   )
+
+
+def logits(interpreter: ensemble.Interpreter, x: jax.Array) -> jax.Array:
+  """Outputs [members, n, names] of feature vectors [n, features]: the slow
+  reference of labelling."""
+  spec = interpreter.spec
+  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
+  params, averages = ensemble.split_averages(interpreter.params)
+  return jax.vmap(
+    lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
+  )(params, averages)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dgan_jax import pyramid, validation
-from dgan_jax.generators import gradients, layers, resolutions
+from dgan_jax.generators import gradients, layers, stylegan
 
 # [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
 _FAR, _NEAR = 0.125, 0.375
@@ -34,12 +34,12 @@ class ResidualDiscriminator:
   """
 
   resolution: int
-  channels: tuple[resolutions.Width, ...]
+  channels: tuple[stylegan.Width, ...]
   group_size: validation.Count = 4
 
   def __post_init__(self) -> None:
     validation.check(self)
-    resolutions.check(self.resolution, self.channels)
+    stylegan.check(self.resolution, self.channels)
 
   def score(
     self,
@@ -102,7 +102,9 @@ class _Trunk(nn.Module):
     architecture = self.architecture
     sizes = architecture.channels[::-1]
     x = images.astype(self.dtype)
-    x = activate(Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x))
+    x = layers.activate(
+      Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x)
+    )
     for resolution, size in zip(
       pyramid.resolutions_up_to(architecture.resolution)[:0:-1],
       sizes[1:],
@@ -121,11 +123,11 @@ class _Head(nn.Module):
     architecture = self.architecture
     size = architecture.channels[0]
     x = append_minibatch_deviation(x, architecture.group_size)
-    x = activate(Convolution(size, dtype=self.dtype, name='conv')(x))
+    x = layers.activate(Convolution(size, dtype=self.dtype, name='conv')(x))
     x = x.reshape(x.shape[0], -1)
     dense = layers.EqualizedDense(size, dtype=self.dtype, name='dense')
     logits = layers.EqualizedDense(1, name='logit')(
-      activate(dense(x)).astype(jnp.float32)
+      layers.activate(dense(x)).astype(jnp.float32)
     )
     return logits[:, 0]
 
@@ -142,8 +144,10 @@ class Block(nn.Module):
     shortcut = Convolution(
       self.size, 1, bias=False, dtype=self.dtype, name='skip'
     )(downsample(x))
-    y = activate(Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x))
-    y = activate(
+    y = layers.activate(
+      Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x)
+    )
+    y = layers.activate(
       Convolution(self.size, down=True, dtype=self.dtype, name='conv_1')(y)
     )
     return (shortcut + y) * math.sqrt(0.5)
@@ -182,11 +186,6 @@ class Convolution(nn.Module):
       return y
     bias = self.param('bias', nn.initializers.zeros, (self.size,))
     return layers.add_channels(y, bias)
-
-
-def activate(x: chex.Array) -> chex.Array:
-  """Leaky ReLU that keeps the mean square of its input."""
-  return layers.leaky_relu(x) * math.sqrt(2)
 
 
 def append_minibatch_deviation(x: chex.Array, group_size: int) -> chex.Array:

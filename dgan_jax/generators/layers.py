@@ -230,6 +230,11 @@ def leaky_relu(x: chex.Array) -> chex.Array:
   return jnp.maximum(x, 0.2 * x)
 
 
+def activate(x: chex.Array) -> chex.Array:
+  """Leaky ReLU that keeps the mean square of its input."""
+  return leaky_relu(x) * math.sqrt(2)
+
+
 def pixel_norm(z: chex.Array, eps: float = 1e-8) -> chex.Array:
   """Scales latents [batch, n] to unit mean square."""
   return z * lax.rsqrt(jnp.square(z).mean(-1, keepdims=True) + eps)

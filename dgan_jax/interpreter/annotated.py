@@ -59,7 +59,7 @@ class AnnotatedPixels:
     [n]."""
     pixels = self.image[index], self.row[index], self.column[index]
     x = pyramid_lib.pixels(self.pyramid, self.canvas, *pixels)
-    return x, self.task.targets(self.truth, self.canvas, *pixels)
+    return x, self.task.targets(self.truth, self.canvas, pixels)
 
 
 def draw(

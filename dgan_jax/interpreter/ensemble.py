@@ -179,20 +179,6 @@ def split_averages(params: Any) -> tuple[Any, Any]:
   return trained, averages
 
 
-def logits(interpreter: Interpreter, x: chex.Array) -> chex.Array:
-  """Outputs [members, n, names] of feature vectors [n, features].
-
-  The slow reference of labelling, and what small sets of pixels use.
-  """
-  spec = interpreter.spec
-  chex.assert_shape(x, (None, spec.num_features))
-  classifier = PixelClassifier(spec.hidden, spec.num_outputs)
-  params, averages = split_averages(interpreter.params)
-  return jax.vmap(
-    lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
-  )(params, averages)
-
-
 def folded_heads(params: Any) -> Any:
   """The layers after the first as two dense layers between ReLUs.
 

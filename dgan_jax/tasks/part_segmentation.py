@@ -102,13 +102,11 @@ class PartSegmentation:
     self,
     truth: chex.Array,
     canvas: pyramid_lib.Canvas,
-    image: chex.Array,
-    row: chex.Array,
-    column: chex.Array,
+    pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """The pixels' classes, int32 [n]."""
     del canvas
-    return truth[image, row, column].astype(jnp.int32)
+    return truth[*pixels].astype(jnp.int32)
 
   def loss(
     self,

@@ -77,11 +77,10 @@ class Task(Protocol):
     self,
     truth: chex.Array,
     canvas: pyramid_lib.Canvas,
-    image: chex.Array,
-    row: chex.Array,
-    column: chex.Array,
+    pixels: Sequence[chex.Array],
   ) -> chex.Array:
-    """What the members are to give for some pixels, [n, ...]."""
+    """What the members are to give for pixels (image, row, column), ints [n]
+    each: [n, ...]."""
 
   def loss(
     self,

@@ -13,14 +13,14 @@ _X = np.random.default_rng(0).normal(size=(20, 7)).astype(np.float32)
 
 
 def test_a_member_of_the_ensemble_is_that_member_alone():
-  together = jax.jit(ensemble.logits)(_INTERPRETER, _X)
+  together = jax.jit(small.logits)(_INTERPRETER, _X)
   assert together.shape == (3, 20, 5)
   spec = dataclasses.replace(_INTERPRETER.spec, members=1)
   for i in range(3):
     params = jax.tree.map(
       lambda leaf, i=i: leaf[i : i + 1], _INTERPRETER.params
     )
-    alone = jax.jit(ensemble.logits)(ensemble.Interpreter(spec, params), _X)
+    alone = jax.jit(small.logits)(ensemble.Interpreter(spec, params), _X)
     np.testing.assert_allclose(together[i], alone[0], atol=1e-5)
 
 
@@ -32,7 +32,7 @@ def test_folding_the_norms_into_the_heads_changes_nothing():
   for name in ('dense_1', 'dense_2'):
     x = jnp.einsum('nbi,nio->nbo', jax.nn.relu(x), heads[name]['kernel'])
     x += heads[name]['bias'][:, None]
-  expected = jax.jit(ensemble.logits)(_INTERPRETER, _X)
+  expected = jax.jit(small.logits)(_INTERPRETER, _X)
   np.testing.assert_allclose(x, expected, atol=1e-4)
 
 

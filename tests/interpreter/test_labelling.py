@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.interpreter import labelling
 from dgan_jax.tasks import part_segmentation
 from tests import small
 
@@ -33,7 +33,7 @@ def _slow(interpreter, pyramid, canvas):
   columns = pyramid_lib.hypercolumns(pyramid, canvas)
 
   def one(x):
-    logits = ensemble.logits(interpreter, x.reshape(-1, x.shape[-1]))
+    logits = small.logits(interpreter, x.reshape(-1, x.shape[-1]))
     each = jax.vmap(part_segmentation.member_statistics)(logits)
     total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
     shape = x.shape[:2]
