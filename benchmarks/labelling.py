@@ -76,9 +76,9 @@ class Case:
     architecture = models.architecture(self.resolution, self.network)
     count = work.synthesis(architecture)
     if variant in ('ours', 'paper'):
-      spec = models.interpreter_spec(
+      spec = models.random_interpreter(
         architecture, self.num_classes, self.members
-      )
+      ).spec
       is_paper = variant == 'paper'
       count += work.labels(spec, architecture, self.canvas, stacked=is_paper)
     return 2 * count / 1e9
@@ -127,7 +127,7 @@ def _paper(case: Case, keys: np.ndarray) -> Callable[[], Any]:
 def _random_models(case: Case) -> Any:
   generator = models.random_generator(case.resolution, case.network)
   return generator, models.random_interpreter(
-    generator, case.num_classes, case.members
+    generator.architecture, case.num_classes, case.members
   )
 
 

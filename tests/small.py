@@ -26,10 +26,15 @@ def generator(
   **options: Any,
 ) -> generators.Generator:
   """A generator with constant noise; options of its architecture."""
-  architecture = kind(
-    resolution, channels, latent_size, mapping_layers=2, **options
-  )
-  rng = np.random.default_rng(resolution)
+  options = {'mapping_layers': 2, **options}
+  return random_generator(kind(resolution, channels, latent_size, **options))
+
+
+def random_generator(
+  architecture: generators.Architecture,
+) -> generators.Generator:
+  """Normal weights, mean latent and noise."""
+  rng = np.random.default_rng(architecture.resolution)
   arrays = jax.tree.map(
     lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32),
     generators.shapes(architecture, has_noise=True),

@@ -151,7 +151,7 @@ def _labels_of(
     )
   if image.mode == 'P':
     labels = np.array(image)
-    flat: list[int] = image.getpalette('RGB')
+    flat = image.getpalette('RGB') or []
     palette = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
     used = np.unique(labels).tolist()
     return labels, {x: palette[x] for x in used if x < len(palette)}

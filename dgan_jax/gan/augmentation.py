@@ -67,7 +67,7 @@ def adapt(
 
   Args:
     ada: so far.
-    sign: `losses.overfitting` of this step.
+    sign: `gradients.overfitting` of this step.
     batch_size: images of this step.
     target: mean sign that is held; 0.6 in the paper.
     images_to_one: images after which p can have come from 0 to 1.

@@ -6,7 +6,6 @@ but for rounding on any number of devices.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -14,14 +13,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dgan_jax import rng
-from dgan_jax.gan import augmentation, losses
+from dgan_jax import parallel, rng
+from dgan_jax.gan import augmentation
 from dgan_jax.gan import gradients as gradients_lib
 from dgan_jax.gan import state as state_lib
 
 Metrics = dict[str, chex.Array]
-# The mean over devices of a tree that each has its own of.
-Mean = Callable[[Any], Any]
 
 # Of w_avg, per step; StyleGAN's.
 _W_AVG_DECAY = 0.995
@@ -31,7 +28,7 @@ def adversarial_step(
   config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
-  mean: Mean,
+  mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
 ) -> tuple[state_lib.State, Metrics]:
@@ -55,13 +52,13 @@ def adversarial_step(
       (found.generator, found.discriminator),
       found.w,
       {
-        'generator_loss': losses.generator_loss(found.fake_logits),
-        'discriminator_loss': losses.discriminator_loss(
+        'generator_loss': gradients_lib.generator_loss(found.fake_logits),
+        'discriminator_loss': gradients_lib.discriminator_loss(
           found.real_logits, found.fake_logits
         ),
         'real_logit': found.real_logits.mean(),
         'fake_logit': found.fake_logits.mean(),
-        'real_sign': losses.overfitting(found.real_logits),
+        'real_sign': gradients_lib.overfitting(found.real_logits),
       },
     )
   )
@@ -114,7 +111,7 @@ def penalty_step(
   config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
-  mean: Mean,
+  mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
 ) -> tuple[state_lib.State, Metrics]:
@@ -134,7 +131,9 @@ def penalty_step(
     return config.discriminator.score(params, images)
 
   weight = options.r1_interval * options.r1_gamma / 2
-  value, gradient = mean(losses.r1_penalty(score, state.discriminator, reals))
+  value, gradient = mean(
+    gradients_lib.r1_penalty(score, state.discriminator, reals)
+  )
   gradient = jax.tree.map(lambda x: weight * x, gradient)
   # The step was counted already.
   rate = learning_rate(options, state.step - 1)

@@ -15,7 +15,9 @@ from dgan_jax.tasks import task
 def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):
   case = labelling.Case(16, 5, (2, 14), members=3)
   generator = models.random_generator(case.resolution)
-  interpreter = models.random_interpreter(generator, 5, case.members)
+  interpreter = models.random_interpreter(
+    generator.architecture, 5, case.members
+  )
   keys = rng.sample_keys(rng.root_key(0), np.arange(1))
   image, labels = paper_dataflow.label(
     generator, interpreter, case.sampling, keys
