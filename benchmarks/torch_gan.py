@@ -96,7 +96,10 @@ class Generator(nn.Module):
   def __init__(self, channels: tuple[int, ...], latent_size: int):
     super().__init__()
     self.mapping = nn.ModuleList(
-      [_Dense(latent_size, latent_size, math.sqrt(2), 0.01) for _ in range(8)]
+      [
+        _Equalized(latent_size, latent_size, gain=math.sqrt(2), lr=0.01)
+        for _ in range(8)
+      ]
     )
     self.blocks = nn.ModuleList(
       [
@@ -128,11 +131,11 @@ class Discriminator(nn.Module):
   def __init__(self, channels: tuple[int, ...]):
     super().__init__()
     sizes = channels[::-1]
-    self.from_rgb = _Conv(3, sizes[0], 1)
+    self.from_rgb = _Equalized(sizes[0], 3, 1, 1)
     self.blocks = nn.ModuleList(
       [_Downwards(a, b) for a, b in itertools.pairwise(sizes)]
     )
-    self.conv = _Conv(sizes[-1] + 1, sizes[-1], 3, padding=1)
+    self.conv = _Equalized(sizes[-1], sizes[-1] + 1, 3, 3)
     self.dense = nn.Linear(16 * sizes[-1], sizes[-1])
     self.logit = nn.Linear(sizes[-1], 1)
 
@@ -144,53 +147,38 @@ class Discriminator(nn.Module):
     deviation = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean((1, 2, 3))
     deviation = deviation.repeat_interleave(4)[:, None, None, None]
     deviation = deviation.expand(-1, 1, *x.shape[2:]).to(x.dtype)
-    x = _activate(self.conv(torch.cat([x, deviation], 1)))
+    x = _activate(self.conv(torch.cat([x, deviation], 1), padding=1))
     x = _activate(self.dense(x.flatten(1)))
     return self.logit(x)[:, 0].float()
 
 
-class _Dense(nn.Module):
-  def __init__(self, fan_in: int, size: int, gain: float, lr: float):
-    super().__init__()
-    self.weight = nn.Parameter(torch.randn(size, fan_in) / lr)
-    self.bias = nn.Parameter(torch.zeros(size))
-    self.scale, self.lr = gain * lr / math.sqrt(fan_in), lr
+class _Equalized(nn.Module):
+  """Dense layer or convolution of an equalised learning rate, by the shape of
+  its weight."""
 
-  def forward(self, x: Any) -> Any:
-    return functional.linear(x, self.weight * self.scale, self.bias * self.lr)
-
-
-class _Conv(nn.Module):
   def __init__(
-    self,
-    fan_in: int,
-    size: int,
-    width: int,
-    *,
-    gain: float = 1,
-    bias: bool = True,
-    **options: Any,
+    self, *shape: int, gain: float = 1, lr: float = 1, bias: bool = True
   ):
     super().__init__()
-    self.weight = nn.Parameter(torch.randn(size, fan_in, width, width))
-    self.bias = nn.Parameter(torch.zeros(size)) if bias else None
-    self.scale = gain / math.sqrt(fan_in * width * width)
-    self.options = options
+    self.weight = nn.Parameter(torch.randn(shape) / lr)
+    self.bias = nn.Parameter(torch.zeros(shape[0])) if bias else None
+    self.scale, self.lr = gain * lr / math.sqrt(math.prod(shape[1:])), lr
 
-  def forward(self, x: Any) -> Any:
-    weight = self.weight * self.scale
-    return functional.conv2d(x, weight, self.bias, **self.options)
+  def forward(self, x: Any, **options: Any) -> Any:
+    layer: Any = functional.linear if x.ndim < 4 else functional.conv2d
+    bias = self.bias if self.bias is None else self.bias * self.lr
+    return layer(x, self.weight * self.scale, bias, **options)
 
 
 class _Epilogue(nn.Module):
   def __init__(self, size: int, latent_size: int):
     super().__init__()
-    self.strength = nn.Parameter(torch.zeros(size))
-    self.style = _Dense(latent_size, 2 * size, 1, 1)
+    self.noise_strength = nn.Parameter(torch.zeros(size))
+    self.style = _Equalized(2 * size, latent_size)
 
   def forward(self, x: Any, w: Any) -> Any:
     noise = torch.randn(x.shape[0], 1, *x.shape[2:])
-    x = x + (noise * self.strength[None, :, None, None]).to(x.dtype)
+    x = x + (noise * self.noise_strength[None, :, None, None]).to(x.dtype)
     x = functional.instance_norm(functional.leaky_relu(x, 0.2), eps=1e-5)
     scale, shift = self.style(w)[:, :, None, None].to(x.dtype).chunk(2, 1)
     return x * (scale + 1) + shift
@@ -199,32 +187,27 @@ class _Epilogue(nn.Module):
 class _Upwards(nn.Module):
   """A block of the generator; the first one has no `fan_in`."""
 
-  kernel: torch.Tensor
-
   def __init__(self, fan_in: int, size: int, latent_size: int):
     super().__init__()
-    self.first = not fan_in
-    if self.first:
-      self.const = nn.Parameter(torch.ones(1, size, 4, 4))
+    gain = math.sqrt(2)
+    if fan_in:
+      self.up = _Equalized(size, fan_in, 3, 3, gain=gain)
     else:
-      self.up = _Conv(fan_in, size, 3, gain=math.sqrt(2), padding=1)
-      self.register_buffer('kernel', _blur([1, 2, 1], size))
-    self.conv = _Conv(size, size, 3, gain=math.sqrt(2), padding=1)
+      self.const = nn.Parameter(torch.ones(1, size, 4, 4))
+    self.conv = _Equalized(size, size, 3, 3, gain=gain)
     self.epilogues = nn.ModuleList(
       [_Epilogue(size, latent_size) for _ in range(2)]
     )
 
   def forward(self, x: Any, ws: Any) -> Any:
-    if self.first:
+    if x is None:
       x = self.const.repeat(ws.shape[0], 1, 1, 1)
       x = x.to(memory_format=torch.channels_last)
     else:
-      x = self.up(functional.interpolate(x, scale_factor=2))
-      x = functional.conv2d(
-        x, self.kernel.to(x.dtype), padding=1, groups=x.shape[1]
-      )
+      x = self.up(functional.interpolate(x, scale_factor=2), padding=1)
+      x = _filtered(x, [1, 2, 1], padding=1)
     x = self.epilogues[0](x, ws[:, 0])
-    return self.epilogues[1](self.conv(x), ws[:, 1])
+    return self.epilogues[1](self.conv(x, padding=1), ws[:, 1])
 
 
 class _Downwards(nn.Module):
@@ -232,30 +215,24 @@ class _Downwards(nn.Module):
 
   def __init__(self, fan_in: int, size: int):
     super().__init__()
-    self.conv_0 = _Conv(fan_in, fan_in, 3, padding=1)
-    self.conv_1 = _Conv(fan_in, size, 3, stride=2)
-    self.skip = _Conv(fan_in, size, 1, bias=False)
+    self.conv_0 = _Equalized(fan_in, fan_in, 3, 3)
+    self.conv_1 = _Equalized(size, fan_in, 3, 3)
+    self.skip = _Equalized(size, fan_in, 1, 1, bias=False)
 
   def forward(self, x: Any) -> Any:
-    shortcut = self.skip(_blurred(x, 1, 2))
-    y = _activate(self.conv_0(x))
-    y = _activate(self.conv_1(_blurred(y, 2, 1)))
-    return (shortcut + y) * math.sqrt(0.5)
+    taps = [1, 3, 3, 1]
+    shortcut = self.skip(_filtered(x, taps, padding=1, stride=2))
+    y = _filtered(_activate(self.conv_0(x, padding=1)), taps, padding=2)
+    return (shortcut + _activate(self.conv_1(y, stride=2))) * math.sqrt(0.5)
 
 
 def _activate(x: Any) -> Any:
   return functional.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
-def _blurred(x: Any, padding: int, stride: int) -> Any:
-  kernel = _blur([1, 3, 3, 1], x.shape[1]).to(x.dtype)
-  return functional.conv2d(
-    x, kernel, padding=padding, stride=stride, groups=x.shape[1]
-  )
-
-
-def _blur(taps: list[float], channels: int) -> torch.Tensor:
-  """The kernel of a depthwise blur that keeps the brightness."""
+def _filtered(x: Any, taps: list[float], **options: int) -> Any:
+  """A depthwise filter that keeps the brightness."""
   line = torch.tensor(taps, dtype=torch.float32)
-  kernel = torch.outer(line, line) / line.sum().square()
-  return kernel.repeat(channels, 1, 1, 1)
+  kernel = (torch.outer(line, line) / line.sum().square()).to(x.dtype)
+  kernel = kernel.repeat(x.shape[1], 1, 1, 1)
+  return functional.conv2d(x, kernel, groups=x.shape[1], **options)

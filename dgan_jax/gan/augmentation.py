@@ -10,7 +10,6 @@ read bilinearly where the paper filters at twice the resolution.
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -131,6 +130,9 @@ def _place(key: chex.PRNGKey, p: chex.Array | float, size: int) -> chex.Array:
   def scaling(x: chex.Array, y: chex.Array) -> chex.Array:
     return jnp.diag(jnp.stack([1 / x, 1 / y, jnp.ones(())]))
 
+  def angle(name: str) -> chex.Array:
+    return _uniform(key, name, -math.pi, math.pi)
+
   def rotation(angle: chex.Array) -> chex.Array:
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     turn = jnp.stack([jnp.stack([cos, sin]), jnp.stack([-sin, cos])])
@@ -149,18 +151,12 @@ def _place(key: chex.PRNGKey, p: chex.Array | float, size: int) -> chex.Array:
     perhaps('quarter turns', rotation(quarters * (math.pi / 2))),
     perhaps('pixels', translation(pixels)),
     perhaps('scale', scaling(scale, scale)),
-    perhaps('turn', _turn(rotation, key, 'turn'), p_rotation),
+    perhaps('turn', rotation(angle('turn')), p_rotation),
     perhaps('stretch', scaling(stretch, 1 / stretch)),
-    perhaps('turn again', _turn(rotation, key, 'turn again'), p_rotation),
+    perhaps('turn again', rotation(angle('turn again')), p_rotation),
     perhaps('shift', translation(reach * _normal(key, 'shift', (2,)))),
   ]
   return functools.reduce(_times, changes)
-
-
-def _turn(
-  rotation: Callable[[chex.Array], chex.Array], key: chex.PRNGKey, name: str
-) -> chex.Array:
-  return rotation(_uniform(key, name, -math.pi, math.pi))
 
 
 def _read(image: chex.Array, place: chex.Array) -> chex.Array:
