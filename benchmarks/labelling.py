@@ -43,25 +43,15 @@ _DOMAINS = {256: (16, None), 512: (20, (64, 448)), 1024: (34, None)}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """What is labelled.
-
-  Attributes:
-    resolution: of the generator.
-    num_classes: of the labels.
-    rows: the crop.
-    members: of the ensemble.
-    block: samples computed as one array.
-    dtype: of synthesis and features.
-    network: one of `models.NETWORKS`.
-  """
+  """What is labelled."""
 
   resolution: int
   num_classes: int
-  rows: tuple[int, int] | None = None
+  rows: tuple[int, int] | None = None  # the crop
   members: int = 10
-  block: int = 1
-  dtype: str = 'float32'
-  network: str = 'StyleGAN1'
+  block: int = 1  # samples computed as one array
+  dtype: str = 'float32'  # of synthesis and features
+  network: str = 'StyleGAN1'  # one of `models.NETWORKS`
 
   @property
   def sampling(self) -> generators.Sampling:

@@ -83,14 +83,8 @@ def label(
   sampling: generators.Sampling,
   keys: chex.PRNGKey,
 ) -> tuple[chex.Array, part_segmentation.Labels]:
-  """One sample, image uint8 [1, height, width, 3] and its labels.
-
-  Args:
-    generator: latent -> image and features.
-    interpreter: features -> labels.
-    sampling: truncation, noise, crop and type.
-    keys: [1].
-  """
+  """Image uint8 [1, height, width, 3] and labels of one sample, by its key
+  [1]."""
   spec = interpreter.spec
   classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
   z = rng.latents(keys, generator.architecture.latent_size)

@@ -24,16 +24,8 @@ def train(
   max_epochs: int,
   seed: int,
 ) -> float:
-  """Trains members on pixels; returns seconds.
-
-  Args:
-    features: float32 [pixels, features].
-    labels: integers [pixels].
-    num_classes: width of the last layer.
-    members: how many, one after another.
-    max_epochs: bound of each.
-    seed: of weights and order.
-  """
+  """Trains members one after another on features float32 [pixels, features] and
+  labels, integers [pixels]; returns seconds."""
   torch.manual_seed(seed)
   data = torch.utils.data.TensorDataset(
     torch.from_numpy(features), torch.from_numpy(labels).long()

@@ -122,15 +122,10 @@ def annotate(
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-  """What is measured on.
+  """What is measured on."""
 
-  Attributes:
-    keys: of the samples, [n].
-    masks: their right labels, uint8 [n, height, width].
-  """
-
-  keys: chex.PRNGKey
-  masks: np.ndarray
+  keys: chex.PRNGKey  # of the samples, [n]
+  masks: np.ndarray  # their right labels, uint8 [n, height, width]
 
 
 def truth(
@@ -149,7 +144,7 @@ def truth(
     count: of them, at least 1.
     path: of a .npy file that keeps the masks; read if it is there, so name one
       for every setup, seed and count.
-    on_progress: called with samples done and samples in all.
+    on_progress: told of samples painted.
 
   Raises:
     errors.UserError: the file is there and holds something else.

@@ -41,10 +41,6 @@ def label(
 ) -> Any:
   """A function that draws and labels samples on all devices.
 
-  Args:
-    setup: whose images.
-    interpreter: labels them.
-
   Returns:
     Key data uint32 [n, 2] -> iterator over (number of samples, arrays with at
     least that many rows): 'image' uint8 [n, height, width, 3]; for each of
@@ -157,13 +153,6 @@ def train_and_measure(
 ) -> tuple[ensemble.Interpreter, Measured, dict[str, float]]:
   """Trains as launch.train_interpreter does, then labels what is measured on.
 
-  Args:
-    setup: draws the images, and knows their labels.
-    run: how it is trained.
-    annotated: the samples that the run learns from.
-    truth: what is measured on.
-    show: how far it is.
-
   Returns:
     The interpreter, what it was worth, and the seconds that both took.
   """
@@ -216,11 +205,8 @@ def summary(measured: Measured) -> dict[str, Any]:
 
 
 def _by_tenths(pixels: np.ndarray) -> list[float]:
-  """Accuracy of the tenths of the pixels; equal pixels are shared out evenly.
-
-  Args:
-    pixels: see `Measured`.
-  """
+  """Accuracy of the tenths of `Measured.pixels`; equal pixels are shared out
+  evenly."""
   total, right = np.pad(pixels.cumsum(1), ((0, 0), (1, 0)))
   occurs = np.r_[True, np.diff(total) > 0]
   edges = np.linspace(0, total[-1], 11)

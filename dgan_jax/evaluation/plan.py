@@ -81,11 +81,8 @@ class Plan:
       validation.refuse('ceiling', self.ceiling, f'0, or more than {most}')
 
   def counts(self, mode: str | None = None) -> tuple[int, ...]:
-    """Numbers of annotated samples, ascending, the reference among them.
-
-    Args:
-      mode: if not that of the reference.
-    """
+    """Numbers of annotated samples of a mode (default: the reference's),
+    ascending, the reference among them."""
     counts = {*self.annotated, self.reference}
     if self.ceiling and mode in (None, self.options.mode):
       counts.add(self.ceiling)

@@ -39,15 +39,8 @@ class Outcome:
     voting: str | None = None,
     **changes: Any,
   ) -> np.ndarray:
-    """One figure of the reference, or of what differs from it, by seed.
-
-    Args:
-      *path: where the figure is in what was found with a voting.
-      annotated: samples, if others.
-      candidates: for them, if others.
-      voting: if another.
-      **changes: of its options.
-    """
+    """One figure of the reference, or of what differs from it, by seed; `path`
+    says where the figure is in what was found with a voting."""
     values = []
     for seed in self.plan.seeds:
       run = self.plan.run(seed, annotated, candidates, **changes)

@@ -47,15 +47,9 @@ class ResidualDiscriminator:
     images: chex.Array,
     dtype: chex.ArrayDType = jnp.float32,
   ) -> chex.Array:
-    """How real images look: positive for real.
-
-    Args:
-      params: as `init` lays them out.
-      images: [batch, resolution, resolution, 3], about [-1, 1].
-      dtype: of the computation; the deviation of a group stays float32.
-
-    Returns:
-      Logits float32 [batch].
+    """How real images [batch, resolution, resolution, 3], about [-1, 1], look:
+    logits float32 [batch], positive for real. Of another `dtype` all is
+    computed but the deviation of a group.
 
     Raises:
       ValueError: more images than one group, and not a number of whole groups.
@@ -154,15 +148,8 @@ class Block(nn.Module):
 
 
 class Convolution(nn.Module):
-  """Convolution with an equalised learning rate, and bias.
-
-  Attributes:
-    size: channels of the output.
-    width: of the kernel, 1 or 3.
-    down: whether the output is half the size.
-    bias: whether there is one.
-    dtype: of the computation.
-  """
+  """Convolution of `size` channels with an equalised learning rate, its kernel
+  1 or 3 wide, perhaps `down` to half the size."""
 
   size: int
   width: int = 3
@@ -189,14 +176,9 @@ class Convolution(nn.Module):
 
 
 def append_minibatch_deviation(x: chex.Array, group_size: int) -> chex.Array:
-  """Appends a channel with the mean standard deviation within a group.
-
-  Args:
-    x: [batch, h, w, c].
-    group_size: images next to each other that make a group; 1 gives zeros.
-
-  Returns:
-    [batch, h, w, c + 1].
+  """Appends a channel with the mean standard deviation within groups of images
+  next to each other: [batch, h, w, c] to [batch, h, w, c + 1]; groups of 1
+  give zeros.
 
   Raises:
     ValueError: the batch is larger than a group and holds no whole number of
@@ -248,16 +230,9 @@ downsample.defvjp(
 
 @jax.custom_vjp
 def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
-  """The filter [1, 3, 3, 1] / 8 along both axes, then a 3x3 convolution at
-  every second pixel.
-
-  Args:
-    x: [batch, 2h, 2w, in], zero-padded by 2.
-    kernel: [3, 3, in, out].
-
-  Returns:
-    [batch, h, w, out].
-  """
+  """The filter [1, 3, 3, 1] / 8 along both axes, then a convolution with a
+  kernel [3, 3, in, out] at every second pixel: [batch, 2h, 2w, in], zero-padded
+  by 2, to [batch, h, w, out]."""
   return _strided_conv(_blur(x), kernel)
 
 

@@ -18,21 +18,13 @@ _LARGEST_LOGIT = 30.0
 
 @flax.struct.dataclass
 class Gradients:
-  """Of both networks, and what was found on the way.
-
-  Attributes:
-    generator: gradient of its loss.
-    discriminator: gradient of its loss.
-    real_logits: [n].
-    fake_logits: [n].
-    w: mean of the latents' w, [latent_size].
-  """
+  """Of both networks' losses, and what was found on the way."""
 
   generator: Any
   discriminator: Any
-  real_logits: chex.Array
-  fake_logits: chex.Array
-  w: chex.Array
+  real_logits: chex.Array  # [n]
+  fake_logits: chex.Array  # [n]
+  w: chex.Array  # mean of the latents' w, [latent_size]
 
 
 def in_one_pass(
@@ -51,12 +43,6 @@ def in_one_pass(
   that rescaling makes smaller (the generator's, where the fake is taken for
   one): what a sample got from its group is then at most weakened in the
   other, never blown up.
-
-  Args:
-    config: networks and options.
-    state: before the step.
-    batch: reals.
-    keys: of the samples, [n].
   """
   discriminator, dtype = config.discriminator, jnp.dtype(config.options.dtype)
   fakes, pull_generator, w = jax.vjp(

@@ -142,15 +142,8 @@ class Growing:
     at_first: int,
     on_progress: progress.OnProgress | None = None,
   ):
-    """Makes the first ones.
-
-    Args:
-      cache: that they are kept in.
-      pictures: makes them.
-      count: how many there will be.
-      at_first: how many there are when this returns.
-      on_progress: told of these.
-    """
+    """Makes the first ones, `at_first` of `count`; `on_progress` is told of
+    these."""
     self._cache, self._pictures, self._count = cache, pictures, count
     self._stopped = False
     self._error: Exception | None = None

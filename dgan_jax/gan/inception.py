@@ -72,29 +72,17 @@ def extractor(
 
 
 def features(params: Any, images: chex.Array) -> chex.Array:
-  """What the graph calls pool_3.
-
-  Args:
-    params: see `load`.
-    images: uint8 [batch, height, width, 3], of any size.
-
-  Returns:
-    float32 [batch, NUM_FEATURES], 0 or more.
-  """
+  """What the graph calls pool_3: of images uint8 [batch, height, width, 3] of
+  any size float32 [batch, NUM_FEATURES], 0 or more."""
   return pooled(params, resized(images))
 
 
 def resized(images: chex.Array) -> chex.Array:
-  """Images as the network takes them.
+  """Images uint8 [batch, height, width, 3] as the network takes them: float32
+  [batch, SIZE, SIZE, 3] in [-1, 1].
 
   As in pytorch-fid: bilinear between pixel centres, also where images are
   reduced, so that every pixel is made of four at most.
-
-  Args:
-    images: uint8 [batch, height, width, 3].
-
-  Returns:
-    float32 [batch, SIZE, SIZE, 3] in [-1, 1].
   """
   chex.assert_shape(images, (None, None, None, 3))
   x = images.astype(jnp.float32)
@@ -110,13 +98,8 @@ def pooled(params: Any, x: chex.Array) -> chex.Array:
 
 
 def load(path: storage.PathLike) -> Any:
-  """Reads the weights.
-
-  Args:
-    path: of `FILE`, or of another state dict of this network.
-
-  Returns:
-    Parameters of `inception_network.Network`, float32.
+  """Reads parameters of `inception_network.Network`, float32, from `FILE` or
+  another state dict of this network.
 
   Raises:
     errors.UserError: no such file, one that is damaged, or of another network.

@@ -99,15 +99,9 @@ class FrechetDistance:
 
 
 def coarse_pixels(images: np.ndarray) -> np.ndarray:
-  """Features for when there is no network: images reduced to 8x8 pixels, in
-  [-1, 1]. They tell colours and where things are, no details.
-
-  Args:
-    images: uint8 [n, size, size, 3], size a multiple of 8.
-
-  Returns:
-    float32 [n, 192].
-  """
+  """Features for when there is no network: images uint8 [n, size, size, 3],
+  size a multiple of 8, reduced to 8x8 pixels, float32 [n, 192] in [-1, 1].
+  They tell colours and where things are, no details."""
   count, size = images.shape[:2]
   block = size // _COARSE
   tiles = images.reshape(count, _COARSE, block, _COARSE, block, 3)

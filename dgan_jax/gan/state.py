@@ -71,15 +71,8 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-  """All that is fixed during a training.
-
-  Attributes:
-    generator: that is trained.
-    discriminator: that it is trained against.
-    options: how.
-    generator_optimizer: turns gradients to steps of unit learning rate.
-    discriminator_optimizer: the same.
-  """
+  """All that is fixed during a training; optimizers turn gradients to steps of
+  unit learning rate."""
 
   generator: generators.Architecture
   discriminator: discriminators.ResidualDiscriminator
@@ -126,15 +119,10 @@ def discriminator_share(options: Options) -> float:
 
 @flax.struct.dataclass
 class Batch:
-  """Real images of one step, or those of one device.
+  """Real images of one step, or those of one device."""
 
-  Attributes:
-    images: uint8 [n, size, size, 3].
-    positions: of each in the batch of all devices, int32 [n].
-  """
-
-  images: chex.Array
-  positions: chex.Array
+  images: chex.Array  # uint8 [n, size, size, 3]
+  positions: chex.Array  # of each in the batch of all devices, int32 [n]
 
 
 @flax.struct.dataclass
@@ -144,10 +132,8 @@ class State:
 
   Attributes:
     step: batches seen, int32.
-    generator: parameters.
-    discriminator: parameters.
-    generator_optimizer: of the generator's parameters.
-    discriminator_optimizer: of the discriminator's parameters.
+    generator, discriminator: parameters.
+    generator_optimizer, discriminator_optimizer: of these.
     g_ema: exponential moving average of the generator's parameters: those to
       draw from.
     w_avg: of w over the last steps, [latent_size].

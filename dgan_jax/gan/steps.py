@@ -32,14 +32,8 @@ def adversarial_step(
   *,
   key: chex.PRNGKey,
 ) -> tuple[state_lib.State, Metrics]:
-  """One update of generator and discriminator.
-
-  Args:
-    config: networks and options.
-    state: before.
-    batch: this device's reals.
-    mean: over devices; of one device the identity.
-    key: of the training.
+  """One update of generator and discriminator, by this device's reals; `mean`
+  is over devices, `key` that of the training.
 
   Returns:
     The state after, and means of the batch: losses, logits, norms.

@@ -157,17 +157,8 @@ def checksum(generator: Generator) -> str:
 def truncate(
   w: chex.Array, w_avg: chex.Array, psi: float, num_layers: int
 ) -> chex.Array:
-  """Pulls w towards the mean.
-
-  Args:
-    w: [batch, latent_size].
-    w_avg: [rows, latent_size].
-    psi: w_avg + psi (w - w_avg).
-    num_layers: the rows it acts on are those before this one.
-
-  Returns:
-    ws [batch, rows, latent_size].
-  """
+  """Pulls w [batch, latent_size] towards the mean: w_avg + psi (w - w_avg) in
+  the first `num_layers` rows of ws [batch, rows, latent_size]."""
   chex.assert_rank([w, w_avg], 2)
   scale = jnp.where(jnp.arange(w_avg.shape[0]) < num_layers, psi, 1.0)
   mean = w_avg[None]
@@ -233,7 +224,7 @@ def styles(
 
   Args:
     generator: of the latents.
-    latents: z [batch, latent_size]; or w, [batch, latent_size] or
+    latents: z [batch, latent_size]; or in space 'w', [batch, latent_size] or
       [batch, rows, latent_size], which is used as it is, untruncated.
     sampling: the truncation.
     space: 'z' or 'w'.
@@ -306,12 +297,7 @@ def sample_latents(
 def sample(
   generator: Generator, keys: chex.PRNGKey, sampling: Sampling
 ) -> tuple[chex.Array, chex.Array, pyramid_lib.FeaturePyramid]:
-  """Draws one sample per key.
-
-  Args:
-    generator: latent -> image.
-    keys: [batch]; a sample is a function of its key and nothing else.
-    sampling: truncation, noise, crop and type.
+  """Draws one sample per key [batch], a function of that and nothing else.
 
   Returns:
     z [batch, latent_size], images uint8 [batch, height, width, 3], features.

@@ -82,12 +82,7 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   four times the channels, one set per output phase, gives the same numbers
   with 16 multiplications in place of 36.
 
-  Args:
-    x: [batch, h, w, in].
-    kernel: [3, 3, in, out].
-
-  Returns:
-    [batch, 2h, 2w, out].
+  [batch, h, w, in] and a kernel [3, 3, in, out] give [batch, 2h, 2w, out].
   """
   batch, height, width, _ = x.shape
   channels = kernel.shape[-1]
@@ -106,12 +101,8 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
 
 
 def _phase_taps(kernel: chex.Array, axis: int) -> chex.Array:
-  """What an axis of 3 taps on upsampled pixels is on source pixels.
-
-  Returns:
-    [2, ..., 2, ...]: for the even and the odd output pixel, the 2 taps on the
-    source pixels that it sees.
-  """
+  """What an axis of 3 taps on upsampled pixels is on source pixels, [2, ..., 2,
+  ...]: 2 taps for the even and for the odd output pixel."""
   before, centre, after = jnp.split(kernel, 3, axis)
   even = jnp.concatenate([before, centre + after], axis)
   odd = jnp.concatenate([before + centre, after], axis)
@@ -125,12 +116,8 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   the four output phases is a convolution with the taps that reach it, 9
   multiplications for a source pixel, and is filtered before they meet.
 
-  Args:
-    x: [batch, h, w, in].
-    kernel: [3, 3, in, out], as PyTorch's conv_transpose2d takes it.
-
-  Returns:
-    [batch, 2h, 2w, out].
+  [batch, h, w, in] and a kernel [3, 3, in, out], as PyTorch's conv_transpose2d
+  takes it, give [batch, 2h, 2w, out].
   """
   _, height, width, _ = x.shape
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -150,17 +137,8 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
 def _fir(
   even: chex.Array, odd: chex.Array, axis: int, size: int
 ) -> tuple[chex.Array, chex.Array]:
-  """Filters an axis that is given by its even and its odd elements.
-
-  Args:
-    even: size + 1 elements of the axis.
-    odd: the size elements between them, and a zero at either end.
-    axis: which.
-    size: half the length of the result.
-
-  Returns:
-    The even and the odd elements of the filtered axis, `size` each.
-  """
+  """Filters an axis given by size + 1 even elements and the odd ones between
+  them, a zero at either end; returns `size` even and odd ones."""
 
   def at(x: chex.Array, start: int) -> chex.Array:
     return lax.slice_in_dim(x, start, start + size, axis=axis)

@@ -63,14 +63,8 @@ class StyleGAN2(stylegan.StyleGAN):
 
 
 class StyledConv(nn.Module):
-  """3x3 convolution under a style, noise, bias and activation.
-
-  Attributes:
-    size: channels of the output.
-    upsample: whether the output is twice the size.
-    clamp: bound of the output, or None.
-    dtype: of the computation.
-  """
+  """3x3 convolution under a style, noise, bias and activation, within the bound
+  `clamp` if there is one."""
 
   size: int
   upsample: bool = False
@@ -150,14 +144,9 @@ class Block(nn.Module):
     ws: chex.Array,
     noise: tuple[chex.Array | None, ...],
   ) -> tuple[chex.Array, tuple[chex.Array, chex.Array], chex.Array | None]:
-    """Returns (output, the two levels of the pyramid, the image so far).
-
-    Args:
-      x: output of the block before, [batch, r / 2, r / 2, in]; None at 4x4.
-      image: of the block before, [batch, r / 2, r / 2, 3], if any.
-      ws: [batch, convolutions + 1, latent_size].
-      noise: a map for each convolution.
-    """
+    """From output and image of the block before, [batch, r / 2, r / 2, ...],
+    None where there is none: (output, two levels of the pyramid, image so far).
+    There is a noise map for each convolution and one row of ws more."""
     architecture = self.architecture
     conv = {'clamp': architecture.conv_clamp, 'dtype': self.dtype}
     if x is None:

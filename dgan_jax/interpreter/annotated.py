@@ -125,14 +125,7 @@ def annotated_pixels(
   pyramid: pyramid_lib.FeaturePyramid,
   canvas: pyramid_lib.Canvas,
 ) -> AnnotatedPixels:
-  """Lists the labelled pixels.
-
-  Args:
-    truth: what the annotations say; see `Task.truth`.
-    task: what is to be learned of them.
-    pyramid: of their images; see `draw`.
-    canvas: the frame of the labels.
-  """
+  """Lists the labelled pixels of what the annotations say; see `Task.truth`."""
   number = task.regions(truth, canvas)
   image, row, column = np.nonzero(number >= 0)
   region = image * (number.max() + 1) + number[number >= 0]

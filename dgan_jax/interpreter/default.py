@@ -29,21 +29,13 @@ _MAX_HELD_OUT = 4096
 
 @flax.struct.dataclass
 class State:
-  """Training between two evaluations; arrays of all members.
+  """Training between two evaluations; arrays of all members."""
 
-  Attributes:
-    step: batches seen.
-    member: what is trained.
-    best: parameters with the lowest held-out loss.
-    best_loss: that loss, [members].
-    misses: evaluations since, [members].
-  """
-
-  step: chex.Array
+  step: chex.Array  # batches seen
   member: optimization.MemberState
-  best: Any
-  best_loss: chex.Array
-  misses: chex.Array
+  best: Any  # parameters with the lowest held-out loss
+  best_loss: chex.Array  # that loss, [members]
+  misses: chex.Array  # evaluations since, [members]
 
 
 # (step number) -> pixel indices int32 [members, batch_size].
@@ -167,10 +159,7 @@ def _held_out(
   options: 'training.TrainingOptions',
   key: chex.PRNGKey,
 ) -> np.ndarray:
-  """Which pixels are kept out of training, bool [pixels].
-
-  Every region keeps at least one pixel to train on.
-  """
+  """Pixels kept out of training, bool [pixels]; of any region one stays."""
   count = min(int(pixels.num_pixels * options.held_out), _MAX_HELD_OUT)
   order = jax.random.permutation(rng.stream(key, 'held_out'), pixels.num_pixels)
   held_out = np.zeros(pixels.num_pixels, bool)

@@ -37,8 +37,7 @@ def label(
     tile_pixels: about how many pixels to hold at once.
 
   Returns:
-    The labels of the interpreter's task, with a leading axis [batch]; see
-    `part_segmentation.Labels` and `keypoints.Labels`.
+    `part_segmentation.Labels` or `keypoints.Labels`, of arrays [batch, ...].
 
   Raises:
     ValueError: the interpreter was made for other features.
@@ -63,17 +62,8 @@ def image_statistics(
   canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Any:
-  """Sums over the members for one image.
-
-  Args:
-    interpreter: the ensemble.
-    pyramid: of one image, levels [h, w, channels].
-    canvas: the frame of the labels.
-    tile_pixels: about how many pixels to hold at once.
-
-  Returns:
-    The sums of the interpreter's task, of shape [height, width].
-  """
+  """Sums over the members for one image of levels [h, w, channels]: those of
+  the interpreter's task, of shape [height, width]."""
   task = interpreter.spec.task
   projection = projection_lib.Projection(pyramid, canvas)
   params = interpreter.params

@@ -34,19 +34,12 @@ _BATCHES_PER_CHUNK = 128
 
 @flax.struct.dataclass
 class State:
-  """Between two chunks of batches; arrays of all members.
+  """Between two chunks of batches; arrays of all members."""
 
-  Attributes:
-    step: batches seen.
-    member: what is trained.
-    best_loss: lowest loss of a batch since the fifth epoch, [members].
-    misses: batches since, [members].
-  """
-
-  step: chex.Array
+  step: chex.Array  # batches seen
   member: optimization.MemberState
-  best_loss: chex.Array
-  misses: chex.Array
+  best_loss: chex.Array  # lowest of a batch since the fifth epoch, [members]
+  misses: chex.Array  # batches since, [members]
 
 
 def adam() -> optax.GradientTransformation:

@@ -145,11 +145,8 @@ def load(directory: storage.PathLike) -> Annotator:
 
 
 def load_facts(directory: storage.PathLike) -> dict[str, Any]:
-  """What `save` was told about where the annotator comes from.
-
-  Raises:
-    errors.UserError: the folder holds none.
-  """
+  """What `save` was told about where the annotator comes from; raises
+  errors.UserError where the folder holds none."""
   return dict(_metadata(directory).get('facts', {}))
 
 

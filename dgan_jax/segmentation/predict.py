@@ -87,16 +87,8 @@ def annotate(
 def confusion(
   annotator: annotator_lib.Annotator, images: np.ndarray, masks: np.ndarray
 ) -> np.ndarray:
-  """How an annotator's labels differ from the truth.
-
-  Args:
-    annotator: that labels.
-    images: uint8 [n, height, width, 3].
-    masks: uint8 [n, height, width].
-
-  Returns:
-    [classes, classes]; see `metrics.confusion_matrix`.
-  """
+  """How an annotator's labels of images uint8 [n, height, width, 3] differ from
+  the truth, uint8 [n, height, width]; see `metrics.confusion_matrix`."""
   found, _ = annotate(annotator, images)
   schema = annotator.schema
   return metrics.confusion_matrix(

@@ -58,13 +58,7 @@ class Options:
 
 @flax.struct.dataclass
 class State:
-  """What training changes.
-
-  Attributes:
-    step: batches seen.
-    params: of the network.
-    optimizer: of Adam.
-  """
+  """What training changes; `step` is the number of batches seen."""
 
   step: chex.Array
   params: Any
@@ -73,14 +67,7 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-  """All that is fixed during a training.
-
-  Attributes:
-    architecture: of the network.
-    options: how.
-    optimizer: of its parameters.
-    class_weights: in the loss, one per class.
-  """
+  """All that is fixed during a training."""
 
   architecture: unet.UNet
   options: Options
@@ -191,18 +178,10 @@ def train_step(
   *,
   key: chex.PRNGKey,
 ) -> tuple[State, loop.Metrics]:
-  """One step.
-
-  Args:
-    config: network and options.
-    state: before.
-    batch: this device's part.
-    mean: over devices; of one device the identity.
-    key: of the training.
+  """One step, on this device's part of the batch; `mean` is over devices.
 
   Returns:
-    The state after, and the 'loss': the mean over all pixels of the weighted
-    cross entropy, in nats.
+    The state after, and the 'loss', see `cross_entropy`.
   """
   step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
   images, masks = augmentation.perturb(
@@ -229,15 +208,11 @@ def train_step(
 def cross_entropy(
   logits: chex.Array, labels: chex.Array, weights: chex.Array
 ) -> chex.Array:
-  """Mean over pixels of the weighted cross entropy, in nats.
+  """Mean over all pixels of the weighted cross entropy of logits [..., classes]
+  against labels [...], in nats; labels that are no class count 0.
 
-  Over all pixels: so devices that each have a part of a batch need not know
-  how many pixels of the others count.
-
-  Args:
-    logits: [..., classes].
-    labels: ints [...]; those that are no class count 0.
-    weights: of the classes, [classes].
+  Over all: so devices that each have a part of a batch need not know how many
+  pixels of the others count.
   """
   classes = logits.shape[-1]
   known = jnp.minimum(labels, classes - 1).astype(jnp.int32)

@@ -124,27 +124,16 @@ class Task(Protocol):
     """What the colours of drawn samples mean."""
 
   def scores(self, truth: np.ndarray, labels: Arrays) -> dict[str, float]:
-    """How good the labels (stacked) of n images are.
-
-    Args:
-      truth: as of `truth`, a row per image.
-      labels: with a leading axis [n].
-
-    Returns:
-      Percentages by the names of the metrics.
-    """
+    """How good the labels (stacked) of n images are, by their `truth`:
+    percentages by the names of the metrics."""
 
   def to_json(self) -> dict[str, Any]:
     """What `kinds.from_json` makes it of; JSON values."""
 
 
 def to_uint8(uncertainty: chex.Array, maximum: float) -> chex.Array:
-  """Uncertainty as the dataset has it: round(255 * uncertainty / maximum).
-
-  Args:
-    uncertainty: [...], 0 to `maximum`.
-    maximum: the task's `uncertainty_maximum`.
-  """
+  """Uncertainty [...] as the dataset has it, round(255 * uncertainty / maximum)
+  of the task's `uncertainty_maximum`."""
   share = jnp.clip(uncertainty / maximum, 0, 1)
   return jnp.rint(255 * share).astype(jnp.uint8)
 
