@@ -23,13 +23,8 @@ MEMORY_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-  """One run.
-
-  Attributes:
-    seconds: of this run.
-    peak_gib: most memory that this process has had in use so far; on an
-      accelerator, of the device's.
-  """
+  """Seconds of one run, and the most memory that this process has had in use so
+  far; on an accelerator, of the device's."""
 
   seconds: float
   peak_gib: float

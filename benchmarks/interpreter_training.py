@@ -42,21 +42,13 @@ from dgan_jax.training import run_folder
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A trained ensemble in numbers.
-
-  Attributes:
-    members: of the ensemble.
-    seconds: to train it.
-    peak_gib: of the process that did.
-    mean_iou: on the evaluation masks.
-    curve: (seconds, mean IoU) along the way.
-  """
+  """A trained ensemble in numbers."""
 
   members: int
   seconds: float
   peak_gib: float
-  mean_iou: float
-  curve: tuple[tuple[float, float], ...] = ()
+  mean_iou: float  # on the evaluation masks
+  curve: tuple[tuple[float, float], ...] = ()  # (seconds, mean IoU) on the way
 
   def seconds_to(self, mean_iou: float) -> float:
     """When that was first reached, infinity if never."""

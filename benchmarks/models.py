@@ -56,13 +56,8 @@ def random_interpreter(
 
 @dataclasses.dataclass(frozen=True)
 class BundledCars:
-  """The generator of the package, 16 samples to train on, 256 to measure by.
-
-  Attributes:
-    setup: the generator, how it is sampled, and the simulated annotator.
-    annotated: the 16.
-    truth: the 256, painted by the annotator.
-  """
+  """The generator of the package, 16 annotated samples to train on, and the
+  truth of 256 to measure by, painted by the simulated annotator."""
 
   setup: annotated_samples.Setup
   annotated: annotations_lib.Annotations

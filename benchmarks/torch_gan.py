@@ -7,7 +7,7 @@ out is what costs next to nothing: averaged weights and metrics.
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -230,7 +230,7 @@ def _activate(x: Any) -> Any:
   return functional.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
-def _filtered(x: Any, taps: list[float], **options: int) -> Any:
+def _filtered(x: Any, taps: Sequence[int], **options: int) -> Any:
   """A depthwise filter that keeps the brightness."""
   line = torch.tensor(taps, dtype=torch.float32)
   kernel = (torch.outer(line, line) / line.sum().square()).to(x.dtype)

@@ -100,6 +100,7 @@ def logits(interpreter: ensemble.Interpreter, x: jax.Array) -> jax.Array:
   spec = interpreter.spec
   classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
   params, averages = ensemble.split_averages(interpreter.params)
-  return jax.vmap(
+  result: Any = jax.vmap(
     lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
   )(params, averages)
+  return result

@@ -62,11 +62,8 @@ def load(
 
   Args:
     folder: with manifest.json and keypoints.json.
-    schema: names the keypoints; None: the folder's schema.json. Where both
-      are there they must have the same.
     size: (height, width) of the images.
-    latent_size: of the generator; None: what the folder says.
-    num_ws: rows of w of the generator; None: what the folder says.
+    schema, latent_size, num_ws: see `folder.load`.
 
   Raises:
     errors.UserError: something does not fit.

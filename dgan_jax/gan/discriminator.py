@@ -208,14 +208,7 @@ def downsample(x: chex.Array) -> chex.Array:
 
 def _downsample(x: chex.Array) -> chex.Array:
   for axis in (1, 2):
-    size = x.shape[axis] // 2
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad)
-    taps = [
-      lax.slice_in_dim(padded, i, i + 2 * size - 1, stride=2, axis=axis)
-      for i in range(4)
-    ]
+    taps = layers.neighbours(x, axis, 4, stride=2)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 
@@ -262,11 +255,7 @@ downsampling_conv.defvjp(
 def _blur(x: chex.Array) -> chex.Array:
   """[batch, h, w, c] to [batch, h + 1, w + 1, c]."""
   for axis in (1, 2):
-    size = x.shape[axis] + 1
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (2, 2)
-    padded = jnp.pad(x, pad)
-    taps = [lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(4)]
+    taps = layers.neighbours(x, axis, 4, pad=2)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 

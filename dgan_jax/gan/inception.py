@@ -10,7 +10,7 @@ that PyTorch writes; the published weights were not at hand.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -142,7 +142,7 @@ def from_state_dict(
       raise errors.UserError(
         f'{source}: {key}.bn.running_var has negative values.'
       )
-    for name, value in _folded(**arrays).items():
+    for name, value in _folded(arrays).items():
       params[*key.split('.'), name] = value
   return traverse_util.unflatten_dict(params)
 
@@ -176,19 +176,11 @@ def _shapes() -> dict[state_dict_lib.Path, tuple[int, ...]]:
   return {path: leaf.shape for path, leaf in leaves.items()}
 
 
-def _folded(
-  kernel: chex.Array,
-  scale: chex.Array,
-  shift: chex.Array,
-  mean: chex.Array,
-  var: chex.Array,
-) -> dict[str, np.ndarray]:
+def _folded(arrays: Mapping[str, chex.Array]) -> dict[str, np.ndarray]:
   """Convolution and (x - mean) / sqrt(var + eps) * scale + shift as one."""
-  kernel, scale, shift, mean, var = (
-    np.asarray(x, np.float64) for x in (kernel, scale, shift, mean, var)
-  )
-  factor = scale / np.sqrt(var + _EPS)
+  x = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+  factor = x['scale'] / np.sqrt(x['var'] + _EPS)
   return {
-    'kernel': (kernel * factor).astype(np.float32),
-    'bias': (shift - mean * factor).astype(np.float32),
+    'kernel': (x['kernel'] * factor).astype(np.float32),
+    'bias': (x['shift'] - x['mean'] * factor).astype(np.float32),
   }

@@ -150,6 +150,25 @@ def _fir(
   )
 
 
+def neighbours(
+  x: chex.Array,
+  axis: int,
+  taps: int,
+  pad: int = 1,
+  stride: int = 1,
+  **mode: str,
+) -> list[chex.Array]:
+  """What a filter of so many taps sees along an axis that is padded at both
+  ends, with zeros unless told: of every tap the pixels that it meets."""
+  padding = [(0, 0)] * x.ndim
+  padding[axis] = (pad, pad)
+  padded = jnp.pad(x, padding, **mode)
+  size = padded.shape[axis] - taps + 1
+  return [
+    lax.slice_in_dim(padded, i, i + size, stride, axis) for i in range(taps)
+  ]
+
+
 def upsample(x: chex.Array) -> chex.Array:
   """Zeros between the pixels, then the filter of `_FIR`.
 
@@ -158,15 +177,10 @@ def upsample(x: chex.Array) -> chex.Array:
   """
   near, far = _FIR
   for axis in (1, 2):
-    size = x.shape[axis]
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad)
-    before = lax.slice_in_dim(padded, 0, size, axis=axis)
-    after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+    before, _, after = neighbours(x, axis, 3)
     pair = [far * before + near * x, near * x + far * after]
     shape = list(x.shape)
-    shape[axis] = 2 * size
+    shape[axis] *= 2
     x = jnp.stack(pair, axis=axis + 1).reshape(shape)
   return x
 
@@ -182,12 +196,7 @@ def _interleave(phases: Sequence[Sequence[chex.Array]]) -> chex.Array:
 def blur(x: chex.Array) -> chex.Array:
   """[1, 2, 1] x [1, 2, 1] / 16, zero-padded; [batch, h, w, c] to the same."""
   for axis in (1, 2):
-    pad = [(0, 0)] * 4
-    pad[axis] = (1, 1)
-    size = x.shape[axis]
-    padded = jnp.pad(x, pad)
-    before = lax.slice_in_dim(padded, 0, size, axis=axis)
-    after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+    before, _, after = neighbours(x, axis, 3)
     x = 0.25 * before + 0.5 * x + 0.25 * after
   return x
 

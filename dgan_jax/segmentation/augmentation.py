@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from dgan_jax import rng, validation
+from dgan_jax.generators import layers
 
 # Luma of red, green and blue (Rec. 601).
 _LUMA = (0.299, 0.587, 0.114)
@@ -128,12 +129,6 @@ def _grain(ranges: Ranges, key: chex.PRNGKey, x: chex.Array) -> chex.Array:
 def _smooth(x: chex.Array) -> chex.Array:
   """A 3x3 binomial filter; the edge repeats."""
   for axis in (0, 1):
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad, mode='edge')
-    size = x.shape[axis]
-    x = sum(
-      weight * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
-      for i, weight in enumerate(_BINOMIAL)
-    )
+    taps = layers.neighbours(x, axis, 3, mode='edge')
+    x = sum(a * tap for a, tap in zip(_BINOMIAL, taps, strict=True))
   return x

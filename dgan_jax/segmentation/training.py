@@ -71,20 +71,12 @@ class TrainConfig:
 
   architecture: unet.UNet
   options: Options
-  optimizer: optax.GradientTransformation
   class_weights: tuple[float, ...]
 
-  @classmethod
-  def of(
-    cls,
-    architecture: unet.UNet,
-    options: Options,
-    class_weights: Sequence[float],
-  ) -> 'TrainConfig':
-    """With Adam."""
-    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
-    optimizer = optax.adam(schedule, b2=0.99)
-    return cls(architecture, options, optimizer, tuple(class_weights))
+  @property
+  def optimizer(self) -> optax.GradientTransformation:
+    rate, steps = self.options.learning_rate, self.options.steps
+    return optax.adam(optax.cosine_decay_schedule(rate, steps), b2=0.99)
 
 
 def train(
@@ -125,7 +117,7 @@ def train(
   weights = pairs_lib.class_weights(
     pairs[1], schema.num_classes, options.balance
   )
-  config = TrainConfig.of(architecture, options, weights)
+  config = TrainConfig(architecture, options, weights)
   advance = parallel.spread_step(
     lambda state, batch, mean: train_step(config, state, batch, mean, key=key),
     devices,

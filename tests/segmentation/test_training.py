@@ -94,7 +94,7 @@ def test_eight_devices_take_the_step_that_one_takes():
   batch = pairs_lib.Batch(images, masks, np.arange(16, dtype=np.int32))
   weights = pairs_lib.class_weights(masks, 3, 0.25)
   config = dataclasses.replace(
-    training.TrainConfig.of(synthetic.ARCHITECTURE, _OPTIONS, weights),
+    training.TrainConfig(synthetic.ARCHITECTURE, _OPTIONS, weights),
     optimizer=training.optax.sgd(0.1),
   )
   results = []
@@ -120,7 +120,7 @@ def test_a_step_lowers_the_weighted_loss_by_adam_along_a_cosine():
   weights = (0.5, 2.0, 3.0)
   still = augmentation.Ranges(0, 0, 0, 0, 0, 0)
   options = dataclasses.replace(_OPTIONS, augment=still)
-  config = training.TrainConfig.of(synthetic.ARCHITECTURE, options, weights)
+  config = training.TrainConfig(synthetic.ARCHITECTURE, options, weights)
   batch = pairs_lib.Batch(images, masks, np.arange(4, dtype=np.int32))
   state = training.init(config, key=_KEY)
   _, metrics = jax.jit(
