@@ -86,12 +86,8 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
       key=rng.root_key(seed),
     )
   )
-  return Run(
-    members,
-    measured.seconds,
-    measured.peak_gib,
-    cars.mean_iou(interpreter),
-  )
+  mean_iou = cars.mean_iou(interpreter)
+  return Run(members, measured.seconds, measured.peak_gib, mean_iou)
 
 
 def time_torch(members: int, max_epochs: int, seed: int) -> float:
@@ -126,17 +122,13 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
       folder=snapshots,
     )
   )
-  curve = [
+  curve = tuple(
     (seconds, cars.mean_iou(ensemble.Interpreter(interpreter.spec, params)))
     for seconds, params in (snapshots.taken if snapshots else ())
-  ]
-  return Run(
-    options.members,
-    measured.seconds,
-    measured.peak_gib,
-    cars.mean_iou(interpreter),
-    tuple(curve),
   )
+  mean_iou = cars.mean_iou(interpreter)
+  seconds, peak_gib = dataclasses.astuple(measured)
+  return Run(options.members, seconds, peak_gib, mean_iou, curve)
 
 
 def train_car_sized(

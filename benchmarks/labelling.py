@@ -146,13 +146,8 @@ def _measure(variant: str, case: Case) -> common.Measurement:
 def run_cases(
   plan: Sequence[tuple[Case, str]], repeats: int
 ) -> list[dict[str, Any]]:
-  """Medians of cases by variant, all taking turns; the paper's is measured
-  once.
-
-  Args:
-    plan: what to measure, a case with each of its variants.
-    repeats: of everything.
-  """
+  """Medians of cases by variant, synthesis first, all taking turns; the
+  paper's is measured once."""
   measured: dict[tuple[Case, str], list[common.Measurement]] = {}
   with contextlib.ExitStack() as stack:
     processes = {
@@ -164,25 +159,24 @@ def run_cases(
           common.note(f'{case}: {variant} {repeat + 1}')
           found = process.submit(_measure, variant, case).result()
           measured.setdefault((case, variant), []).append(found)
-  seconds = {
-    (case, variant): statistics.median(run.seconds for run in runs) / case.block
-    for (case, variant), runs in measured.items()
-  }
-  return [
-    {
-      'network': case.network,
-      'size': f'{case.canvas.width}x{case.canvas.height}',
-      'classes': case.num_classes,
-      'variant': variant,
-      'seconds': seconds[job],
-      'GFLOP': case.gflop(variant),
-      's/GFLOP': seconds[job] / case.gflop(variant),
-      'peak GiB': max(run.peak_gib for run in measured[job]),
-      'x synthesis': seconds[job] / seconds[case, 'synthesis'],
-    }
-    for job in measured
-    for case, variant in [job]
-  ]
+  rows, synthesis = [], {}
+  for (case, variant), runs in measured.items():
+    seconds = statistics.median(run.seconds for run in runs) / case.block
+    gflop = case.gflop(variant)
+    rows.append(
+      {
+        'network': case.network,
+        'size': f'{case.canvas.width}x{case.canvas.height}',
+        'classes': case.num_classes,
+        'variant': variant,
+        'seconds': seconds,
+        'GFLOP': gflop,
+        's/GFLOP': seconds / gflop,
+        'peak GiB': max(run.peak_gib for run in runs),
+        'x synthesis': seconds / synthesis.setdefault(case, seconds),
+      }
+    )
+  return rows
 
 
 def compare(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

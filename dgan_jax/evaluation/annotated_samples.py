@@ -29,17 +29,11 @@ BLOCK_SIZE = 8
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """Whose images are labelled, and who knows the right labels.
-
-  Attributes:
-    generator: latent -> image and features.
-    sampling: how images are drawn, to learn from and to measure on.
-    annotator: its labels are the truth.
-  """
+  """Whose images are labelled, and who knows the right labels."""
 
   generator: generators.Generator
-  sampling: generators.Sampling
-  annotator: annotator_lib.Annotator
+  sampling: generators.Sampling  # of images to learn from and to measure on
+  annotator: annotator_lib.Annotator  # its labels are the truth
 
   @property
   def size(self) -> tuple[int, int]:

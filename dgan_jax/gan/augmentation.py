@@ -35,17 +35,11 @@ _SATURATION = 1.0  # octaves
 
 @flax.struct.dataclass
 class Ada:
-  """How often images are augmented, and what that follows.
+  """How often images are augmented, and what that follows."""
 
-  Attributes:
-    p: probability of every change, float32 in [0, 1].
-    signs: sum of the mean signs since p last moved.
-    steps: how many that are, int32.
-  """
-
-  p: chex.Array
-  signs: chex.Array
-  steps: chex.Array
+  p: chex.Array  # probability of every augmentation, float32 in [0, 1]
+  signs: chex.Array  # sum of the mean signs since p last moved
+  steps: chex.Array  # how many that are, int32
 
   @classmethod
   def none(cls) -> 'Ada':

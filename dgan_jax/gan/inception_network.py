@@ -17,19 +17,12 @@ from dgan_jax.generators import layers
 
 
 class Layer(nn.Module):
-  """Convolution, bias, ReLU.
+  """Convolution, bias, ReLU."""
 
-  Attributes:
-    size: number of output channels.
-    window: (height, width) of the kernel.
-    stride: in both directions.
-    padding: 'SAME' with zeros or 'VALID' without.
-  """
-
-  size: int
-  window: tuple[int, int] = (1, 1)
+  size: int  # channels of the output
+  window: tuple[int, int] = (1, 1)  # (height, width) of the kernel
   stride: int = 1
-  padding: str = 'SAME'
+  padding: str = 'SAME'  # with zeros, or 'VALID' without
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -53,13 +46,9 @@ _Halving = functools.partial(Layer, window=(3, 3), stride=2, padding='VALID')
 
 
 class BlockA(nn.Module):
-  """Of 35 x 35 pixels; as figure 5, but one 5x5 convolution is left.
+  """Of 35 x 35 pixels; as figure 5, but one 5x5 convolution is left."""
 
-  Attributes:
-    pooled: channels made of averages.
-  """
-
-  pooled: int
+  pooled: int  # channels made of averages
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -86,13 +75,9 @@ class BlockB(nn.Module):
 
 
 class BlockC(nn.Module):
-  """Of 17 x 17 pixels; figure 6.
+  """Of 17 x 17 pixels; figure 6."""
 
-  Attributes:
-    size: channels between the convolutions.
-  """
-
-  size: int
+  size: int  # channels between the convolutions
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -125,13 +110,9 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-  """Of 8 x 8 pixels; figure 7.
+  """Of 8 x 8 pixels; figure 7."""
 
-  Attributes:
-    maximum: whether maxima stand in for averages.
-  """
-
-  maximum: bool
+  maximum: bool  # whether maxima stand in for averages
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:

@@ -128,26 +128,16 @@ class Batch:
 @flax.struct.dataclass
 class State:
   """All that training changes; with the config, the data and the seed it
-  determines what follows.
+  determines what follows."""
 
-  Attributes:
-    step: batches seen, int32.
-    generator, discriminator: parameters.
-    generator_optimizer, discriminator_optimizer: of these.
-    g_ema: exponential moving average of the generator's parameters: those to
-      draw from.
-    w_avg: of w over the last steps, [latent_size].
-    ada: how often the discriminator's images are augmented.
-  """
-
-  step: chex.Array
-  generator: Any
+  step: chex.Array  # batches seen, int32
+  generator: Any  # parameters
   discriminator: Any
-  generator_optimizer: Any
+  generator_optimizer: Any  # state, of the parameters
   discriminator_optimizer: Any
-  g_ema: Any
-  w_avg: chex.Array
-  ada: augmentation.Ada
+  g_ema: Any  # moving average of the generator's parameters, to draw from
+  w_avg: chex.Array  # of w over the last steps, [latent_size]
+  ada: augmentation.Ada  # how often the discriminator's images are augmented
 
 
 def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:

@@ -17,8 +17,7 @@ from dgan_jax import parallel, rng
 from dgan_jax.gan import augmentation
 from dgan_jax.gan import gradients as gradients_lib
 from dgan_jax.gan import state as state_lib
-
-Metrics = dict[str, chex.Array]
+from dgan_jax.training import loop
 
 # Of w_avg, per step; StyleGAN's.
 _W_AVG_DECAY = 0.995
@@ -31,7 +30,7 @@ def adversarial_step(
   mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
-) -> tuple[state_lib.State, Metrics]:
+) -> tuple[state_lib.State, loop.Metrics]:
   """One update of generator and discriminator, by this device's reals; `mean`
   is over devices, `key` that of the training.
 
@@ -108,7 +107,7 @@ def penalty_step(
   mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
-) -> tuple[state_lib.State, Metrics]:
+) -> tuple[state_lib.State, loop.Metrics]:
   """One update of the discriminator by the lazy R1 penalty (Karras et al.
   2020, section 3.1), float32; arguments as of `adversarial_step`.
 

@@ -199,11 +199,11 @@ def labels_of(
     if label is not None:
       raise ValueError(f'Class {label} of a generator that is not conditional.')
     return None
-  if label is not None and not 0 <= label < count:
-    raise ValueError(
-      f'Class {label} is none of the {count} classes of this generator.'
-    )
   if label is not None:
+    if not 0 <= label < count:
+      raise ValueError(
+        f'Class {label} is none of the {count} classes of this generator.'
+      )
     return jnp.full((batch,), label)
   if keys is None:
     raise ValueError(

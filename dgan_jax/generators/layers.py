@@ -228,20 +228,12 @@ def pixel_norm(z: chex.Array, eps: float = 1e-8) -> chex.Array:
 
 
 class EqualizedDense(nn.Module):
-  """Dense layer with an equalised learning rate.
+  """Dense layer with an equalised learning rate."""
 
-  Attributes:
-    size: number of outputs.
-    gain: of the weight at run time.
-    lr: learning rate of this layer over that of others.
-    bias: what biases start from.
-    dtype: of the computation.
-  """
-
-  size: int
-  gain: float = 1
-  lr: float = 1
-  bias: float = 0
+  size: int  # number of outputs
+  gain: float = 1  # of the weight at run time
+  lr: float = 1  # learning rate of this layer over that of others
+  bias: float = 0  # what biases start from
   dtype: chex.ArrayDType = jnp.float32
 
   @nn.compact

@@ -127,17 +127,11 @@ def normalize(
 
 
 class PixelClassifier(nn.Module):
-  """One member: feature vectors [n, features] to outputs [n, names].
+  """One member: feature vectors [n, features] to outputs [n, names]."""
 
-  Attributes:
-    hidden: widths of the two hidden layers.
-    num_outputs: width of the last.
-    dropout: share of hidden units dropped in training.
-  """
-
-  hidden: tuple[int, int]
-  num_outputs: int
-  dropout: float = 0
+  hidden: tuple[int, int]  # widths of the two hidden layers
+  num_outputs: int  # width of the last
+  dropout: float = 0  # share of hidden units dropped in training
 
   @nn.compact
   def __call__(self, x: chex.Array, train: bool = False) -> chex.Array:
@@ -166,16 +160,11 @@ def merge_averages(params: Any, averages: Any) -> Any:
 
 def split_averages(params: Any) -> tuple[Any, Any]:
   """The inverse of `merge_averages`: (params, averages)."""
-  running = ('mean', 'var')
-  averages = {
-    name: {k: v for k, v in layer.items() if k in running}
-    for name, layer in params.items()
-    if name.startswith('norm')
-  }
-  trained = {
-    name: {k: v for k, v in layer.items() if k not in running}
-    for name, layer in params.items()
-  }
+  trained, averages = {}, {}
+  for name, layer in params.items():
+    trained[name] = dict(layer)
+    if name.startswith('norm'):
+      averages[name] = {key: trained[name].pop(key) for key in ('mean', 'var')}
   return trained, averages
 
 

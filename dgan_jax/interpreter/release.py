@@ -9,7 +9,7 @@ stays as it is while the others go on.
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chex
 import flax.struct
@@ -20,6 +20,9 @@ import optax
 from dgan_jax import errors, progress, rng
 from dgan_jax.interpreter import annotated, ensemble, optimization
 from dgan_jax.training import loop, run_folder
+
+if TYPE_CHECKING:  # it imports this module
+  from dgan_jax.interpreter import training
 
 BATCH_SIZE = 64
 FULL_EPOCHS = 4
@@ -72,9 +75,8 @@ def adam() -> optax.GradientTransformation:
 def train(
   classifier: ensemble.PixelClassifier,
   pixels: annotated.AnnotatedPixels,
+  options: 'training.TrainingOptions',
   *,
-  members: int,
-  max_epochs: int,
   loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
@@ -85,6 +87,7 @@ def train(
   Returns:
     Parameters as `ensemble.Interpreter` holds them.
   """
+  members, epochs = options.members, options.max_epochs
   step = optimization.make_step(classifier, adam(), loss)
   state = initial(classifier, sum(pixels.pyramid.channels), members, key)
   if folder:
@@ -97,16 +100,16 @@ def train(
     return run(state, *work, step, key)
 
   def work(first: int) -> Iterator[tuple[int, Any]]:
-    found = chunks(pixels.num_pixels, members, first, max_epochs, key)
+    found = chunks(pixels.num_pixels, members, first, epochs, key)
     return ((done, (pixels, batches)) for done, batches in found)
 
-  training: loop.Loop[State] = loop.Loop(
-    max_epochs * _batches_per_epoch(pixels.num_pixels),
+  steps: loop.Loop[State] = loop.Loop(
+    epochs * _batches_per_epoch(pixels.num_pixels),
     folder=folder,
     is_done=lambda state: bool(jnp.all(state.misses > PATIENCE)),
     on_progress=on_progress,
   )
-  state = training.run(trained, work, state)
+  state = steps.run(trained, work, state)
   return state.member.merged()
 
 

@@ -21,14 +21,8 @@ DTYPES = ('float16', 'float32')
 
 @flax.struct.dataclass
 class Annotator:
-  """A network that paints parts, in place of a person.
-
-  Attributes:
-    architecture: of the network.
-    schema: of the masks it paints.
-    size: (height, width) of the images that it knows.
-    params: its weights, float32.
-  """
+  """A network that paints parts, in place of a person: masks of the schema, on
+  images of the size (height, width); weights are float32."""
 
   architecture: unet.UNet = flax.struct.field(pytree_node=False)
   schema: schema_lib.Schema = flax.struct.field(pytree_node=False)

@@ -22,40 +22,25 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Labels(Protocol):
-  """What a task decodes: a dataclass of arrays, these two among them.
+  """What a task decodes: a dataclass of arrays, these two among them."""
 
-  Attributes:
-    uncertainty: float32 [height, width], >= 0.
-    score: float32, of the whole image.
-  """
-
-  uncertainty: chex.Array
-  score: chex.Array
+  uncertainty: chex.Array  # float32 [height, width], >= 0
+  score: chex.Array  # float32, of the whole image
 
 
 class Task(Protocol):
-  """A kind of label; frozen, for it is static under jit.
+  """A kind of label; frozen, for it is static under jit."""
 
-  Attributes:
-    kind: its name in configs.
-    noun: what its names are names of, a plural.
-    counted: what `counts` counts, the name in the dataset's metadata.
-    supervised_key: the dataset's feature that `as_supervised` pairs with the
-      image.
-    uncertainty_text: what the uncertainty is, for people.
-    score_text: what the score is, in a sentence.
-    schema: of the labels.
-  """
-
-  kind: ClassVar[str]
-  noun: ClassVar[str]
-  counted: ClassVar[str]
-  supervised_key: ClassVar[str]
-  uncertainty_text: ClassVar[str]
-  score_text: ClassVar[str]
+  kind: ClassVar[str]  # its name in configs
+  noun: ClassVar[str]  # what its names are names of, a plural
+  counted: ClassVar[str]  # by `counts`, the name in the dataset's metadata
+  supervised_key: ClassVar[str]  # of what `as_supervised` pairs with the image
+  uncertainty_text: ClassVar[str]  # what the uncertainty is, for people
+  score_text: ClassVar[str]  # what the score is, in a sentence
 
   @property
-  def schema(self) -> schema_lib.Schema: ...
+  def schema(self) -> schema_lib.Schema:
+    """Of the labels."""
 
   @property
   def names(self) -> tuple[str, ...]:
