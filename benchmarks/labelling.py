@@ -159,7 +159,8 @@ def run_cases(
           common.note(f'{case}: {variant} {repeat + 1}')
           found = process.submit(_measure, variant, case).result()
           measured.setdefault((case, variant), []).append(found)
-  rows, synthesis = [], {}
+  rows: list[dict[str, Any]] = []
+  synthesis: dict[Case, float] = {}
   for (case, variant), runs in measured.items():
     seconds = statistics.median(run.seconds for run in runs) / case.block
     gflop = case.gflop(variant)

@@ -69,12 +69,12 @@ def _combine(
   statistics: list[part_segmentation.Statistics],
   task: task_lib.Task,
   shape: tuple[int, int],
-) -> part_segmentation.Labels:
-  total = jax.tree.map(lambda *members: sum(members), *statistics)
-  labels = task.decode(total, len(statistics))
-  return part_segmentation.Labels(
-    labels.mask.reshape(shape), labels.uncertainty.reshape(shape), labels.score
+) -> Any:
+  total = jax.tree.map(
+    lambda *members: sum(members).reshape(*shape, *members[0].shape[1:]),
+    *statistics,
   )
+  return task.decode(total, len(statistics))
 
 
 def label(

@@ -94,6 +94,14 @@ def markdown(outcome: Outcome) -> str:
   mode = f'{plan.options.mode} mode'
   shares = [f'{100 * share:g} %' for share in label_quality.DROPPED]
   present = np.count_nonzero(outcome.counts.pixels)
+  shortfall = []
+  if plan.ceiling:
+    most = outcome.values('mean_iou', annotated=plan.ceiling)
+    lacking = 100 * (most - outcome.values('mean_iou')).mean()
+    shortfall.append(
+      f'Points of mean IoU that {plan.reference} annotated samples lack of '
+      f'{plan.ceiling} ({mode}): {lacking:.1f}.'
+    )
   parts = [
     f'{outcome.counts.num_images:,} fresh samples against the simulated '
     f'annotator; mean IoU is over the {present} classes that it paints there. '
@@ -103,7 +111,7 @@ def markdown(outcome: Outcome) -> str:
     _by_mode(
       outcome, 'annotated samples', map(str, plan.counts()), outcome.by_count
     ),
-    *([_shortfall(outcome)] if plan.ceiling else []),
+    *shortfall,
     f'### Vote, dropout and choice, {reference}',
     _by_voting(outcome),
     f'### The most uncertain samples left out, {reference}',
@@ -132,18 +140,6 @@ def _by_mode(
     heads += [f'{mode} mode: mean IoU', 'accuracy']
   cells = [map(_figure, figures(name, mode)) for mode, name in columns]
   return _table(heads, itertools.zip_longest(names, *cells, fillvalue=''))
-
-
-def _shortfall(outcome: Outcome) -> str:
-  """What the reference lacks of the most annotated samples, in a sentence."""
-  plan = outcome.plan
-  lacking = outcome.values('mean_iou', annotated=plan.ceiling) - (
-    outcome.values('mean_iou')
-  )
-  return (
-    f'Points of mean IoU that {plan.reference} annotated samples lack of '
-    f'{plan.ceiling} ({plan.options.mode} mode): {100 * lacking.mean():.1f}.'
-  )
 
 
 def _by_voting(outcome: Outcome) -> str:

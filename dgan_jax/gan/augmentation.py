@@ -84,16 +84,14 @@ def augment(
   """Changes images [n, size, size, 3], about [-1, 1], as their keys [n] say;
   differentiable in the images. With p = 0 they stay as they are."""
   chex.assert_shape(images, (None, images.shape[2], None, 3))
-  return jax.vmap(functools.partial(_augment_one, p=p))(images, keys)
 
+  def one(image: chex.Array, key: chex.PRNGKey) -> chex.Array:
+    moved = _read(image, _place(rng.stream(key, 'place'), p, image.shape[0]))
+    matrix, offset = _color(rng.stream(key, 'color'), p)
+    colored = jnp.einsum('yxi,oi->yxo', moved, matrix, precision=_EXACT)
+    return colored + jnp.broadcast_to(offset, colored.shape)
 
-def _augment_one(
-  image: chex.Array, key: chex.PRNGKey, *, p: chex.Array | float
-) -> chex.Array:
-  moved = _read(image, _place(rng.stream(key, 'place'), p, image.shape[0]))
-  matrix, offset = _color(rng.stream(key, 'color'), p)
-  colored = jnp.einsum('yxi,oi->yxo', moved, matrix, precision=_EXACT)
-  return colored + jnp.broadcast_to(offset, colored.shape)
+  return jax.vmap(one)(images, keys)
 
 
 def _uniform(

@@ -131,15 +131,14 @@ class Log:
       store.save_generator(self._workdir / 'best', generator)
     self._distances.append((step * self._config.options.batch_size, distance))
     if len(self._distances) > 1:
-      self._draw_distances(self._distance.name)
+      shown, values = zip(*self._distances, strict=True)
+      chart = charts.LineChart(
+        {'distance': (shown, values)},
+        'images shown',
+        f'Frechet distance, {self._distance.name}',
+      )
+      storage.write_bytes(self._folder / 'distance.png', charts.png(chart))
     return {'distance': distance}
-
-  def _draw_distances(self, name: str) -> None:
-    shown, values = zip(*self._distances, strict=True)
-    chart = charts.LineChart(
-      {'distance': (shown, values)}, 'images shown', f'Frechet distance, {name}'
-    )
-    storage.write_bytes(self._folder / 'distance.png', charts.png(chart))
 
   def _draw_grid(self, state: state_lib.State, step: int) -> None:
     shown = step * self._config.options.batch_size

@@ -76,7 +76,9 @@ def image_statistics(
     hidden = projection.hidden(kernel, bias)
 
     def rows(total: Any, first: chex.Array) -> tuple[Any, None]:
-      one = task.statistics(_apply_heads(head, hidden(first, tile)))
+      x = jax.nn.relu(hidden(first, tile))
+      x = jax.nn.relu(_dense(head['dense_1'], x))
+      one = task.statistics(_dense(head['dense_2'], x))
 
       def add(whole: chex.Array, part: chex.Array) -> chex.Array:
         old = lax.dynamic_slice_in_dim(whole, first, tile)
@@ -91,13 +93,6 @@ def image_statistics(
   zeros = task.zeros((canvas.height, canvas.width))
   weights = (kernels, params['dense_0']['bias'], heads)
   return lax.scan(member, zeros, weights)[0]
-
-
-def _apply_heads(heads: Any, hidden: chex.Array) -> chex.Array:
-  """Hidden maps before their ReLU to outputs [rows, width, names]."""
-  x = jax.nn.relu(hidden)
-  x = jax.nn.relu(_dense(heads['dense_1'], x))
-  return _dense(heads['dense_2'], x)
 
 
 def _dense(layer: Any, x: chex.Array) -> chex.Array:
