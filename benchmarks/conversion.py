@@ -52,11 +52,8 @@ def write_pickle(
 ) -> int:
   """Writes a pickle as StyleGAN2-ADA does; returns a network's parameters.
 
-  Args:
-    path: of the file.
-    resolution: of the images.
-    networks: which to write, of G, D and G_ema. All are given a generator's
-      arrays, which is about what a discriminator has, too.
+  Of the networks (G, D, G_ema) all are given a generator's arrays, which is
+  about what a discriminator has, too.
   """
   generator = models.random_generator(resolution, 'StyleGAN2')
   arrays = ada_pickle.state_dict(known_origins.ADA, generator)

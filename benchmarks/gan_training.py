@@ -41,14 +41,8 @@ def our_step(
   *,
   penalty: bool,
 ) -> Step:
-  """Ours, as `gan.loop` runs it.
-
-  Args:
-    channels: of every resolution from 4x4 up.
-    latent_size: of z and w.
-    options: of the training.
-    penalty: whether the step is one of the R1 penalty, always in float32.
-  """
+  """Ours, as `gan.loop` runs it, of networks with so many channels from 4x4 up;
+  or a step of the R1 penalty, always in float32."""
   size = 4 * 2 ** (len(channels) - 1)
   config = state_lib.TrainConfig.of(
     stylegan1.StyleGAN1(size, channels, latent_size),

@@ -96,16 +96,12 @@ class Generator(nn.Module):
   def __init__(self, channels: tuple[int, ...], latent_size: int):
     super().__init__()
     self.mapping = nn.ModuleList(
-      [
-        _Equalized(latent_size, latent_size, gain=math.sqrt(2), lr=0.01)
-        for _ in range(8)
-      ]
+      _Equalized(latent_size, latent_size, gain=math.sqrt(2), lr=0.01)
+      for _ in range(8)
     )
     self.blocks = nn.ModuleList(
-      [
-        _Upwards(before, size, latent_size)
-        for before, size in zip((0, *channels), channels, strict=False)
-      ]
+      _Upwards(before, size, latent_size)
+      for before, size in zip((0, *channels), channels, strict=False)
     )
     self.to_rgb = nn.Conv2d(channels[-1], 3, 1)
 
@@ -133,7 +129,7 @@ class Discriminator(nn.Module):
     sizes = channels[::-1]
     self.from_rgb = _Equalized(sizes[0], 3, 1, 1)
     self.blocks = nn.ModuleList(
-      [_Downwards(a, b) for a, b in itertools.pairwise(sizes)]
+      _Downwards(a, b) for a, b in itertools.pairwise(sizes)
     )
     self.conv = _Equalized(sizes[-1], sizes[-1] + 1, 3, 3)
     self.dense = nn.Linear(16 * sizes[-1], sizes[-1])
@@ -196,7 +192,7 @@ class _Upwards(nn.Module):
       self.const = nn.Parameter(torch.ones(1, size, 4, 4))
     self.conv = _Equalized(size, size, 3, 3, gain=gain)
     self.epilogues = nn.ModuleList(
-      [_Epilogue(size, latent_size) for _ in range(2)]
+      _Epilogue(size, latent_size) for _ in range(2)
     )
 
   def forward(self, x: Any, ws: Any) -> Any:

@@ -130,15 +130,10 @@ def truth(
   *,
   on_progress: progress.OnProgress | None = None,
 ) -> Truth:
-  """The samples to measure on.
+  """The samples of a seed to measure on, `count` > 0 of them.
 
-  Args:
-    setup: draws and labels them.
-    seed: which samples.
-    count: of them, at least 1.
-    path: of a .npy file that keeps the masks; read if it is there, so name one
-      for every setup, seed and count.
-    on_progress: told of samples painted.
+  Their masks are kept in the .npy file `path`, and read where it is there: so
+  name one for every setup, seed and count.
 
   Raises:
     errors.UserError: the file is there and holds something else.

@@ -27,8 +27,7 @@ class ResidualDiscriminator:
   """The architecture: everything about the network but its weights.
 
   Attributes:
-    resolution: height and width of the images, a power of two, 8 to 1024.
-    channels: of every resolution from 4x4 up, as a generator has them.
+    resolution, channels: see `generators.stylegan.StyleGAN`.
     group_size: images, next to each other in a batch, whose deviation the
       network is shown; 1: it sees every image by itself.
   """

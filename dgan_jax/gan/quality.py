@@ -59,14 +59,8 @@ class FrechetDistance:
     key: chex.PRNGKey,
     count: int = 5000,
   ):
-    """Measures the real side.
-
-    Args:
-      extract: images to features.
-      reals: uint8 [n, size, size, 3].
-      name: of the features.
-      key: of the drawn images.
-      count: how many are drawn, and at most taken of the reals.
+    """Measures the real side, uint8 [n, size, size, 3]: at most `count` of them
+    are taken, and `count` are drawn by the key; the name is the features'.
 
     Raises:
       errors.UserError: of either there are fewer than two.

@@ -154,24 +154,3 @@ def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:
     w_avg=jnp.zeros((config.generator.latent_size,)),
     ada=augmentation.Ada.none(),
   )
-
-
-def noise_maps(
-  architecture: generators.Architecture, key: chex.PRNGKey
-) -> tuple[chex.Array, ...]:
-  """The constant noise that a generator trained from `key` is given."""
-  keys = rng.stream(key, 'noise maps')[None]
-  return rng.noise(keys, architecture.noise_resolutions)
-
-
-def ema_generator(
-  config: TrainConfig, state: State, noise: tuple[chex.Array, ...]
-) -> generators.Generator:
-  """The generator to draw from."""
-  rows = config.generator.num_ws
-  return generators.Generator(
-    config.generator,
-    state.g_ema,
-    jnp.tile(state.w_avg, (rows, 1)),
-    noise,
-  )

@@ -10,7 +10,6 @@ import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import rng, storage, validation
@@ -148,10 +147,7 @@ def checksum(generator: Generator) -> str:
     'w_avg': generator.w_avg,
     'noise': generator.noise,
   }
-  parts: list[str | np.ndarray] = [header]
-  for path, leaf in jax.tree_util.tree_leaves_with_path(arrays):
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  return storage.tree_sha256(arrays, header)
 
 
 def truncate(
@@ -257,11 +253,10 @@ def sample_latents(
 
   Args:
     generator: latent -> image.
-    latents: see `styles`.
+    latents, space: see `styles`.
     keys: [batch], where random noise and the classes of a conditional
       generator come from.
     sampling: truncation, noise, crop and type.
-    space: 'z' or 'w'.
 
   Returns:
     images uint8 [batch, height, width, 3] and the features.

@@ -71,9 +71,8 @@ def draw(
   """Runs the generator on the annotated latents, one at a time.
 
   Args:
-    generator: that made the annotated images.
+    generator, sampling: those that made the annotated images.
     annotations: what is known about its images, and their latents.
-    sampling: as the images were made.
     dtype: of the features; 'float16' halves their memory (132 MB in float32
       for one 512 px image with the official channels).
 

@@ -13,7 +13,6 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dgan_jax import storage, validation
 from dgan_jax.generators import layers
@@ -84,10 +83,7 @@ class Interpreter:
 def checksum(interpreter: Interpreter) -> str:
   """sha256 of the spec and every array."""
   header = json.dumps(interpreter.spec.to_json(), sort_keys=True)
-  parts: list[str | np.ndarray] = [header]
-  for path, leaf in jax.tree_util.tree_leaves_with_path(interpreter.params):
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  return storage.tree_sha256(interpreter.params, header)
 
 
 class BatchNorm(nn.Module):

@@ -28,13 +28,8 @@ def label(
   canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Any:
-  """Labels a batch, one image after another.
-
-  Args:
-    interpreter: the ensemble.
-    pyramid: levels [batch, h, w, channels], float32 or bfloat16.
-    canvas: the frame of the labels.
-    tile_pixels: about how many pixels to hold at once.
+  """Labels a batch of levels [batch, h, w, channels], float32 or bfloat16, one
+  image after another, in tiles of about so many pixels.
 
   Returns:
     `part_segmentation.Labels` or `keypoints.Labels`, of arrays [batch, ...].

@@ -54,14 +54,11 @@ def check_images(images: np.ndarray) -> None:
 
 def checksum(annotator: Annotator) -> str:
   """Tells annotators apart: over architecture, classes and weights."""
-  leaves = jax.tree_util.tree_leaves_with_path(annotator.params)
-  parts: list[str | np.ndarray] = [
+  return storage.tree_sha256(
+    annotator.params,
     repr((annotator.architecture, annotator.size)),
     repr(annotator.schema.classes),
-  ]
-  for path, leaf in leaves:
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  )
 
 
 def rounded(annotator: Annotator, dtype: str) -> Annotator:
