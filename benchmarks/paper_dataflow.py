@@ -59,8 +59,10 @@ def _member(
   classifier: ensemble.PixelClassifier, params: Any, stacked: chex.Array
 ) -> tuple[chex.Array, part_segmentation.Statistics]:
   """One member's logits [pixels, classes] and what follows from them."""
-  trained, averages = ensemble.split_averages(params)
-  logits = classifier.apply({'params': trained, 'averages': averages}, stacked)
+  trained, batch_stats = ensemble.split_batch_stats(params)
+  logits = classifier.apply(
+    {'params': trained, 'batch_stats': batch_stats}, stacked
+  )
   return logits, part_segmentation.member_statistics(logits)
 
 

@@ -134,10 +134,10 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
       classifier, optimizer, part_segmentation.cross_entropy
     )
   )
-  params, averages = ensemble.split_averages(
+  params, batch_stats = ensemble.split_batch_stats(
     jax.tree.map(lambda leaf: leaf[0], initial.params)
   )
-  state = optimization.MemberState(params, averages, optimizer.init(params))
+  state = optimization.MemberState(params, batch_stats, optimizer.init(params))
   states, losses = [], []
   ends = np.cumsum(vectors['in/batch_size'])
   for batch in np.split(vectors['in/batch_index'], ends[:-1]):
@@ -154,7 +154,7 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
     results += _compare_params(name, vectors, spec, after.merged())
   # Adam's first moment is a tenth of the gradient after one step.
   gradient = jax.tree.map(lambda m: 10 * m, states[0].optimizer.mu)
-  filled = ensemble.merge_averages(gradient, state.averages)
+  filled = ensemble.merge_batch_stats(gradient, state.batch_stats)
   results += _compare_params('grad1', vectors, spec, filled)
   trained = _stacked(spec, states[-1].merged())
   theirs = vectors['out/eval_logits_first256']

@@ -99,8 +99,8 @@ def logits(interpreter: ensemble.Interpreter, x: jax.Array) -> jax.Array:
   reference of labelling."""
   spec = interpreter.spec
   classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
-  params, averages = ensemble.split_averages(interpreter.params)
+  params, batch_stats = ensemble.split_batch_stats(interpreter.params)
   result: Any = jax.vmap(
-    lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
-  )(params, averages)
+    lambda p, a: classifier.apply({'params': p, 'batch_stats': a}, x)
+  )(params, batch_stats)
   return result

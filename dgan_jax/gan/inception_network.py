@@ -58,7 +58,7 @@ class BlockA(nn.Module):
     double = Layer(64, name='branch3x3dbl_1')(x)
     double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
     double = Layer(96, (3, 3), name='branch3x3dbl_3')(double)
-    mean = Layer(self.pooled, name='branch_pool')(average(x))
+    mean = Layer(self.pooled, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
 
@@ -71,7 +71,7 @@ class BlockB(nn.Module):
     double = Layer(64, name='branch3x3dbl_1')(x)
     double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
     double = _Halving(96, name='branch3x3dbl_3')(double)
-    return jnp.concatenate([single, double, halved(x)], -1)
+    return jnp.concatenate([single, double, halving_pool(x)], -1)
 
 
 class BlockC(nn.Module):
@@ -91,7 +91,7 @@ class BlockC(nn.Module):
     double = Layer(self.size, row, name='branch7x7dbl_3')(double)
     double = Layer(self.size, column, name='branch7x7dbl_4')(double)
     double = Layer(192, row, name='branch7x7dbl_5')(double)
-    mean = Layer(192, name='branch_pool')(average(x))
+    mean = Layer(192, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
 
@@ -106,7 +106,7 @@ class BlockD(nn.Module):
     large = Layer(192, (1, 7), name='branch7x7x3_2')(large)
     large = Layer(192, (7, 1), name='branch7x7x3_3')(large)
     large = _Halving(192, name='branch7x7x3_4')(large)
-    return jnp.concatenate([small, large, halved(x)], -1)
+    return jnp.concatenate([small, large, halving_pool(x)], -1)
 
 
 class BlockE(nn.Module):
@@ -117,7 +117,7 @@ class BlockE(nn.Module):
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
     row, column = (1, 3), (3, 1)
-    around = greatest if self.maximum else average
+    around = max_pool if self.maximum else average_pool
     single = Layer(320, name='branch1x1')(x)
     small = Layer(384, name='branch3x3_1')(x)
     small_row = Layer(384, row, name='branch3x3_2a')(small)
@@ -141,9 +141,9 @@ class Network(nn.Module):
     x = _Halving(32, name='Conv2d_1a_3x3')(x)
     x = Layer(32, (3, 3), padding='VALID', name='Conv2d_2a_3x3')(x)
     x = Layer(64, (3, 3), name='Conv2d_2b_3x3')(x)
-    x = Layer(80, name='Conv2d_3b_1x1')(halved(x))
+    x = Layer(80, name='Conv2d_3b_1x1')(halving_pool(x))
     x = Layer(192, (3, 3), padding='VALID', name='Conv2d_4a_3x3')(x)
-    x = BlockA(32, name='Mixed_5b')(halved(x))
+    x = BlockA(32, name='Mixed_5b')(halving_pool(x))
     x = BlockA(64, name='Mixed_5c')(x)
     x = BlockA(64, name='Mixed_5d')(x)
     x = BlockB(name='Mixed_6a')(x)
@@ -156,16 +156,16 @@ class Network(nn.Module):
     return BlockE(maximum=True, name='Mixed_7c')(x)
 
 
-def average(x: chex.Array) -> chex.Array:
+def average_pool(x: chex.Array) -> chex.Array:
   """The mean of every 3x3 pixels, of those that there are at the borders."""
   return nn.avg_pool(x, (3, 3), (1, 1), 'SAME', count_include_pad=False)
 
 
-def greatest(x: chex.Array) -> chex.Array:
+def max_pool(x: chex.Array) -> chex.Array:
   """The maximum of every 3x3 pixels."""
   return nn.max_pool(x, (3, 3), (1, 1), 'SAME')
 
 
-def halved(x: chex.Array) -> chex.Array:
+def halving_pool(x: chex.Array) -> chex.Array:
   """The maximum of every 3x3 pixels, in steps of two, without padding."""
   return nn.max_pool(x, (3, 3), (2, 2))

@@ -147,11 +147,13 @@ def _evaluate(
   """Mean loss of every member on some pixels, unweighted, [members]."""
   x, targets = pixels.gather(index)
 
-  def one(params: Any, averages: Any) -> chex.Array:
-    outputs = classifier.apply({'params': params, 'averages': averages}, x)
+  def one(params: Any, batch_stats: Any) -> chex.Array:
+    outputs = classifier.apply(
+      {'params': params, 'batch_stats': batch_stats}, x
+    )
     return pixels.task.loss(outputs, targets)
 
-  return jax.vmap(one)(member.params, member.averages)
+  return jax.vmap(one)(member.params, member.batch_stats)
 
 
 def _held_out(

@@ -89,7 +89,7 @@ def checksum(interpreter: Interpreter) -> str:
 class BatchNorm(nn.Module):
   """Batch normalisation as PyTorch counts: unbiased running variance.
 
-  The running averages `mean` and `var` live in the collection 'averages'.
+  The running `mean` and `var` live in the collection 'batch_stats'.
   """
 
   @nn.compact
@@ -97,8 +97,8 @@ class BatchNorm(nn.Module):
     size = x.shape[-1]
     scale = self.param('scale', nn.initializers.ones, (size,))
     bias = self.param('bias', nn.initializers.zeros, (size,))
-    mean = self.variable('averages', 'mean', jnp.zeros, (size,))
-    var = self.variable('averages', 'var', jnp.ones, (size,))
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, (size,))
+    var = self.variable('batch_stats', 'var', jnp.ones, (size,))
     if not train:
       return normalize(x, mean.value, var.value, scale, bias)
     batch_mean = x.mean(0)
@@ -149,19 +149,23 @@ class PixelClassifier(nn.Module):
     )(x)
 
 
-def merge_averages(params: Any, averages: Any) -> Any:
+def merge_batch_stats(params: Any, batch_stats: Any) -> Any:
   """Flax's two collections as the one tree that `Interpreter` holds."""
-  return {name: {**params[name], **averages.get(name, {})} for name in params}
+  return {
+    name: {**params[name], **batch_stats.get(name, {})} for name in params
+  }
 
 
-def split_averages(params: Any) -> tuple[Any, Any]:
-  """The inverse of `merge_averages`: (params, averages)."""
-  trained, averages = {}, {}
+def split_batch_stats(params: Any) -> tuple[Any, Any]:
+  """The inverse of `merge_batch_stats`: (params, batch_stats)."""
+  trained, batch_stats = {}, {}
   for name, layer in params.items():
     trained[name] = dict(layer)
     if name.startswith('norm'):
-      averages[name] = {key: trained[name].pop(key) for key in ('mean', 'var')}
-  return trained, averages
+      batch_stats[name] = {
+        key: trained[name].pop(key) for key in ('mean', 'var')
+      }
+  return trained, batch_stats
 
 
 def folded_heads(params: Any) -> Any:

@@ -19,12 +19,12 @@ class MemberState:
   """What training changes of one member, or stacked, of all of them."""
 
   params: Any
-  averages: Any
+  batch_stats: Any
   optimizer: Any
 
   def merged(self) -> Any:
     """The tree that `ensemble.Interpreter` holds."""
-    return ensemble.merge_averages(self.params, self.averages)
+    return ensemble.merge_batch_stats(self.params, self.batch_stats)
 
 
 # Before there is one; a number, as only finite states are saved.
@@ -59,7 +59,7 @@ def init(
   def one(key: chex.PRNGKey) -> MemberState:
     variables = classifier.init(key, jnp.zeros((1, num_features)))
     params = variables['params']
-    return MemberState(params, variables['averages'], optimizer.init(params))
+    return MemberState(params, variables['batch_stats'], optimizer.init(params))
 
   return jax.vmap(one)(jax.random.split(rng.stream(key, 'init'), members))
 
@@ -86,21 +86,21 @@ def make_step(
   ) -> tuple[MemberState, chex.Array]:
     def batch_loss(params: Any) -> tuple[chex.Array, Any]:
       outputs, updated = classifier.apply(
-        {'params': params, 'averages': state.averages},
+        {'params': params, 'batch_stats': state.batch_stats},
         x,
         train=True,
-        mutable=['averages'],
+        mutable=['batch_stats'],
         rngs={'dropout': key},
       )
-      return loss(outputs, targets), updated['averages']
+      return loss(outputs, targets), updated['batch_stats']
 
     gradient = jax.value_and_grad(batch_loss, has_aux=True)
-    (value, averages), grads = gradient(state.params)
+    (value, batch_stats), grads = gradient(state.params)
     updates, optimizer_state = optimizer.update(
       grads, state.optimizer, state.params
     )
     params = optax.apply_updates(state.params, updates)
-    return MemberState(params, averages, optimizer_state), value
+    return MemberState(params, batch_stats, optimizer_state), value
 
   return step
 
