@@ -1,9 +1,7 @@
-import dataclasses
-
 import jax
 import numpy as np
 
-from dgan_jax.interpreter import default, release
+from dgan_jax.interpreter import default, release, training
 from tests import adam
 
 
@@ -12,13 +10,8 @@ def test_the_release_trains_by_adam():
 
 
 def test_the_default_trains_by_adam_whose_rate_falls_as_a_cosine():
-  options = default.Options(
-    **{
-      **dict.fromkeys(f.name for f in dataclasses.fields(default.Options)),
-      'learning_rate': 0.02,
-      'steps': 10,
-      'weight_decay': 0.1,
-    }
+  options = training.TrainingOptions(
+    learning_rate=0.02, steps=10, weight_decay=0.1
   )
   rate = adam.cosine(0.02, 10)
   adam.assert_is(default.adamw(options), rate, (0.9, 0.99), weight_decay=0.1)
