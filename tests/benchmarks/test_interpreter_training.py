@@ -33,7 +33,7 @@ def test_the_bundled_cars_are_sixteen_and_others_to_measure_by(monkeypatch):
   cars = models.BundledCars.load()
   assert cars.annotated.masks.shape == (16, 64, 64)
   assert len(cars.truth.keys) == 256
-  cars.subject.check(cars.annotated.schema)
+  cars.setup.check(cars.annotated.schema)
 
 
 def test_memory_is_measured_on_images_of_another_size(quick, narrow, capsys):

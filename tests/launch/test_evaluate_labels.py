@@ -27,7 +27,7 @@ _RESULTS = ('label_quality.md', 'label_quality.json', 'label_quality.png')
 @pytest.fixture(autouse=True, scope='module')
 def trained_once():
   """Only the first training is one: to compile the others takes long."""
-  train, made = trials.training.train, []
+  train, made = label_quality.training.train, []
 
   def first(*args, **kwargs):
     if not made:
@@ -35,7 +35,7 @@ def trained_once():
     return made[0]
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(trials.training, 'train', first)
+    patch.setattr(label_quality.training, 'train', first)
     yield
 
 
