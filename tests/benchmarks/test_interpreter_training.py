@@ -23,7 +23,7 @@ def test_the_three_variants_are_compared(quick, capsys):
   figures = result['figures']
   seconds = figures["the paper's seconds for 2 members"]
   assert seconds == 2 * rows['paper']['seconds']
-  assert sum('mean IoU of default after' in name for name in figures) == 2
+  assert sum('mean IoU of default' in name for name in figures) == 2
   assert rows['paper']['mean IoU'] > 0.1
 
 
