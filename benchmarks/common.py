@@ -16,20 +16,15 @@ from typing import Any
 
 import jax
 
-from dgan_jax.interpreter import training
-
 GIB = 2**30
+# The bytes in which resource usage counts.
+MEMORY_UNIT = 1 if sys.platform == 'darwin' else 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-  """One run.
-
-  Attributes:
-    seconds: of this run.
-    peak_gib: most memory that this process has had in use so far; on an
-      accelerator, of the device's.
-  """
+  """Seconds of one run, and the most memory that this process has had in use so
+  far; on an accelerator, of the device's."""
 
   seconds: float
   peak_gib: float
@@ -53,8 +48,7 @@ def _peak_bytes() -> int:
       if line.startswith('VmHWM:'):
         return int(line.split()[1]) * 1024
   # Linux would count the parent's memory here; others have no /proc.
-  unit = 1 if sys.platform == 'darwin' else 1024
-  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MEMORY_UNIT
 
 
 def fresh_process() -> futures.ProcessPoolExecutor:
@@ -71,23 +65,28 @@ def _share_accelerator() -> None:
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
 
 
-def machine() -> dict[str, Any]:
-  """Where this is measured; starts JAX, so call it in a process of its own."""
-  device = jax.local_devices()[0]
+def alone(function: Callable[..., Any], *args: Any) -> Any:
+  """What a function returns in a process of its own."""
+  note(f'{function.__name__}{args}')
+  with fresh_process() as process:
+    return process.submit(function, *args).result()
+
+
+def cores() -> int:
+  """Processors that this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
+def _machine() -> dict[str, Any]:
+  """Where this is measured; starts JAX."""
   return {
     'backend': jax.default_backend(),
-    'device': device.device_kind,
-    'cores': len(os.sched_getaffinity(0))
-    if hasattr(os, 'sched_getaffinity')
-    else os.cpu_count(),
+    'device': jax.local_devices()[0].device_kind,
+    'cores': cores(),
     'jax': jax.__version__,
   }
-
-
-def describe_machine() -> dict[str, Any]:
-  """`machine`, asked in a process of its own."""
-  with fresh_process() as process:
-    return process.submit(machine).result()
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -102,31 +101,6 @@ def parser(description: str | None) -> argparse.ArgumentParser:
   return options
 
 
-def add_training_options(options: argparse.ArgumentParser) -> None:
-  """Makes the plain fields of `training.TrainingOptions` options."""
-  group = options.add_argument_group('training')
-  group.add_argument('--seed', type=int, default=0)
-  for field in dataclasses.fields(training.TrainingOptions):
-    if isinstance(field.default, bool):
-      group.add_argument(
-        f'--{field.name}',
-        action=argparse.BooleanOptionalAction,
-        default=field.default,
-      )
-    elif isinstance(field.default, int | float | str):
-      group.add_argument(
-        f'--{field.name}', type=type(field.default), default=field.default
-      )
-
-
-def training_options(args: argparse.Namespace) -> training.TrainingOptions:
-  """What `add_training_options` was given."""
-  names = (field.name for field in dataclasses.fields(training.TrainingOptions))
-  return training.TrainingOptions(
-    **{name: getattr(args, name) for name in names if hasattr(args, name)}
-  )
-
-
 def integers(text: str) -> tuple[int, ...]:
   """The integers of '256,512'."""
   return tuple(int(part) for part in text.split(',') if part)
@@ -137,39 +111,51 @@ def note(text: str) -> None:
   print(text, file=sys.stderr, flush=True)
 
 
-def report(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
-  """Prints the result, with the machine it holds, for people or machines."""
+def report(
+  rows: Sequence[Mapping[str, Any]],
+  figures: Mapping[str, float] | None = None,
+  *,
+  as_json: bool,
+) -> None:
+  """Prints what was found, and on which machine.
+
+  Args:
+    rows: of a table, each with the same columns.
+    figures: what follows from them, by what it is.
+    as_json: for machines, where a number that is none becomes null.
+  """
+  machine, figures = alone(_machine), figures or {}
   if as_json:
-    print(json.dumps(_plain(result), indent=2, allow_nan=False))
+    result = {
+      'machine': machine,
+      'rows': [_plain(row) for row in rows],
+      'figures': _plain(figures),
+    }
+    print(json.dumps(result, indent=2, allow_nan=False))
     return
-  where = result['machine']
   print(
-    f'{where["backend"]} ({where["device"]}), {where["cores"]} cores, '
-    f'JAX {where["jax"]}\n\n{text}'
+    f'{machine["backend"]} ({machine["device"]}), {machine["cores"]} cores, '
+    f'JAX {machine["jax"]}\n\n{table(rows)}'
   )
+  for name, value in figures.items():
+    print(f'{name}: {value:.4g}')
 
 
-def _plain(value: Any) -> Any:
-  """Only what JSON knows; no number becomes null."""
-  if dataclasses.is_dataclass(value) and not isinstance(value, type):
-    return _plain(dataclasses.asdict(value))
-  if isinstance(value, Mapping):
-    return {key: _plain(item) for key, item in value.items()}
-  if isinstance(value, list | tuple):
-    return [_plain(item) for item in value]
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+  return {
+    name: None if isinstance(x, float) and not math.isfinite(x) else x
+    for name, x in row.items()
+  }
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-  """Aligned columns; the first row is the heading."""
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  lines = (
-    '  '.join(
-      cell.rjust(width) if i else cell.ljust(width)
-      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    for row in rows
-  )
-  return '\n'.join(line.rstrip() for line in lines)
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+  """Aligned columns under their names; numbers have four digits."""
+  lines = [
+    list(rows[0]),
+    *(
+      [f'{x:.4g}' if isinstance(x, float) else str(x) for x in row.values()]
+      for row in rows
+    ),
+  ]
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  return '\n'.join('  '.join(map(str.rjust, line, widths)) for line in lines)

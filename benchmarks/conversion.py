@@ -25,8 +25,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import checkpoints, common, models
+from benchmarks import common, models
 from dgan_jax.checkpoints.origins import known_origins
+from tests.checkpoints import ada_pickle
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLAMP = 256
@@ -51,19 +52,16 @@ def write_pickle(
 ) -> int:
   """Writes a pickle as StyleGAN2-ADA does; returns a network's parameters.
 
-  Args:
-    path: of the file.
-    resolution: of the images.
-    networks: which to write, of G, D and G_ema. All are given a generator's
-      arrays, which is about what a discriminator has, too.
+  Of the networks (G, D, G_ema) all are given a generator's arrays, which is
+  about what a discriminator has, too.
   """
   generator = models.random_generator(resolution, 'StyleGAN2')
-  arrays = checkpoints.state_dict(known_origins.ADA, generator)
+  arrays = ada_pickle.state_dict(known_origins.ADA, generator)
   content = {
-    name: checkpoints.network('Generator', arrays, _settings(arrays))
+    name: ada_pickle.network('Generator', arrays, _settings(arrays))
     for name in networks
   }
-  path.write_bytes(checkpoints.dumps(content, 3))
+  path.write_bytes(ada_pickle.dumps(content, 3))
   return sum(leaf.size for leaf in jax.tree.leaves(generator.params))
 
 
@@ -98,14 +96,14 @@ def run(command: Sequence[str]) -> tuple[common.Measurement, str]:
   status, peak = json.loads(last)
   if status:
     raise RuntimeError(f'{" ".join(command)} failed.')
-  unit = 1 if sys.platform == 'darwin' else 1024
-  return common.Measurement(seconds, peak * unit / common.GIB), ''.join(printed)
+  peak_gib = peak * common.MEMORY_UNIT / common.GIB
+  return common.Measurement(seconds, peak_gib), ''.join(printed)
 
 
 def convert(
   checkpoint: pathlib.Path, output: str, *options: str
-) -> dict[str, float]:
-  """Seconds and memory of one conversion."""
+) -> tuple[float, float, float]:
+  """Seconds, seconds of converting alone, and GiB of one conversion."""
   with tempfile.TemporaryDirectory() as folder:
     measured, printed = run(
       [
@@ -116,48 +114,7 @@ def convert(
     )
   match = re.search(r'Written to .* in ([\d.]+) s', printed)
   assert match is not None, printed
-  return {
-    'seconds': measured.seconds,
-    'converting_seconds': float(match[1]),
-    'peak_gib': measured.peak_gib,
-  }
-
-
-def measure(checkpoint: pathlib.Path, repeats: int) -> dict[str, Any]:
-  """Medians by kind of output, all taking turns; memory is the most."""
-  runs: dict[str, list[dict[str, float]]] = {name: [] for name in OUTPUTS}
-  for repeat in range(repeats):
-    for name, options in OUTPUTS.items():
-      common.note(f'{name} {repeat + 1}')
-      runs[name].append(convert(checkpoint, *options))
-  return {
-    name: {
-      'seconds': statistics.median(r['seconds'] for r in found),
-      'converting_seconds': statistics.median(
-        r['converting_seconds'] for r in found
-      ),
-      'peak_gib': max(r['peak_gib'] for r in found),
-    }
-    for name, found in runs.items()
-  }
-
-
-def _format(result: dict[str, Any]) -> str:
-  rows = [['', 'seconds', 'of which converting', 'peak GiB']]
-  for name, numbers in result['outputs'].items():
-    rows.append(
-      [
-        name,
-        f'{numbers["seconds"]:.2f}',
-        f'{numbers["converting_seconds"]:.1f}',
-        f'{numbers["peak_gib"]:.2f}',
-      ]
-    )
-  return (
-    f'{result["resolution"]} px, {result["parameters"]:,} parameters, '
-    f'{", ".join(result["networks"])}: {result["file_mib"]:.0f} MiB\n\n'
-    f'{common.table(rows)}'
-  )
+  return measured.seconds, float(match[1]), measured.peak_gib
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -171,19 +128,30 @@ def main(argv: Sequence[str] | None = None) -> None:
   )
   options.add_argument('--repeats', type=int, default=3)
   args = options.parse_args(argv)
+  runs: dict[str, list[tuple[float, float, float]]] = {}
   with tempfile.TemporaryDirectory() as folder:
     checkpoint = pathlib.Path(folder) / 'network.pkl'
     common.note('writing a checkpoint')
-    parameters = write_pickle(checkpoint, args.resolution, args.networks)
-    result = {
-      'machine': common.describe_machine(),
-      'resolution': args.resolution,
-      'networks': args.networks,
-      'parameters': parameters,
-      'file_mib': checkpoint.stat().st_size / 2**20,
-      'outputs': measure(checkpoint, args.repeats),
+    figures = {
+      'parameters': write_pickle(checkpoint, args.resolution, args.networks),
+      'file MiB': checkpoint.stat().st_size / 2**20,
     }
-  common.report(result, _format(result), as_json=args.json)
+    for repeat in range(args.repeats):
+      for name, output in OUTPUTS.items():
+        common.note(f'{name} {repeat + 1}')
+        runs.setdefault(name, []).append(convert(checkpoint, *output))
+  rows = []
+  for name, found in runs.items():
+    seconds, converting, peaks = zip(*found, strict=True)
+    rows.append(
+      {
+        'output': name,
+        'seconds': statistics.median(seconds),
+        'of which converting': statistics.median(converting),
+        'peak GiB': max(peaks),
+      }
+    )
+  common.report(rows, figures, as_json=args.json)
 
 
 if __name__ == '__main__':

@@ -68,20 +68,17 @@ def forward(
 def _variables(generator: generators.Generator) -> tuple[Any, Any]:
   """A generator's weights as flaxmodels lays them out."""
   mapping, synthesis = (generator.params[k] for k in ('mapping', 'synthesis'))
-  mapping_variables = {
-    'params': {
-      f'LinearLayer_{i}': _dense(mapping[f'dense_{i}'])
-      for i in range(len(mapping))
-    },
-    'moving_stats': {'w_avg': generator.w_avg[0]},
+  dense = {
+    f'LinearLayer_{i}': _dense(mapping[f'dense_{i}'])
+    for i in range(len(mapping))
   }
   maps = iter(generator.noise or ())
-  blocks, noise = {}, {}
-  sizes = sorted(int(name.removeprefix('block_')) for name in synthesis)
-  for i, size in enumerate(sizes):
+  params = {'const': synthesis['block_4']['const'][None]}
+  noise = {}
+  for i, size in enumerate(generator.architecture.resolutions):
     block = synthesis[f'block_{size}']
     names = [name for name in ('conv_0', 'conv_1') if name in block]
-    blocks[f'SynthesisBlock_{i}'] = {
+    params[f'SynthesisBlock_{i}'] = {
       # Upsampling kernels are oriented as TensorFlow's.
       f'SynthesisLayer_{j}': _layer(block[name], flip=name == 'conv_0')
       for j, name in enumerate(names)
@@ -90,11 +87,10 @@ def _variables(generator: generators.Generator) -> tuple[Any, Any]:
       f'SynthesisLayer_{j}': {'noise_const': next(maps)}
       for j in range(len(names))
     }
-  const = synthesis['block_4']['const'][None]
-  return mapping_variables, {
-    'params': {'const': const, **blocks},
-    'noise_consts': noise,
-  }
+  return (
+    {'params': dense, 'moving_stats': {'w_avg': generator.w_avg[0]}},
+    {'params': params, 'noise_consts': noise},
+  )
 
 
 def _layer(layer: Any, flip: bool = False) -> Any:

@@ -14,18 +14,14 @@ steps compile and don't count.
   python -m benchmarks.gan_training --torch --dtype=bfloat16
 """
 
-import dataclasses
-import itertools
-import os
-import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from benchmarks import common, torch_gan
+from benchmarks import common
 from dgan_jax import parallel, rng
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
@@ -34,41 +30,19 @@ from dgan_jax.generators import stylegan1
 
 _WARMUP = 5  # steps that don't count: PyTorch compiles several times
 
-
-@dataclasses.dataclass(frozen=True)
-class Speed:
-  """Of a training.
-
-  Attributes:
-    step: seconds of a step without its penalty.
-    penalty: seconds of a penalty.
-    step_cpu: CPU seconds of a step.
-    penalty_cpu: CPU seconds of a penalty.
-  """
-
-  step: float
-  penalty: float
-  step_cpu: float
-  penalty_cpu: float
-
-  def rate(self, options: state_lib.Options) -> float:
-    """Images per second."""
-    seconds = self.step + self.penalty / options.r1_interval
-    return options.batch_size / seconds
-
-  def cpu_rate(self, options: state_lib.Options) -> float:
-    """Images per CPU second."""
-    seconds = self.step_cpu + self.penalty_cpu / options.r1_interval
-    return options.batch_size / seconds
+# Trains a step, or takes one of its penalty.
+Step = Callable[[], Any]
 
 
-def measure_ours(
+def our_step(
   channels: tuple[int, ...],
   latent_size: int,
   options: state_lib.Options,
-  n: int,
-) -> Speed:
-  """Ours, as `gan.loop` runs it."""
+  *,
+  penalty: bool,
+) -> Step:
+  """Ours, as `gan.loop` runs it, of networks with so many channels from 4x4 up;
+  or a step of the R1 penalty, always in float32."""
   size = 4 * 2 ** (len(channels) - 1)
   config = state_lib.TrainConfig.of(
     stylegan1.StyleGAN1(size, channels, latent_size),
@@ -82,60 +56,53 @@ def measure_ours(
     np.arange(options.batch_size, dtype=np.int32),
   )
   state = jax.jit(lambda: state_lib.init(config, key=key))()
-  medians: list[float] = []
-  for function in (steps.adversarial_step, steps.penalty_step):
-    step = parallel.spread_step(
-      lambda state, batch, mean, f=function: f(  # type: ignore[misc]
-        config, state, batch, mean, key=key
-      )
-    )
-    times = []
-    for _ in range(_WARMUP + n):
-      start, cpu_start = time.perf_counter(), time.process_time()
-      state, _ = jax.block_until_ready(step(state, batch))
-      times.append(
-        (time.perf_counter() - start, time.process_time() - cpu_start)
-      )
-    medians += map(statistics.median, zip(*times[_WARMUP:], strict=True))
-  return Speed(medians[0], medians[2], medians[1], medians[3])
+  function = steps.penalty_step if penalty else steps.adversarial_step
+  spread = parallel.spread_step(
+    lambda state, batch, mean: function(config, state, batch, mean, key=key)
+  )
+
+  def step() -> None:
+    nonlocal state
+    state, _ = jax.block_until_ready(spread(state, batch))
+
+  return step
 
 
-def measure_torch(
+def _torch_step(*args: Any, **options: Any) -> Step:
+  from benchmarks import torch_gan
+
+  return torch_gan.make_step(*args, **options)
+
+
+# What makes a step, arguments as of `our_step`.
+_KINDS = {'ours': our_step, 'PyTorch': _torch_step}
+
+
+def measure(
+  kind: str,
   channels: tuple[int, ...],
   latent_size: int,
   options: state_lib.Options,
   n: int,
-) -> Speed:
-  """PyTorch's."""
-  medians: list[float] = []
+) -> np.ndarray:
+  """Medians of n: [step, penalty] by [seconds, CPU seconds]."""
+  medians = []
   for penalty in (False, True):
-    times = torch_gan.seconds_per_step(
-      channels,
-      latent_size,
-      options.batch_size,
-      bfloat16=options.dtype == 'bfloat16',
-      penalty=penalty,
-      threads=_cores(),
-    )
-    counted = itertools.islice(times, _WARMUP, _WARMUP + n)
-    medians += map(statistics.median, zip(*counted, strict=True))
-  return Speed(medians[0], medians[2], medians[1], medians[3])
+    step = _KINDS[kind](channels, latent_size, options, penalty=penalty)
+    clocks = []
+    for _ in range(_WARMUP + n + 1):
+      clocks.append((time.perf_counter(), time.process_time()))
+      step()
+    medians.append(np.median(np.diff(clocks, axis=0)[_WARMUP:], axis=0))
+  return np.array(medians)
 
 
-def _cores() -> int:
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
-
-
-def _best(speeds: Sequence[Speed]) -> Speed:
-  """The median of every number over the rounds."""
-  return Speed(
-    *(
-      statistics.median(getattr(speed, field.name) for speed in speeds)
-      for field in dataclasses.fields(Speed)
-    )
-  )
+def images_per_second(
+  seconds: np.ndarray, options: state_lib.Options
+) -> np.ndarray:
+  """By the clock and by the processor, of what `measure` gives."""
+  step, penalty = seconds
+  return options.batch_size / (step + penalty / options.r1_interval)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -155,38 +122,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     r1_batch=max(args.batch_size // 2, 1),
     dtype=args.dtype,
   )
-  kinds = {'ours': measure_ours}
-  if args.torch:
-    kinds['PyTorch'] = measure_torch
-  speeds: dict[str, list[Speed]] = {name: [] for name in kinds}
-  for _ in range(args.rounds):
-    for name, function in kinds.items():
-      common.note(name)
-      with common.fresh_process() as process:
-        found = process.submit(
-          function, args.channels, args.latent_size, options, args.steps
-        )
-        speeds[name].append(found.result())
-  medians = {name: _best(found) for name, found in speeds.items()}
-  result: dict[str, Any] = {
-    'machine': common.describe_machine(),
-    'runs': medians,
-  }
-  rows = [['', 'images/s', 'images/CPU s', 's/step', 's/penalty']]
-  for name, speed in medians.items():
-    rate, cpu_rate = speed.rate(options), speed.cpu_rate(options)
-    numbers = (rate, cpu_rate, speed.step, speed.penalty)
-    rows.append([name, *(f'{number:.3g}' for number in numbers)])
-  text = f'{args.dtype}\n\n{common.table(rows)}'
-  if args.torch:
-    ours, other = medians['ours'], medians['PyTorch']
-    result['ratio'] = ours.rate(options) / other.rate(options)
-    result['cpu_ratio'] = ours.cpu_rate(options) / other.cpu_rate(options)
-    text += (
-      f"\n\nOurs trains {result['ratio']:.2f} times PyTorch's images per "
-      f'second, {result["cpu_ratio"]:.2f} times those per CPU second.'
+  job = (args.channels, args.latent_size, options, args.steps)
+  kinds = ('ours', 'PyTorch') if args.torch else ('ours',)
+  rounds = [
+    [common.alone(measure, kind, *job) for kind in kinds]
+    for _ in range(args.rounds)
+  ]
+  rows, rates = [], []
+  for kind, seconds in zip(kinds, np.median(rounds, axis=0), strict=True):
+    rates.append(images_per_second(seconds, options))
+    rows.append(
+      {
+        args.dtype: kind,
+        'images/s': float(rates[-1][0]),
+        'images/CPU s': float(rates[-1][1]),
+        's/step': float(seconds[0, 0]),
+        's/penalty': float(seconds[1, 0]),
+      }
     )
-  common.report(result, text, as_json=args.json)
+  figures = {}
+  if args.torch:
+    by_clock, by_processor = rates[0] / rates[1]
+    figures["ours over PyTorch's images per second"] = float(by_clock)
+    figures["ours over PyTorch's images per CPU second"] = float(by_processor)
+  common.report(rows, figures, as_json=args.json)
 
 
 if __name__ == '__main__':

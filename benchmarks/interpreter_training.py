@@ -21,17 +21,19 @@ which has to be installed for that.
   python -m benchmarks.interpreter_training --release_members=2
   python -m benchmarks.interpreter_training --torch_members=1
   python -m benchmarks.interpreter_training --memory
+  python -m benchmarks.interpreter_training --options='{"members": 5}'
 """
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks import common, models, paper_dataflow, torch_release
-from dgan_jax import rng, schema
+from benchmarks import common, models, paper_dataflow
+from dgan_jax import rng, schema, validation
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, training
@@ -40,21 +42,13 @@ from dgan_jax.training import run_folder
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A trained ensemble in numbers.
-
-  Attributes:
-    members: of the ensemble.
-    seconds: to train it.
-    peak_gib: of the process that did.
-    mean_iou: on the evaluation masks.
-    curve: (seconds, mean IoU) along the way.
-  """
+  """A trained ensemble in numbers."""
 
   members: int
   seconds: float
   peak_gib: float
-  mean_iou: float
-  curve: tuple[tuple[float, float], ...] = ()
+  mean_iou: float  # on the evaluation masks
+  curve: tuple[tuple[float, float], ...] = ()  # (seconds, mean IoU) on the way
 
   def seconds_to(self, mean_iou: float) -> float:
     """When that was first reached, infinity if never."""
@@ -84,31 +78,29 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
   cars = models.BundledCars.load()
   interpreter, measured = common.measure(
     lambda: paper_dataflow.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       members=members,
       max_epochs=max_epochs,
       key=rng.root_key(seed),
     )
   )
-  return Run(
-    members,
-    measured.seconds,
-    measured.peak_gib,
-    cars.mean_iou(interpreter),
-  )
+  mean_iou = cars.mean_iou(interpreter)
+  return Run(members, measured.seconds, measured.peak_gib, mean_iou)
 
 
 def time_torch(members: int, max_epochs: int, seed: int) -> float:
   """Seconds of the release's procedure in PyTorch."""
+  from benchmarks import torch_release
+
   cars = models.BundledCars.load()
-  stacked = paper_dataflow.stack(
-    cars.subject.generator, cars.annotated, cars.subject.sampling
+  pixels = paper_dataflow.stack(
+    cars.setup.generator, cars.annotated, cars.setup.sampling
   )
   return torch_release.train(
-    np.array(stacked),
-    cars.annotated.masks.ravel(),
+    np.array(pixels.features),
+    np.array(pixels.labels),
     cars.annotated.schema.num_classes,
     members=members,
     max_epochs=max_epochs,
@@ -122,25 +114,21 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
   snapshots = _Snapshots() if options.mode == 'default' else None
   interpreter, measured = common.measure(
     lambda: training.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       options,
       key=rng.root_key(seed),
       folder=snapshots,
     )
   )
-  curve = [
+  curve = tuple(
     (seconds, cars.mean_iou(ensemble.Interpreter(interpreter.spec, params)))
     for seconds, params in (snapshots.taken if snapshots else ())
-  ]
-  return Run(
-    options.members,
-    measured.seconds,
-    measured.peak_gib,
-    cars.mean_iou(interpreter),
-    tuple(curve),
   )
+  mean_iou = cars.mean_iou(interpreter)
+  seconds, peak_gib = dataclasses.astuple(measured)
+  return Run(options.members, seconds, peak_gib, mean_iou, curve)
 
 
 def train_car_sized(
@@ -176,112 +164,89 @@ def train_car_sized(
   )[1]
 
 
-def _alone(function: Any, *args: Any) -> Any:
-  common.note(f'{function.__name__}{args}')
-  with common.fresh_process() as process:
-    return process.submit(function, *args).result()
-
-
 def compare(
   options: training.TrainingOptions,
   release_members: int,
   torch_members: int,
   seed: int,
-) -> dict[str, Any]:
-  """Runs the variants."""
-  paper = _alone(train_paper, release_members, options.max_epochs, seed)
-  release = _alone(
-    train_ours, dataclasses.replace(options, mode='release'), seed
-  )
-  default = _alone(
-    train_ours, dataclasses.replace(options, mode='default'), seed
-  )
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
+  """Runs the variants; a row of numbers of each, and what follows."""
+  epochs, replace = options.max_epochs, dataclasses.replace
+  runs = {
+    'paper': common.alone(train_paper, release_members, epochs, seed),
+    'release': common.alone(train_ours, replace(options, mode='release'), seed),
+    'default': common.alone(train_ours, replace(options, mode='default'), seed),
+  }
+  paper, default = runs['paper'], runs['default']
+  rows = [
+    {
+      'variant': name,
+      'members': run.members,
+      'seconds': run.seconds,
+      'peak GiB': run.peak_gib,
+      'mean IoU': run.mean_iou,
+    }
+    for name, run in runs.items()
+  ]
   # Members run one after another, so time is proportional to them.
-  paper_seconds = paper.seconds * options.members / release_members
-  to_target = default.seconds_to(paper.mean_iou)
-  result: dict[str, Any] = {
-    'runs': {'paper': paper, 'release': release, 'default': default},
-    'paper_seconds': paper_seconds,
-    'seconds_to_paper_mean_iou': to_target,
-    'share_of_paper_seconds': to_target / paper_seconds,
+  seconds = paper.seconds * options.members / release_members
+  reached = default.seconds_to(paper.mean_iou)
+  figures = {
+    f'mean IoU of default, evaluation {i}, after {t:.1f} s': found
+    for i, (t, found) in enumerate(default.curve, 1)
+  }
+  figures |= {
+    f"the paper's seconds for {options.members} members": seconds,
+    "seconds of default to the paper's mean IoU": reached,
+    "that as a share of the paper's": reached / seconds,
   }
   if torch_members:
-    seconds = _alone(time_torch, torch_members, options.max_epochs, seed)
+    seconds = common.alone(time_torch, torch_members, epochs, seed)
     seconds *= options.members / torch_members
-    result['torch_seconds'] = seconds
-    result['share_of_torch_seconds'] = to_target / seconds
-  return result
-
-
-def _format(result: dict[str, Any]) -> str:
-  rows = [['', 'members', 'seconds', 'peak GiB', 'mean IoU']]
-  for name, run in result['runs'].items():
-    rows.append(
-      [
-        name,
-        str(run.members),
-        f'{run.seconds:.1f}',
-        f'{run.peak_gib:.2f}',
-        f'{run.mean_iou:.4f}',
-      ]
-    )
-  curve = [['default after s', 'mean IoU']]
-  for seconds, mean_iou in result['runs']['default'].curve:
-    curve.append([f'{seconds:.1f}', f'{mean_iou:.4f}'])
-  paper, default = (result['runs'][name] for name in ('paper', 'default'))
-  lines = [common.table(rows), common.table(curve)]
-  if paper.members != default.members:
-    lines.append(
-      f"The paper's mean IoU is that of {paper.members} members only; its "
-      f'time for {default.members} is taken as '
-      f'{result["paper_seconds"]:.1f} s.'
-    )
-  lines.append(
-    f"The default reaches the paper's mean IoU after "
-    f'{result["seconds_to_paper_mean_iou"]:.1f} s: '
-    f"{result['share_of_paper_seconds']:.3f} of the paper's time."
-  )
-  if 'torch_seconds' in result:
-    lines.append(
-      f'In PyTorch {default.members} members take '
-      f'{result["torch_seconds"]:.0f} s, by those timed; ours a share of '
-      f'{result["share_of_torch_seconds"]:.3f}.'
-    )
-  return '\n\n'.join(lines)
+    figures |= {
+      f'seconds of PyTorch for {options.members} members': seconds,
+      "default's as a share of PyTorch's": reached / seconds,
+    }
+  return rows, figures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  options = common.parser(__doc__)
-  options.add_argument(
+  parser = common.parser(__doc__)
+  parser.add_argument(
     '--release_members',
     type=int,
     metavar='N',
     help="train only N members the paper's way and scale the time",
   )
-  options.add_argument(
+  parser.add_argument(
     '--torch_members',
     type=int,
     default=0,
     metavar='N',
     help='also time N members in PyTorch and scale the time',
   )
-  options.add_argument('--memory', action='store_true')
-  options.add_argument('--resolution', type=int, default=512, metavar='PX')
-  common.add_training_options(options)
-  args = options.parse_args(argv)
-  chosen = common.training_options(args)
-  result: dict[str, Any] = {'machine': common.describe_machine()}
+  parser.add_argument('--memory', action='store_true')
+  parser.add_argument('--resolution', type=int, default=512, metavar='PX')
+  parser.add_argument('--seed', type=int, default=0)
+  parser.add_argument(
+    '--options',
+    type=json.loads,
+    default={},
+    help='of `training.TrainingOptions`, as a JSON object',
+  )
+  args = parser.parse_args(argv)
+  options: training.TrainingOptions = validation.build(
+    'options', training.TrainingOptions, args.options
+  )
   if args.memory:
     # Two evaluations of two steps each hold what six hundred would.
-    short = dataclasses.replace(chosen, steps=4, steps_per_evaluation=2)
-    measured = _alone(train_car_sized, args.resolution, short)
-    result |= dataclasses.asdict(measured)
-    text = f'{measured.peak_gib:.2f} GiB at most, {measured.seconds:.0f} s.'
-  else:
-    members = args.release_members or chosen.members
-    result |= compare(chosen, members, args.torch_members, args.seed)
-    text = _format(result)
-  common.report(result, text, as_json=args.json)
+    options = dataclasses.replace(options, steps=4, steps_per_evaluation=2)
+    measured = common.alone(train_car_sized, args.resolution, options)
+    common.report([dataclasses.asdict(measured)], as_json=args.json)
+    return
+  members = args.release_members or options.members
+  rows, figures = compare(options, members, args.torch_members, args.seed)
+  common.report(rows, figures, as_json=args.json)
 
 
 if __name__ == '__main__':

@@ -43,25 +43,15 @@ _DOMAINS = {256: (16, None), 512: (20, (64, 448)), 1024: (34, None)}
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """What is labelled.
-
-  Attributes:
-    resolution: of the generator.
-    num_classes: of the labels.
-    rows: the crop.
-    members: of the ensemble.
-    block: samples computed as one array.
-    dtype: of synthesis and features.
-    network: one of `models.NETWORKS`.
-  """
+  """What is labelled."""
 
   resolution: int
   num_classes: int
-  rows: tuple[int, int] | None = None
+  rows: tuple[int, int] | None = None  # the crop
   members: int = 10
-  block: int = 1
-  dtype: str = 'float32'
-  network: str = 'StyleGAN1'
+  block: int = 1  # samples computed as one array
+  dtype: str = 'float32'  # of synthesis and features
+  network: str = 'StyleGAN1'  # one of `models.NETWORKS`
 
   @property
   def sampling(self) -> generators.Sampling:
@@ -76,9 +66,9 @@ class Case:
     architecture = models.architecture(self.resolution, self.network)
     count = work.synthesis(architecture)
     if variant in ('ours', 'paper'):
-      spec = models.interpreter_spec(
+      spec = models.random_interpreter(
         architecture, self.num_classes, self.members
-      )
+      ).spec
       is_paper = variant == 'paper'
       count += work.labels(spec, architecture, self.canvas, stacked=is_paper)
     return 2 * count / 1e9
@@ -127,7 +117,7 @@ def _paper(case: Case, keys: np.ndarray) -> Callable[[], Any]:
 def _random_models(case: Case) -> Any:
   generator = models.random_generator(case.resolution, case.network)
   return generator, models.random_interpreter(
-    generator, case.num_classes, case.members
+    generator.architecture, case.num_classes, case.members
   )
 
 
@@ -156,119 +146,53 @@ def _measure(variant: str, case: Case) -> common.Measurement:
 def run_cases(
   plan: Sequence[tuple[Case, str]], repeats: int
 ) -> list[dict[str, Any]]:
-  """Medians of cases by variant, all taking turns; the paper's is measured
-  once.
-
-  Args:
-    plan: what to measure, a case with each of its variants.
-    repeats: of everything.
-  """
+  """Medians of cases by variant, synthesis first, all taking turns; the
+  paper's is measured once."""
+  measured: dict[tuple[Case, str], list[common.Measurement]] = {}
   with contextlib.ExitStack() as stack:
     processes = {
       job: stack.enter_context(common.fresh_process()) for job in plan
     }
-    measured: dict[tuple[Case, str], list[common.Measurement]] = {
-      job: [] for job in plan
-    }
     for repeat in range(repeats):
-      for job, process in processes.items():
-        case, variant = job
+      for (case, variant), process in processes.items():
         if variant != 'paper' or not repeat:
-          common.note(
-            f'{case.network} {case.resolution} px: {variant} {repeat + 1}'
-          )
-          measured[job].append(process.submit(_measure, variant, case).result())
-  results: dict[Case, dict[str, Any]] = {}
+          common.note(f'{case}: {variant} {repeat + 1}')
+          found = process.submit(_measure, variant, case).result()
+          measured.setdefault((case, variant), []).append(found)
+  rows: list[dict[str, Any]] = []
+  synthesis: dict[Case, float] = {}
   for (case, variant), runs in measured.items():
     seconds = statistics.median(run.seconds for run in runs) / case.block
     gflop = case.gflop(variant)
-    results.setdefault(case, {})[variant] = {
-      'seconds_per_sample': seconds,
-      'samples_per_second': 1 / seconds,
-      'gflop_per_sample': gflop,
-      'seconds_per_gflop': seconds / gflop,
-      'peak_gib': max(run.peak_gib for run in runs),
-    }
-  return [
-    {'case': dataclasses.asdict(case), 'variants': variants}
-    | _ratios({k: v['seconds_per_sample'] for k, v in variants.items()})
-    for case, variants in results.items()
-  ]
+    rows.append(
+      {
+        'network': case.network,
+        'size': f'{case.canvas.width}x{case.canvas.height}',
+        'classes': case.num_classes,
+        'variant': variant,
+        'seconds': seconds,
+        'GFLOP': gflop,
+        's/GFLOP': seconds / gflop,
+        'peak GiB': max(run.peak_gib for run in runs),
+        'x synthesis': seconds / synthesis.setdefault(case, seconds),
+      }
+    )
+  return rows
 
 
-def _ratios(seconds: dict[str, float]) -> dict[str, float]:
-  ratios = {
-    'labels_seconds': seconds['ours'] - seconds['synthesis'],
-    'ours_over_synthesis': seconds['ours'] / seconds['synthesis'],
+def compare(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+  """Seconds per operation of the last network over those of the first, by size
+  and variant; nothing of a single network."""
+  found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+  for row in rows:
+    found.setdefault((row['size'], row['variant']), []).append(row)
+  return {
+    f'{size} {variant}, s/GFLOP of the last network over the first': (
+      ran[-1]['s/GFLOP'] / ran[0]['s/GFLOP']
+    )
+    for (size, variant), ran in found.items()
+    if len(ran) > 1
   }
-  if 'paper' in seconds:
-    ratios['paper_over_ours'] = seconds['paper'] / seconds['ours']
-  if 'flaxmodels' in seconds:
-    ratios['flaxmodels_over_ours'] = (
-      seconds['flaxmodels'] / seconds['synthesis']
-    )
-  return ratios
-
-
-def _compare(cases: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-  """Seconds per operation of the last network over those of the first, by
-  resolution and variant; nothing of a single network."""
-  by_size: dict[int, list[dict[str, Any]]] = {}
-  for result in cases:
-    by_size.setdefault(result['case']['resolution'], []).append(result)
-  return [
-    {
-      'resolution': resolution,
-      'networks': [r['case']['network'] for r in (first, last)],
-      'seconds_per_gflop': {
-        variant: last['variants'][variant]['seconds_per_gflop']
-        / numbers['seconds_per_gflop']
-        for variant, numbers in first['variants'].items()
-      },
-    }
-    for resolution, (first, *_, last) in (
-      item for item in by_size.items() if len(item[1]) > 1
-    )
-  ]
-
-
-def _format(
-  cases: Sequence[dict[str, Any]], compared: Sequence[dict[str, Any]]
-) -> str:
-  rows = [
-    ['', 'seconds', 'samples/s', 'GFLOP', 's/GFLOP', 'peak GiB', 'x synthesis']
-  ]
-  for result in cases:
-    case, variants = Case(**result['case']), result['variants']
-    size = f'{case.canvas.width}x{case.canvas.height}'
-    name = f'{case.network} {size}, {case.num_classes} classes'
-    synthesis = variants['synthesis']['seconds_per_sample']
-    for variant, numbers in variants.items():
-      seconds = numbers['seconds_per_sample']
-      rows.append(
-        [
-          f'{name}: {variant}',
-          f'{seconds:.4g}',
-          f'{numbers["samples_per_second"]:.3g}',
-          f'{numbers["gflop_per_sample"]:.4g}',
-          f'{numbers["seconds_per_gflop"]:.3g}',
-          f'{numbers["peak_gib"]:.2f}',
-          f'{seconds / synthesis:.2f}',
-        ]
-      )
-    seconds = result['labels_seconds']
-    ratio = f'{seconds / synthesis:.2f}'
-    blanks = [''] * 4
-    rows.append([f'{name}: labels alone', f'{seconds:.4g}', *blanks, ratio])
-  lines = [common.table(rows)]
-  for comparison in compared:
-    first, last = comparison['networks']
-    for variant, ratio in comparison['seconds_per_gflop'].items():
-      lines.append(
-        f'{comparison["resolution"]} px, {variant}: {last} takes {ratio:.3f} '
-        f'of the seconds per GFLOP of {first}'
-      )
-  return '\n'.join(lines)
 
 
 def _plan(args: argparse.Namespace, size: int) -> list[tuple[Case, str]]:
@@ -312,16 +236,10 @@ def main(argv: Sequence[str] | None = None) -> None:
   args = options.parse_args(argv)
   if unknown := set(args.networks) - set(models.NETWORKS):
     options.error(f'{sorted(unknown)} are none of {models.NETWORKS}')
-  cases = []
+  rows = []
   for size in args.sizes:
-    cases += run_cases(_plan(args, size), args.repeats)
-  compared = _compare(cases)
-  result = {
-    'machine': common.describe_machine(),
-    'cases': cases,
-    'compared': compared,
-  }
-  common.report(result, _format(cases, compared), as_json=args.json)
+    rows += run_cases(_plan(args, size), args.repeats)
+  common.report(rows, compare(rows), as_json=args.json)
 
 
 if __name__ == '__main__':

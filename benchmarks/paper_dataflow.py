@@ -9,10 +9,10 @@ import functools
 from typing import Any
 
 import chex
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import rng
@@ -23,36 +23,35 @@ from dgan_jax.tasks import part_segmentation
 from dgan_jax.tasks import task as task_lib
 
 
+@flax.struct.dataclass
+class Stacked:
+  """Feature vectors [pixels, features] of all annotated images, and the labels
+  [pixels] of these; see `optimization.Pixels`."""
+
+  features: chex.Array
+  labels: chex.Array
+
+  @property
+  def num_pixels(self) -> int:
+    return len(self.labels)
+
+  def gather(self, index: chex.Array) -> tuple[chex.Array, chex.Array]:
+    return self.features[index], self.labels[index]
+
+
 @functools.partial(jax.jit, static_argnames='sampling')
 def _sample(
   generator: generators.Generator,
-  keys: chex.PRNGKey,
+  latents: chex.Array,
+  keys: chex.PRNGKey | None,
   sampling: generators.Sampling,
 ) -> tuple[chex.Array, chex.Array]:
-  """The image of one key and its hypercolumns [pixels, features]."""
-  _, image, pyramid = generators.sample(generator, keys, sampling)
-  return image, _stack(generator, pyramid, sampling)
-
-
-@functools.partial(jax.jit, static_argnames='sampling')
-def _features(
-  generator: generators.Generator,
-  latents: chex.Array,
-  sampling: generators.Sampling,
-) -> chex.Array:
-  """Hypercolumns [pixels, features] of one latent [1, latent_size]."""
-  _, pyramid = generators.sample_latents(generator, latents, None, sampling)
-  return _stack(generator, pyramid, sampling)
-
-
-def _stack(
-  generator: generators.Generator,
-  pyramid: pyramid_lib.FeaturePyramid,
-  sampling: generators.Sampling,
-) -> chex.Array:
+  """The image of one latent [1, latent_size] and its hypercolumns [pixels,
+  features]."""
+  image, pyramid = generators.sample_latents(generator, latents, keys, sampling)
   canvas = sampling.canvas(generator.architecture)
   stacked = pyramid_lib.hypercolumns(pyramid, canvas)
-  return stacked.reshape(-1, stacked.shape[-1]).astype(jnp.float32)
+  return image, stacked.reshape(-1, stacked.shape[-1]).astype(jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnames='classifier')
@@ -60,8 +59,10 @@ def _member(
   classifier: ensemble.PixelClassifier, params: Any, stacked: chex.Array
 ) -> tuple[chex.Array, part_segmentation.Statistics]:
   """One member's logits [pixels, classes] and what follows from them."""
-  trained, averages = ensemble.split_averages(params)
-  logits = classifier.apply({'params': trained, 'averages': averages}, stacked)
+  trained, batch_stats = ensemble.split_batch_stats(params)
+  logits = classifier.apply(
+    {'params': trained, 'batch_stats': batch_stats}, stacked
+  )
   return logits, part_segmentation.member_statistics(logits)
 
 
@@ -70,12 +71,12 @@ def _combine(
   statistics: list[part_segmentation.Statistics],
   task: task_lib.Task,
   shape: tuple[int, int],
-) -> part_segmentation.Labels:
-  total = jax.tree.map(lambda *members: sum(members), *statistics)
-  labels = task.decode(total, len(statistics))
-  return part_segmentation.Labels(
-    labels.mask.reshape(shape), labels.uncertainty.reshape(shape), labels.score
+) -> Any:
+  total = jax.tree.map(
+    lambda *members: sum(members).reshape(*shape, *members[0].shape[1:]),
+    *statistics,
   )
+  return task.decode(total, len(statistics))
 
 
 def label(
@@ -84,17 +85,12 @@ def label(
   sampling: generators.Sampling,
   keys: chex.PRNGKey,
 ) -> tuple[chex.Array, part_segmentation.Labels]:
-  """One sample, image uint8 [1, height, width, 3] and its labels.
-
-  Args:
-    generator: latent -> image and features.
-    interpreter: features -> labels.
-    sampling: truncation, noise, crop and type.
-    keys: [1].
-  """
+  """Image uint8 [1, height, width, 3] and labels of one sample, by its key
+  [1]."""
   spec = interpreter.spec
   classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
-  image, stacked = _sample(generator, keys, sampling)
+  z = rng.latents(keys, generator.architecture.latent_size)
+  image, stacked = _sample(generator, z, keys, sampling)
   logits, statistics = [], []
   for i in range(spec.members):
     params = jax.tree.map(lambda x, i=i: x[i], interpreter.params)
@@ -108,14 +104,14 @@ def stack(
   generator: generators.Generator,
   annotations: annotations_lib.Annotations,
   sampling: generators.Sampling,
-) -> chex.Array:
-  """The feature vectors [pixels, features] of all annotated images."""
-  return jnp.concatenate(
-    [
-      _features(generator, latent[None], sampling)
-      for latent in annotations.latents
-    ]
-  )
+) -> Stacked:
+  """Features and labels of all annotated images, of latents in z."""
+  features = [
+    _sample(generator, latent[None], None, sampling)[1]
+    for latent in annotations.latents
+  ]
+  labels = jnp.asarray(annotations.masks.reshape(-1).astype(np.int32))
+  return Stacked(jnp.concatenate(features), labels)
 
 
 def train(
@@ -127,78 +123,29 @@ def train(
   max_epochs: int = 100,
   key: chex.PRNGKey,
 ) -> ensemble.Interpreter:
-  """The release's procedure (see `interpreter.release`) on stacked features.
-
-  Constant noise, latents in z, every pixel labelled; pixels that don't fill
-  an epoch's last batch are left out.
-  """
-  stacked = stack(generator, annotations, sampling)
-  labels = jnp.asarray(annotations.masks.reshape(-1).astype(np.int32))
+  """The release's procedure (see `interpreter.release`) on stacked features,
+  of constant noise, one member after another."""
+  pixels = stack(generator, annotations, sampling)
   task = part_segmentation.PartSegmentation(annotations.schema)
-  num_classes = len(task.names)
   spec = ensemble.InterpreterSpec(
     generator.architecture.feature_channels,
     task,
-    ensemble.hidden_sizes(num_classes),
+    ensemble.hidden_sizes(len(task.names)),
     members,
   )
-  classifier = ensemble.PixelClassifier(spec.hidden, num_classes)
-  run_epoch = jax.jit(functools.partial(_run_epoch, classifier))
+  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
+  step = optimization.make_step(classifier, release.adam(), task.loss)
+  run = jax.jit(functools.partial(release.run, step=step))
   trained = []
-  for member in range(members):
-    stream = jax.random.fold_in(key, member)
-    state = (
-      optimization.init(
-        classifier,
-        release.adam(),
-        spec.num_features,
-        rng.stream(stream, 'init'),
-      ),
-      jnp.asarray(jnp.inf, jnp.float32),
-      jnp.zeros((), jnp.int32),
-    )
-    for epoch in range(max_epochs):
-      order = jax.random.permutation(
-        jax.random.fold_in(stream, epoch), len(labels)
-      )
-      counts = epoch >= release.FULL_EPOCHS
-      state = run_epoch(state, stacked, labels, order, counts)
-      if state[2] > release.PATIENCE:
+  for number in range(members):
+    stream = jax.random.fold_in(key, number)
+    state = release.initial(classifier, spec.num_features, 1, stream)
+    for _, batches in release.chunks(
+      pixels.num_pixels, 1, 0, max_epochs, stream
+    ):
+      state, _ = run(state, pixels, batches, key=stream)
+      if state.misses > release.PATIENCE:
         break
-    trained.append(state[0].merged())
-  params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *trained)
+    trained.append(state.member.merged())
+  params = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trained)
   return ensemble.Interpreter(spec, params)
-
-
-def _run_epoch(
-  classifier: ensemble.PixelClassifier,
-  state: tuple[optimization.MemberState, chex.Array, chex.Array],
-  stacked: chex.Array,
-  labels: chex.Array,
-  order: chex.Array,
-  counts: chex.Array,
-) -> tuple[optimization.MemberState, chex.Array, chex.Array]:
-  """Trains one member (state, lowest loss, batches since) on all pixels in
-  an order [pixels], until its stopping rule says so if it `counts`."""
-  step = optimization.make_step(
-    classifier, release.adam(), part_segmentation.cross_entropy
-  )
-  batches = len(order) // release.BATCH_SIZE
-  unused_key = rng.root_key(0)  # of dropout
-
-  def goes_on(carry: Any) -> chex.Array:
-    batch, (_, _, misses) = carry
-    return (batch < batches) & (misses <= release.PATIENCE)
-
-  def body(carry: Any) -> Any:
-    batch, (member, best, misses) = carry
-    pixels = lax.dynamic_slice_in_dim(
-      order, batch * release.BATCH_SIZE, release.BATCH_SIZE
-    )
-    member, loss = step(member, stacked[pixels], labels[pixels], unused_key)
-    better = loss < best
-    misses = jnp.where(counts & ~better, misses + 1, 0)
-    best = jnp.where(counts & better, loss, best)
-    return batch + 1, (member, best, misses)
-
-  return lax.while_loop(goes_on, body, (0, state))[1]

@@ -51,15 +51,9 @@ def labels(
   canvas: pyramid.Canvas,
   stacked: bool = False,
 ) -> int:
-  """Multiply-adds from the features of an image to every member's logits.
-
-  Args:
-    spec: of the interpreter.
-    architecture: whose features it reads.
-    canvas: the frame of the labels.
-    stacked: whether features are upsampled before they meet the first layer,
-      as in the paper, and not after.
-  """
+  """Multiply-adds from the features of an image to every member's logits;
+  `stacked`: if features are upsampled before they meet the first layer, as in
+  the paper, and not after."""
   hidden, last = spec.hidden
   across, share = canvas.width, canvas.height / canvas.size[0]
   sizes = (r for r in architecture.resolutions for _ in range(2))

@@ -45,13 +45,13 @@ def get_config() -> ConfigDict:
   training.steps_per_evaluation = 500
 
   # How far pictures are changed in training, at most; 0: not at all.
-  config.strengths = strengths = ConfigDict()
-  strengths.brightness = 0.2  # share of the range
-  strengths.contrast = 0.3  # factor 1 +- this
-  strengths.saturation = 0.5  # factor 1 +- this
-  strengths.blur = 1.0  # share of a 3x3 filter applied twice
-  strengths.noise = 0.06  # standard deviation, share of the range
-  strengths.shift = 4  # pixels along each axis
-  strengths.flip = True  # cars have no part that is a left or a right one
+  config.augment = augment = ConfigDict()
+  augment.brightness = 0.2  # share of the range
+  augment.contrast = 0.3  # factor 1 +- this
+  augment.saturation = 0.5  # factor 1 +- this
+  augment.blur = 1.0  # share of a 3x3 filter applied twice
+  augment.noise = 0.06  # standard deviation, share of the range
+  augment.shift = 4  # pixels along each axis
+  augment.flip = True  # cars have no part that is a left or a right one
 
   return config.lock()

@@ -36,7 +36,7 @@ def get_config() -> ConfigDict:
   network.channels = (128, 128, 128, 64, 32)
   network.latent_size = 128
   network.mapping_layers = 8
-  # Images whose variety the discriminator sees; divides the batch.
+  # Images of a minibatch standard deviation; divides the batch.
   network.group_size = 4
 
   config.training = training = ConfigDict()

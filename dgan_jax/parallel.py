@@ -219,6 +219,12 @@ def map_items(
   return blocks
 
 
+def collect(rounds: Iterable[tuple[int, Any]]) -> Any:
+  """All that the function of `map_items` gives, arrays [n, ...]; n > 0."""
+  parts = (jax.tree.map(lambda x, n=n: x[:n], tree) for n, tree in rounds)
+  return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+
 # Of a tree that every device has its own of, the mean over devices.
 Mean = Callable[[Any], Any]
 

@@ -180,3 +180,13 @@ def sha256(*parts: bytes | str | np.ndarray) -> str:
     digest.update(f'{header}:{len(data)}:'.encode())
     digest.update(data)
   return digest.hexdigest()
+
+
+def tree_sha256(tree: Any, *header: str) -> str:
+  """Hex digest over a header and the arrays of a pytree, by their paths."""
+  import jax  # only here, as files are read without it
+
+  parts: list[str | np.ndarray] = [*header]
+  for place, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    parts += [jax.tree_util.keystr(place), np.asarray(leaf)]
+  return sha256(*parts)

@@ -16,7 +16,7 @@ import numpy as np
 from absl import flags
 
 from dgan_jax import api, errors, rng, storage, workdir
-from dgan_jax.annotations import folder as annotated_lib
+from dgan_jax.annotations import entries
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -59,7 +59,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
   config.generator = str(folder / 'generator')
   (folder / 'annotated').mkdir(parents=True, exist_ok=True)
   schema = annotator.schema.to_json()
-  storage.write_json(folder / 'annotated' / annotated_lib.SCHEMA, schema)
+  storage.write_json(folder / 'annotated' / entries.SCHEMA, schema)
   sample.main(config, folder / 'annotated')
   painting.paint(folder / 'annotated', annotator)
   # How to paint them, and with paths of this machine.

@@ -24,8 +24,6 @@ from dgan_jax.evaluation import (
   label_quality,
   pictures,
   results,
-  tables,
-  trials,
 )
 from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.visualize import sheets
@@ -34,10 +32,10 @@ from launch import command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Measures what the config says, but for what is there."""
-  subject = _subject(config)
-  plan = _plan(config, subject.annotator.schema)
+  setup = _setup(config)
+  plan = _plan(config, setup.annotator.schema)
   identity = {
-    **subject.identity(),
+    **setup.identity(),
     'seed': config.seed,
     'num_samples': config.num_samples,
   }
@@ -46,7 +44,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   rows = plan_lib.Rows(workdir / 'rows.jsonl')
   with command.terminal_progress('samples to measure on') as on_progress:
     truth = annotated_samples.truth(
-      subject,
+      setup,
       config.seed,
       config.num_samples,
       workdir / 'truth.npy',
@@ -59,26 +57,26 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
   @functools.cache
   def painted(seed: int, count: int, candidates: int) -> folder.Annotations:
-    return annotated_samples.annotate(subject, seed, count, candidates)
+    return annotated_samples.annotate(setup, seed, count, candidates)
 
   for place, run in enumerate(missing):
     print(f'{run}:', flush=True)
     annotated = painted(run.seed, run.annotated, run.candidates)
-    interpreter, measured, seconds = trials.train_and_measure(
-      subject, run, annotated, truth, command.terminal_progress
+    interpreter, measured, seconds = label_quality.train_and_measure(
+      setup, run, annotated, truth, command.terminal_progress
     )
     if run == planned[0]:
-      sheet = pictures.sheet(subject, interpreter, measured, truth, plan.voting)
+      sheet = pictures.sheet(setup, interpreter, measured, truth, plan.voting)
       storage.write_bytes(workdir / 'samples.png', sheets.png(sheet))
     rows.add(run, {**label_quality.summary(measured), **seconds})
     print(state.update(len(planned) - len(missing) + place + 1))
   result = results.Outcome(
-    plan, {run: rows[run] for run in planned}, truth, subject.annotator.schema
+    plan, {run: rows[run] for run in planned}, truth, setup.annotator.schema
   )
-  found = {'subject': identity, **result.to_json()}
+  found = {'setup': identity, **result.to_json()}
   storage.write_json(workdir / 'label_quality.json', found)
   storage.write_bytes(workdir / 'label_quality.png', pictures.chart(result))
-  text = tables.markdown(result)
+  text = results.markdown(result)
   storage.write_text(workdir / 'label_quality.md', text)
   print(f'\n{text}\nLook at {workdir / "label_quality.png"}.')
 
@@ -93,16 +91,16 @@ def _plan(config: command.Config, schema: schema_lib.Schema) -> plan_lib.Plan:
   )
 
 
-def _subject(config: command.Config) -> annotated_samples.Subject:
+def _setup(config: command.Config) -> annotated_samples.Setup:
   generator = common.load_generator(config)
-  subject = annotated_samples.Subject(
+  setup = annotated_samples.Setup(
     generator,
     common.sampling(config, generator),
     common.load_annotator(config.annotator),
   )
   if schema := common.given_schema(config):
-    subject.check(schema)
-  return subject
+    setup.check(schema)
+  return setup
 
 
 if __name__ == '__main__':

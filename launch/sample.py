@@ -21,7 +21,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from dgan_jax import api, errors, rng, schema, storage
-from dgan_jax.annotations import folder, manifest
+from dgan_jax.annotations import entries, manifest
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
@@ -106,8 +106,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   storage.write_bytes(workdir / 'contact_sheet.png', sheets.png(sheet))
   readme = _readme(workdir, classes, images[0], len(names))
   storage.write_text(workdir / 'README.txt', readme)
-  if not (workdir / folder.SCHEMA).exists():
-    storage.write_json(workdir / folder.SCHEMA, classes.to_json())
+  if not (workdir / entries.SCHEMA).exists():
+    storage.write_json(workdir / entries.SCHEMA, classes.to_json())
   manifest.write(workdir, listed)
   print(f'Paint {workdir / "images"}; {workdir / "README.txt"} says how.')
 
@@ -116,8 +116,8 @@ def _classes(config: command.Config, workdir: pathlib.Path) -> schema.Schema:
   """What is to be painted. A schema that is in the folder already may have
   been edited, and stays."""
   given = common.given_schema(config)
-  if (workdir / folder.SCHEMA).exists():
-    return folder.read_schema(workdir, given)
+  if (workdir / entries.SCHEMA).exists():
+    return entries.read_schema(workdir, given)
   if given is None and config.generator != 'bundled':
     raise errors.UserError(
       'Say what is to be painted: --config.schema=car_20, another built-in '
@@ -154,7 +154,7 @@ def _command(name: str, workdir: pathlib.Path) -> str:
     argv.append(f'--config={config_file.name_of(path)}')
     given = dict(config_flags.get_override_values(flag))
   given['annotations'] = workdir
-  given['schema'] = workdir / folder.SCHEMA
+  given['schema'] = workdir / entries.SCHEMA
   argv += [f'--config.{field}={value}' for field, value in given.items()]
   return command.spoken(shlex.join(argv))
 

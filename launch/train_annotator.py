@@ -90,10 +90,8 @@ def _network_and_options(
   build = validation.build
   network = {'num_classes': domain.schema.num_classes, **config.network}
   architecture = build('config.network', unet.UNet, network)
-  strengths = build(
-    'config.strengths', augmentation.Strengths, config.strengths
-  )
-  fields = {'strengths': strengths, **config.training}
+  augment = build('config.augment', augmentation.Ranges, config.augment)
+  fields = {'augment': augment, **config.training}
   options = build('config.training', training.Options, fields)
   architecture.check_size(domain.size)
   return architecture, options

@@ -16,11 +16,11 @@ import pathlib
 from typing import Annotated
 
 from dgan_jax import errors, renderers, rng, storage, validation
-from dgan_jax.evaluation import frechet
 from dgan_jax.gan import data, inception, loop, quality, training_log
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
+from dgan_jax.segmentation import predict
 from launch import command, common
 
 
@@ -136,7 +136,7 @@ def _extractor(config: command.Config) -> quality.Extractor | None:
       f'{annotator.size[0]} x {annotator.size[1]}; these are {size[0]} x '
       f"{size[1]}. 'pixels' compares images of any size."
     )
-  return frechet.extractor(annotator)
+  return predict.extractor(annotator)
 
 
 def _distance(

@@ -14,7 +14,7 @@ from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling
 from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
-from tests import parity_generator, parity_interpreter, released
+from tests import parity_generator, parity_interpreter, released, small
 
 
 def generator_path(
@@ -91,7 +91,7 @@ def check_checkpoints(vectors: checks.Vectors) -> list[checks.Check]:
       ours = pixels(pyramids[0], canvas, np.arange(len(x)))
       results.append(checks.compare('features', ours, x))
     prefix = f'out/cls{classes}/'
-    logits = jax.jit(ensemble.logits)(interpreter, x)
+    logits = jax.jit(small.logits)(interpreter, x)
     results.append(checks.compare('logits', logits, vectors[f'{prefix}logits']))
     results += _check_labels(vectors, labels, prefix)
   return results
@@ -185,7 +185,7 @@ def _check_pixels(
     results.append(checks.compare('features', x, theirs, error))
     ours = jax.jit(
       lambda interpreter, x: parity_interpreter.our_statistics(
-        ensemble.logits(interpreter, x)
+        small.logits(interpreter, x)
       )
     )(interpreter, x)
     if 'out/mean_softmax_px0' in vectors:

@@ -12,6 +12,7 @@ from dgan_jax.interpreter import ensemble, optimization
 from dgan_jax.interpreter import release as procedure
 from dgan_jax.tasks import part_segmentation
 from tests import parity_checks as checks
+from tests import small
 
 _Members = list[dict[str, np.ndarray]]
 
@@ -96,7 +97,7 @@ def check(vectors: checks.Vectors) -> list[checks.Check]:
   state_dicts = members(vectors)
   x = vectors['in/features']
   interpreter = load(state_dicts, (x.shape[1],))
-  logits = jax.jit(ensemble.logits)(interpreter, x)
+  logits = jax.jit(small.logits)(interpreter, x)
   exact = np.stack([exact_logits(member, x) for member in state_dicts])
   cap = checks.RELATIVE_ERROR * np.abs(exact).max()
   theirs = vectors['out/logits']
@@ -133,10 +134,10 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
       classifier, optimizer, part_segmentation.cross_entropy
     )
   )
-  params, averages = ensemble.split_averages(
+  params, batch_stats = ensemble.split_batch_stats(
     jax.tree.map(lambda leaf: leaf[0], initial.params)
   )
-  state = optimization.MemberState(params, averages, optimizer.init(params))
+  state = optimization.MemberState(params, batch_stats, optimizer.init(params))
   states, losses = [], []
   ends = np.cumsum(vectors['in/batch_size'])
   for batch in np.split(vectors['in/batch_index'], ends[:-1]):
@@ -153,12 +154,12 @@ def check_training(vectors: checks.Vectors) -> list[checks.Check]:
     results += _compare_params(name, vectors, spec, after.merged())
   # Adam's first moment is a tenth of the gradient after one step.
   gradient = jax.tree.map(lambda m: 10 * m, states[0].optimizer.mu)
-  filled = ensemble.merge_averages(gradient, state.averages)
+  filled = ensemble.merge_batch_stats(gradient, state.batch_stats)
   results += _compare_params('grad1', vectors, spec, filled)
   trained = _stacked(spec, states[-1].merged())
   theirs = vectors['out/eval_logits_first256']
   x = vectors['in/features'][: len(theirs)]
-  ours = jax.jit(ensemble.logits)(trained, x)[0]
+  ours = jax.jit(small.logits)(trained, x)[0]
   error = meta.get('eval_err')
   return [*results, checks.compare('logits', ours, theirs, error)]
 

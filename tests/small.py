@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dgan_jax.annotations import folder
 from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1
@@ -24,10 +26,15 @@ def generator(
   **options: Any,
 ) -> generators.Generator:
   """A generator with constant noise; options of its architecture."""
-  architecture = kind(
-    resolution, channels, latent_size, mapping_layers=2, **options
-  )
-  rng = np.random.default_rng(resolution)
+  options = {'mapping_layers': 2, **options}
+  return random_generator(kind(resolution, channels, latent_size, **options))
+
+
+def random_generator(
+  architecture: generators.Architecture,
+) -> generators.Generator:
+  """Normal weights, mean latent and noise."""
+  rng = np.random.default_rng(architecture.resolution)
   arrays = jax.tree.map(
     lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32),
     generators.shapes(architecture, has_noise=True),
@@ -70,3 +77,30 @@ def interpreter(
     spec,
     jax.tree_util.tree_map_with_path(random, state_dict.param_shapes(entries)),
   )
+
+
+def subset(
+  annotations: folder.Annotations, rows: Sequence[int]
+) -> folder.Annotations:
+  """Some of the entries."""
+  keys, images = annotations.noise_keys, annotations.images
+  return dataclasses.replace(
+    annotations,
+    masks=annotations.masks[rows],
+    latents=annotations.latents[rows],
+    noise_keys=None if keys is None else keys[rows],
+    names=tuple(annotations.names[row] for row in rows),
+    images=tuple(images[row] for row in rows) if images else (),
+  )
+
+
+def logits(interpreter: ensemble.Interpreter, x: jax.Array) -> jax.Array:
+  """Outputs [members, n, names] of feature vectors [n, features]: the slow
+  reference of labelling."""
+  spec = interpreter.spec
+  classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
+  params, batch_stats = ensemble.split_batch_stats(interpreter.params)
+  result: Any = jax.vmap(
+    lambda p, a: classifier.apply({'params': p, 'batch_stats': a}, x)
+  )(params, batch_stats)
+  return result

@@ -70,7 +70,7 @@ def test_every_path_from_outside_goes_through_storage(folder):
       assert found in ('__file__', "'out'"), f'{path} has pathlib.Path({found})'
 
 
-@pytest.mark.parametrize('folder', ['launch', 'configs', 'benchmarks'])
+@pytest.mark.parametrize('folder', ['launch', 'configs'])
 def test_only_tests_import_tests(folder):
   for path in (_ROOT / folder).glob('*.py'):
     assert not any(name.startswith('tests.') for name in _imports(path)), path

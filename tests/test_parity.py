@@ -15,7 +15,7 @@ from dgan_jax.checkpoints.origins import (
   release_files,
 )
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.interpreter import labelling
 from tests import parity, parity_checks, parity_interpreter, small
 
 _GOLDENS = pathlib.Path(__file__).parent / 'goldens'
@@ -215,7 +215,7 @@ def _unseen(tmp_path, generator, interpreter, rows):
     image, pyramid = generators.sample_latents(generator, z, None, sampling)
     labels = labelling.label(interpreter, pyramid, canvas)
     x = pyramid_lib.hypercolumns(pyramid, canvas).reshape(-1, spec.num_features)
-    return image, labels, x, ensemble.logits(interpreter, x)
+    return image, labels, x, small.logits(interpreter, x)
 
   image, labels, x, logits = run(generator, interpreter)
   top = np.sort(logits, axis=-1)

@@ -11,11 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
 from dgan_jax.checkpoints.formats import torch_writer
 from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.generators import stylegan2
 from tests import parity, small
+from tests.checkpoints import ada_pickle as checkpoints
 from tests.generators import stylegan2_reference as reference
 
 _MINI = pathlib.Path(__file__).parent / 'goldens' / 'mini_ckpt'

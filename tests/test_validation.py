@@ -132,9 +132,9 @@ _REFUSED = {
     'learning_rate': _RATE,
     'balance': _SHARE,
     'steps_per_evaluation': _COUNT,
-    'strengths': (None, 1.0, {}),
+    'augment': (None, 1.0, {}),
   },
-  augmentation.Strengths: {
+  augmentation.Ranges: {
     **dict.fromkeys(
       ('brightness', 'contrast', 'saturation', 'blur', 'noise'), _SHARE
     ),

@@ -12,7 +12,7 @@ from absl import logging
 from PIL import Image
 
 from dgan_jax import errors
-from dgan_jax.annotations import keypoint_file, masks
+from dgan_jax.annotations import files, keypoint_file
 from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import sheets
 
@@ -123,7 +123,7 @@ def _pictures(
   for place, path in enumerate(annotations.images):
     if path is None:
       continue
-    picture = masks.open_image(path)
+    picture = files.open_image(path)
     width, height = picture.size
     if abs(width * size[0] / (height * size[1]) - 1) < 0.02:
       resized = picture.convert('RGB').resize((size[1], size[0]))

@@ -13,7 +13,7 @@ visible. A list in the order of the schema's "keypoints" is read too.
 import dataclasses
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,40 +21,27 @@ from absl import logging
 
 from dgan_jax import errors, storage
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import entries, manifest
 from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.annotations import manifest
 from dgan_jax.tasks import keypoints as keypoints_lib
 
 FILENAME = 'keypoints.json'
 
 
-@dataclasses.dataclass(frozen=True)
-class KeypointAnnotations:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class KeypointAnnotations(entries.Entries):
   """Keypoints, and where their images come from.
 
   Attributes:
     keypoints: float32 [n, keypoints, 3]: x, y, and 1 where it is visible,
       else 0.
     size: (height, width) of the images.
-    latents, space, noise_keys, names, schema, images, generator_checksum,
-      sampling: see `folder.Annotations`.
   """
 
   keypoints: np.ndarray
   size: tuple[int, int]
-  latents: np.ndarray
-  space: str
-  noise_keys: np.ndarray | None
-  names: tuple[str, ...]
-  schema: schema_lib.Schema
-  images: tuple[pathlib.Path | None, ...] = ()
-  generator_checksum: str = ''
-  sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   task: ClassVar[str] = 'keypoints'
-
-  def __len__(self) -> int:
-    return len(self.names)
 
 
 # What an interpreter can learn from.
@@ -75,17 +62,14 @@ def load(
 
   Args:
     folder: with manifest.json and keypoints.json.
-    schema: names the keypoints; None: the folder's schema.json. Where both
-      are there they must have the same.
     size: (height, width) of the images.
-    latent_size: of the generator; None: what the folder says.
-    num_ws: rows of w of the generator; None: what the folder says.
+    schema, latent_size, num_ws: see `folder.load`.
 
   Raises:
     errors.UserError: something does not fit.
   """
   folder = storage.path(folder)
-  schema = folder_lib.read_schema(folder, schema, 'keypoints')
+  schema = entries.read_schema(folder, schema, 'keypoints')
   names = keypoints_lib.Keypoints(schema).names
   listed = manifest.read(folder)
   path = folder / FILENAME
@@ -116,14 +100,7 @@ def load(
   return KeypointAnnotations(
     keypoints=keypoints,
     size=size,
-    latents=folder_lib.latents_of(folder, listed, (num_ws, latent_size)),
-    space=listed.space,
-    noise_keys=listed.keys,
-    names=listed.names,
-    schema=schema,
-    images=folder_lib.images_of(folder, listed),
-    generator_checksum=listed.generator,
-    sampling=listed.sampling,
+    **entries.read(folder, listed, schema, (num_ws, latent_size)),
   )
 
 

@@ -26,11 +26,9 @@ class Manifest:
       k is entry k) says which image is which.
     indices: of the samples under the root key of `seed`, or None.
     seed: of the root key, or None.
-    space: 'z', or 'w' for latents that go past mapping and truncation.
     latent_size: of the generator.
     generator: its checksum, '' if unknown.
-    sampling: the fields of `generators.generator.Sampling` that the images
-      were made with, {} if unknown.
+    space, sampling: see `entries.Entries`.
   """
 
   names: tuple[str, ...]

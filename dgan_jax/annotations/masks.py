@@ -7,7 +7,6 @@ folder does: an index has one colour in all masks, and two classes at least are
 there.
 """
 
-import dataclasses
 import pathlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from PIL import Image
 
 from dgan_jax import errors, storage
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import files
 from dgan_jax.visualize import sheets
 
 # Told by the names of files, however they are written.
@@ -35,18 +35,9 @@ _ORIENTATION = 0x0112  # of EXIF; 1: as it is stored
 # colour as near to one of a built-in schema, but for greys.
 _NEAR = 4
 
-
-@dataclasses.dataclass(frozen=True)
-class _Painted:
-  """A mask as it lies in its file.
-
-  Attributes:
-    labels: integers [height, width].
-    colors: in which the file shows the labels it uses; {} if it doesn't say.
-  """
-
-  labels: np.ndarray
-  colors: Mapping[int, schema_lib.Color]
+# A mask as it lies in its file: labels, integers [height, width], and in which
+# colours the file shows those it uses, {} if it doesn't say.
+_Painted = tuple[np.ndarray, Mapping[int, schema_lib.Color]]
 
 
 def read_masks(
@@ -72,9 +63,9 @@ def read_masks(
   seen: dict[int, tuple[schema_lib.Color, pathlib.Path]] = {}
   masks: list[np.ndarray] = []
   for path in map(storage.path, paths):
-    painted = _read(path, schema, size)
-    _check_labels(path, painted.labels, schema)
-    for label, color in painted.colors.items():
+    labels, colors = _read(path, schema, size)
+    _check_labels(path, labels, schema)
+    for label, color in colors.items():
       before, first = seen.setdefault(label, (color, path))
       if before != color:
         raise errors.UserError(
@@ -83,53 +74,21 @@ def read_masks(
           'palettes; keep one for all masks, in the order of the classes, or '
           'save in grey.'
         )
-    size = painted.labels.shape
-    masks.append(painted.labels.astype(np.uint8))
+    size = labels.shape
+    masks.append(labels.astype(np.uint8))
   _check_palette(seen, schema)
   _check_classes(storage.path(paths[0]).parent, masks, schema)
   return np.stack(masks)
 
 
 def encode(mask: np.ndarray, schema: schema_lib.Schema) -> bytes:
-  """A mask as the bytes of a PNG file that `read_masks` reads and painting
-  programs show in the colours of the schema.
-
-  Args:
-    mask: uint8 [height, width].
-    schema: of the mask.
-  """
+  """A mask uint8 [height, width] as the bytes of a PNG file that `read_masks`
+  reads and painting programs show in the colours of the schema."""
   palette = np.full((256, 3), schema_lib.IGNORE_COLOR, np.uint8)
   palette[: schema.num_classes] = schema.palette
   picture = Image.fromarray(mask)
   picture.putpalette(palette.tobytes())
   return sheets.png(picture)
-
-
-def read_npy(path: storage.PathLike) -> np.ndarray:
-  """Reads an array, never a pickle.
-
-  Raises:
-    errors.UserError: the file is missing, damaged or not one plain array.
-  """
-  try:
-    array = np.load(storage.path(path), allow_pickle=False)
-  except FileNotFoundError:
-    raise errors.UserError(f'{path} does not exist.') from None
-  except OSError:
-    raise
-  except Exception as error:  # Headers are parsed as Python: many kinds.
-    reason = str(error).splitlines()[0] if str(error) else 'no data'
-    raise errors.UserError(
-      f'{path} cannot be read as a .npy array ({reason}); save it again with '
-      'numpy.save.'
-    ) from None
-  if not isinstance(array, np.ndarray):
-    array.close()
-    raise errors.UserError(
-      f'{path} is an archive of arrays; expected one array, saved with '
-      'numpy.save.'
-    )
-  return array
 
 
 def check_size(
@@ -144,42 +103,14 @@ def check_size(
     )
 
 
-def open_image(
-  path: storage.PathLike, size: tuple[int, ...] | None = None
-) -> Image.Image:
-  """Opens and decodes an image; of another (height, width) than `size`, if
-  that is given, only opens it.
-
-  Raises:
-    errors.UserError: it is damaged, far too large, or no image.
-  """
-  try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore')  # of what doesn't matter to pixels
-      warnings.simplefilter('error', Image.DecompressionBombWarning)
-      with Image.open(storage.path(path)) as image:
-        if size is None or image.size == (size[1], size[0]):
-          image.load()
-        return image
-  except FileNotFoundError:
-    raise errors.UserError(f'{path} does not exist.') from None
-  except (PermissionError, IsADirectoryError):
-    raise
-  except Exception as error:  # Damage shows in many kinds.
-    reason = str(error).splitlines()[0] if str(error) else 'no data'
-    raise errors.UserError(
-      f'{path} cannot be read as an image ({reason}); save it again.'
-    ) from None
-
-
 def _read(
   path: pathlib.Path, schema: schema_lib.Schema, size: tuple[int, ...] | None
 ) -> _Painted:
   if path.suffix.lower() == '.npy':
-    painted = _Painted(_read_npy(path), {})
-    check_size(f'Mask {path}', painted.labels.shape, size)
-    return painted
-  image = open_image(path, size)
+    labels = _read_npy(path)
+    check_size(f'Mask {path}', labels.shape, size)
+    return labels, {}
+  image = files.open_image(path, size)
   if image.format != 'PNG' or getattr(image, 'is_animated', False):
     kind = 'moving PNG' if image.format == 'PNG' else image.format
     raise errors.UserError(
@@ -206,7 +137,6 @@ def _orientation(image: Image.Image) -> int | str:
 def _labels_of(
   path: pathlib.Path, image: Image.Image, schema: schema_lib.Schema
 ) -> _Painted:
-  """What the pixels of a PNG say."""
   with open(path, 'rb') as file:
     header = file.read(_COLOR_TYPE + 1)
   bits = header[_BIT_DEPTH]
@@ -221,13 +151,14 @@ def _labels_of(
     )
   if image.mode == 'P':
     labels = np.array(image)
-    palette = np.array(image.getpalette('RGB'), int).reshape(-1, 3)
-    used = [int(x) for x in np.unique(labels) if x < len(palette)]
-    return _Painted(labels, {x: _color(palette[x]) for x in used})
+    flat = image.getpalette('RGB') or []
+    palette = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+    used = np.unique(labels).tolist()
+    return labels, {x: palette[x] for x in used if x < len(palette)}
   if image.mode in ('L', '1'):
-    return _Painted(np.array(image, np.uint8), {})
+    return np.array(image, np.uint8), {}
   if image.mode in ('RGB', 'RGBA'):
-    return _Painted(_from_colors(path, np.array(image), schema), {})
+    return _from_colors(path, np.array(image), schema), {}
   raise errors.UserError(
     f'Mask {path} has {len(image.getbands())} channels ({image.mode}); '
     f'{_HOW_TO_SAVE}.'
@@ -274,13 +205,8 @@ def _from_colors(
   return mask
 
 
-def _color(rgb: np.ndarray) -> schema_lib.Color:
-  red, green, blue = (int(part) for part in rgb)
-  return red, green, blue
-
-
 def _read_npy(path: pathlib.Path) -> np.ndarray:
-  mask = read_npy(path)
+  mask = files.read_npy(path)
   if mask.ndim == 3 and mask.shape[-1] == 1:
     mask = mask[..., 0]
   if mask.ndim != 2 or not mask.size:
@@ -357,7 +283,6 @@ def _classes_of(
 def _check_classes(
   folder: pathlib.Path, masks: Sequence[np.ndarray], schema: schema_lib.Schema
 ) -> None:
-  """Refuses masks that show nothing to tell apart."""
   labels = sorted(set().union(*(np.unique(mask).tolist() for mask in masks)))
   classes = [label for label in labels if label != schema.ignore_label]
   if len(classes) > 1 or schema.num_classes == 1:

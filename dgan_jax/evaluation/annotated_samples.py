@@ -16,8 +16,8 @@ import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import entries, files
 from dgan_jax.annotations import folder as annotations_lib
-from dgan_jax.annotations import masks as masks_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -28,18 +28,12 @@ BLOCK_SIZE = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
-  """Whose images are labelled, and who knows the right labels.
-
-  Attributes:
-    generator: latent -> image and features.
-    sampling: how images are drawn, to learn from and to measure on.
-    annotator: its labels are the truth.
-  """
+class Setup:
+  """Whose images are labelled, and who knows the right labels."""
 
   generator: generators.Generator
-  sampling: generators.Sampling
-  annotator: annotator_lib.Annotator
+  sampling: generators.Sampling  # of images to learn from and to measure on
+  annotator: annotator_lib.Annotator  # its labels are the truth
 
   @property
   def size(self) -> tuple[int, int]:
@@ -74,20 +68,20 @@ def measured_keys(seed: int, count: int) -> chex.PRNGKey:
 
 
 def paint(
-  subject: Subject,
+  setup: Setup,
   keys: chex.PRNGKey,
   *,
   on_progress: progress.OnProgress | None = None,
 ) -> np.ndarray:
   """The annotator's masks uint8 [n, height, width] of samples by keys [n]."""
-  sampling = subject.sampling
+  sampling = setup.sampling
 
   def draw(generator: Any, keys: chex.Array) -> chex.Array:
     return generators.sample(generator, rng.key_from_data(keys), sampling)[1]
 
-  run = parallel.map_items(draw, subject.generator, BLOCK_SIZE)
-  label = predict.labeller(subject.annotator)
-  painted = np.zeros((len(keys), *subject.size), np.uint8)
+  run = parallel.map_items(draw, setup.generator, BLOCK_SIZE)
+  label = predict.labeller(setup.annotator)
+  painted = np.zeros((len(keys), *setup.size), np.uint8)
   done = 0
   for count, images in run(np.asarray(jax.random.key_data(keys))):
     painted[done : done + count] = label(images)[0][:count]
@@ -98,73 +92,63 @@ def paint(
 
 
 def annotate(
-  subject: Subject, seed: int, count: int, candidates: int = 0
+  setup: Setup, seed: int, count: int, candidates: int = 0
 ) -> annotations_lib.Annotations:
   """Samples to learn from, painted by the annotator; for `candidates` see
   `selection.choose`."""
   indices = selection.choose(
-    subject.generator, subject.sampling, seed, count, candidates
+    setup.generator, setup.sampling, seed, count, candidates
   )
   keys = rng.sample_keys(rng.root_key(seed), indices)
   data = np.asarray(jax.random.key_data(keys))
-  latent_size = subject.generator.architecture.latent_size
+  latent_size = setup.generator.architecture.latent_size
   return annotations_lib.Annotations(
-    masks=paint(subject, keys),
-    latents=annotations_lib.resolve_latents(data, latent_size),
+    masks=paint(setup, keys),
+    latents=entries.resolve_latents(data, latent_size),
     space='z',
     noise_keys=data,
     names=tuple(f'{index:03}' for index in indices),
-    schema=subject.annotator.schema,
-    generator_checksum=generators.checksum(subject.generator),
-    sampling=dataclasses.asdict(subject.sampling),
+    schema=setup.annotator.schema,
+    generator_checksum=generators.checksum(setup.generator),
+    sampling=dataclasses.asdict(setup.sampling),
   )
 
 
 @dataclasses.dataclass(frozen=True)
 class Truth:
-  """What is measured on.
+  """What is measured on."""
 
-  Attributes:
-    keys: of the samples, [n].
-    masks: their right labels, uint8 [n, height, width].
-  """
-
-  keys: chex.PRNGKey
-  masks: np.ndarray
+  keys: chex.PRNGKey  # of the samples, [n]
+  masks: np.ndarray  # their right labels, uint8 [n, height, width]
 
 
 def truth(
-  subject: Subject,
+  setup: Setup,
   seed: int,
   count: int,
   path: pathlib.Path,
   *,
   on_progress: progress.OnProgress | None = None,
 ) -> Truth:
-  """The samples to measure on.
+  """The samples of a seed to measure on, `count` > 0 of them.
 
-  Args:
-    subject: draws and labels them.
-    seed: which samples.
-    count: of them, at least 1.
-    path: of a .npy file that keeps the masks; read if it is there, so name one
-      for every subject, seed and count.
-    on_progress: called with samples done and samples in all.
+  Their masks are kept in the .npy file `path`, and read where it is there: so
+  name one for every setup, seed and count.
 
   Raises:
     errors.UserError: the file is there and holds something else.
   """
   keys = measured_keys(seed, count)
   if not path.exists():
-    painted = paint(subject, keys, on_progress=on_progress)
+    painted = paint(setup, keys, on_progress=on_progress)
     buffer = io.BytesIO()
     np.save(buffer, painted)
     storage.write_bytes(path, buffer.getvalue())
     return Truth(keys, painted)
-  kept = masks_lib.read_npy(path)
-  if kept.dtype != np.uint8 or kept.shape != (count, *subject.size):
+  kept = files.read_npy(path)
+  if kept.dtype != np.uint8 or kept.shape != (count, *setup.size):
     raise errors.UserError(
       f'{path} holds {kept.dtype} {list(kept.shape)}; expected uint8 '
-      f'{[count, *subject.size]}: take it away to have it made again.'
+      f'{[count, *setup.size]}: take it away to have it made again.'
     )
   return Truth(keys, kept)

@@ -1,7 +1,9 @@
 """How far an interpreter's labels agree with the truth, and how sure it is."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import chex
@@ -12,10 +14,12 @@ import numpy as np
 from dgan_jax import metrics, parallel, progress, rng
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.evaluation import annotated_samples
+from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.factory import splits
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.interpreter import ensemble, labelling, training
 from dgan_jax.segmentation import quality_report
 from dgan_jax.tasks import part_segmentation
 
@@ -25,18 +29,17 @@ VOTINGS = ('majority', 'soft')
 # Shares of the samples left out, the most uncertain first.
 DROPPED = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 
+# (what is counted) -> context of an `on_progress` that shows it.
+Show = Callable[[str], contextlib.AbstractContextManager[progress.OnProgress]]
+
 # A float16 that is not negative is in the order of its bits; infinity is this.
 _FLOAT16_VALUES = 0x7C01
 
 
 def label(
-  subject: annotated_samples.Subject, interpreter: ensemble.Interpreter
+  setup: annotated_samples.Setup, interpreter: ensemble.Interpreter
 ) -> Any:
   """A function that draws and labels samples on all devices.
-
-  Args:
-    subject: whose images.
-    interpreter: labels them.
 
   Returns:
     Key data uint32 [n, 2] -> iterator over (number of samples, arrays with at
@@ -44,8 +47,8 @@ def label(
     `VOTINGS` labels uint8 [n, height, width]; 'uncertainty' float16 [n, height,
     width] in nats; 'score' float32 [n].
   """
-  sampling = subject.sampling
-  canvas = sampling.canvas(subject.generator.architecture)
+  sampling = setup.sampling
+  canvas = sampling.canvas(setup.generator.architecture)
   tile_pixels = (
     labelling.TILE_PIXELS
     if parallel.has_small_cache()
@@ -62,20 +65,20 @@ def label(
       statistics = labelling.image_statistics(
         interpreter, pyramid, canvas, tile_pixels
       )
-      doubt = part_segmentation.uncertainty(
+      divergence = part_segmentation.uncertainty(
         statistics, interpreter.spec.members
       )
       return {
         'majority': part_segmentation.votes_to_mask(statistics, False),
         'soft': part_segmentation.votes_to_mask(statistics, True),
-        'uncertainty': doubt.astype(jnp.float16),
-        'score': part_segmentation.score(doubt),
+        'uncertainty': divergence.astype(jnp.float16),
+        'score': part_segmentation.score(divergence),
       }
 
     return {'image': image, **jax.lax.map(one, pyramid)}
 
   return parallel.map_items(
-    block, (subject.generator, interpreter), annotated_samples.BLOCK_SIZE
+    block, (setup.generator, interpreter), annotated_samples.BLOCK_SIZE
   )
 
 
@@ -105,14 +108,14 @@ class Measured:
 
 
 def measure(
-  subject: annotated_samples.Subject,
+  setup: annotated_samples.Setup,
   interpreter: ensemble.Interpreter,
   truth: annotated_samples.Truth,
   *,
   on_progress: progress.OnProgress | None = None,
 ) -> Measured:
   """Labels samples and compares them with the truth, a few at a time."""
-  schema = subject.annotator.schema
+  schema = setup.annotator.schema
   count, classes = len(truth.masks), schema.num_classes
   confusions = {
     voting: np.zeros((count, classes, classes), np.int64) for voting in VOTINGS
@@ -120,7 +123,7 @@ def measure(
   scores = np.zeros(count, np.float32)
   pixels = np.zeros((2, _FLOAT16_VALUES), np.int64)
   done = 0
-  run = label(subject, interpreter)
+  run = label(setup, interpreter)
   for size, arrays in run(np.asarray(jax.random.key_data(truth.keys))):
     masks = truth.masks[done : done + size]
     for voting in VOTINGS:
@@ -131,21 +134,53 @@ def measure(
           mask, found, classes
         )
     scores[done : done + size] = arrays['score'][:size]
-    doubt = arrays['uncertainty'][:size].view(np.uint16)
+    divergence = arrays['uncertainty'][:size].view(np.uint16)
     right = masks == arrays['majority'][:size]
-    pixels[0] += np.bincount(doubt.ravel(), minlength=_FLOAT16_VALUES)
-    pixels[1] += np.bincount(doubt[right], minlength=_FLOAT16_VALUES)
+    pixels[0] += np.bincount(divergence.ravel(), minlength=_FLOAT16_VALUES)
+    pixels[1] += np.bincount(divergence[right], minlength=_FLOAT16_VALUES)
     done += size
     if on_progress:
       on_progress(done, count, {})
   return Measured(schema, confusions, scores, pixels)
 
 
+def train_and_measure(
+  setup: annotated_samples.Setup,
+  run: plan_lib.Run,
+  annotated: annotations_lib.Annotations,
+  truth: annotated_samples.Truth,
+  show: Show,
+) -> tuple[ensemble.Interpreter, Measured, dict[str, float]]:
+  """Trains as launch.train_interpreter does, then labels what is measured on.
+
+  Returns:
+    The interpreter, what it was worth, and the seconds that both took.
+  """
+  start = time.monotonic()
+  with show('steps') as on_progress:
+    interpreter = training.train(
+      setup.generator,
+      annotated,
+      setup.sampling,
+      run.options,
+      key=rng.stream(rng.root_key(run.seed), 'interpreter'),
+      on_progress=on_progress,
+    )
+  trained = time.monotonic()
+  with show('samples') as on_progress:
+    measured = measure(setup, interpreter, truth, on_progress=on_progress)
+  seconds = {
+    'training_seconds': trained - start,
+    'measuring_seconds': time.monotonic() - trained,
+  }
+  return interpreter, measured, seconds
+
+
 def summary(measured: Measured) -> dict[str, Any]:
   """What JSON can hold of it, shares 0 to 1.
 
   Returns:
-    For each of `VOTINGS` what `annotator.outcome.scores` gives and 'kept', a
+    For each of `VOTINGS` what `quality_report.scores` gives and 'kept', a
     list of the 'mean_iou' and 'accuracy' of what is left of the samples
     without the share 'dropped'. 'accuracy_by_certainty': the majority's, of
     the ten tenths of the pixels, most certain first.
@@ -170,11 +205,8 @@ def summary(measured: Measured) -> dict[str, Any]:
 
 
 def _by_tenths(pixels: np.ndarray) -> list[float]:
-  """Accuracy of the tenths of the pixels; equal pixels are shared out evenly.
-
-  Args:
-    pixels: see `Measured`.
-  """
+  """Accuracy of the tenths of `Measured.pixels`; equal pixels are shared out
+  evenly."""
   total, right = np.pad(pixels.cumsum(1), ((0, 0), (1, 0)))
   occurs = np.r_[True, np.diff(total) > 0]
   edges = np.linspace(0, total[-1], 11)

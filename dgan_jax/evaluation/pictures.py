@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import chex
 import jax
 import numpy as np
 from PIL import Image
 
+from dgan_jax import parallel
 from dgan_jax.evaluation import annotated_samples, label_quality
 from dgan_jax.evaluation import results as outcome_lib
 from dgan_jax.interpreter import ensemble
@@ -54,7 +54,7 @@ def _lines(
 
 
 def sheet(
-  subject: annotated_samples.Subject,
+  setup: annotated_samples.Setup,
   interpreter: ensemble.Interpreter,
   measured: label_quality.Measured,
   truth: annotated_samples.Truth,
@@ -72,7 +72,8 @@ def sheet(
     'best': order[::-1][:shown],
   }
   chosen = np.concatenate(list(groups.values()))
-  drawn = _label(subject, interpreter, truth.keys[chosen])
+  keys = np.asarray(jax.random.key_data(truth.keys[chosen]))
+  drawn = parallel.collect(label_quality.label(setup, interpreter)(keys))
   masks = truth.masks[chosen]
   maximum = sheets.uncertainty_maximum(drawn['uncertainty'])
   schema = measured.schema
@@ -82,9 +83,9 @@ def sheet(
       sheets.overlay(image, mask, schema),
       sheets.overlay(image, found, schema),
       sheets.difference_image(image, mask, found),
-      sheets.uncertainty_image(doubt, maximum),
+      sheets.uncertainty_image(divergence, maximum),
     ]
-    for image, mask, found, doubt in zip(
+    for image, mask, found, divergence in zip(
       drawn['image'], masks, drawn[voting], drawn['uncertainty'], strict=True
     )
   ]
@@ -104,20 +105,3 @@ def sheet(
     ),
     maximum=maximum,
   )
-
-
-def _label(
-  subject: annotated_samples.Subject,
-  interpreter: ensemble.Interpreter,
-  keys: chex.PRNGKey,
-) -> dict[str, np.ndarray]:
-  """What `label_quality.label` gives, of all samples."""
-  run = label_quality.label(subject, interpreter)
-  rounds = [
-    {name: rows[:count] for name, rows in arrays.items()}
-    for count, arrays in run(np.asarray(jax.random.key_data(keys)))
-  ]
-  return {
-    name: np.concatenate([arrays[name] for arrays in rounds])
-    for name in rounds[0]
-  }

@@ -16,19 +16,12 @@ from dgan_jax.interpreter import training
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """One interpreter.
+  """One interpreter."""
 
-  Attributes:
-    annotated: samples that it learns from.
-    candidates: that these are chosen from; 0: the first ones are taken.
-    seed: of these samples and of its training.
-    options: how it is trained; the voting plays no part.
-  """
-
-  annotated: int
-  candidates: int
-  seed: int
-  options: training.TrainingOptions
+  annotated: int  # samples that it learns from
+  candidates: int  # that these are chosen from; 0: the first ones are taken
+  seed: int  # of these samples and of its training
+  options: training.TrainingOptions  # the voting plays no part
 
   @property
   def choice(self) -> str:
@@ -81,11 +74,8 @@ class Plan:
       validation.refuse('ceiling', self.ceiling, f'0, or more than {most}')
 
   def counts(self, mode: str | None = None) -> tuple[int, ...]:
-    """Numbers of annotated samples, ascending, the reference among them.
-
-    Args:
-      mode: if not that of the reference.
-    """
+    """Numbers of annotated samples of a mode (default: the reference's),
+    ascending, the reference among them."""
     counts = {*self.annotated, self.reference}
     if self.ceiling and mode in (None, self.options.mode):
       counts.add(self.ceiling)

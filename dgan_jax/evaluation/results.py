@@ -1,7 +1,8 @@
-"""What the runs of an evaluation found."""
+"""What the runs of an evaluation found, and its tables in Markdown."""
 
 import dataclasses
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from dgan_jax import metrics
 from dgan_jax import schema as schema_lib
 from dgan_jax.evaluation import annotated_samples, label_quality
 from dgan_jax.evaluation import plan as plan_lib
+from dgan_jax.visualize import frequencies
 
 
 class Outcome:
@@ -37,15 +39,8 @@ class Outcome:
     voting: str | None = None,
     **changes: Any,
   ) -> np.ndarray:
-    """One figure of the reference, or of what differs from it, by seed.
-
-    Args:
-      *path: where the figure is in what was found with a voting.
-      annotated: samples, if others.
-      candidates: for them, if others.
-      voting: if another.
-      **changes: of its options.
-    """
+    """One figure of the reference, or of what differs from it, by seed; `path`
+    says where the figure is in what was found with a voting."""
     values = []
     for seed in self.plan.seeds:
       run = self.plan.run(seed, annotated, candidates, **changes)
@@ -84,3 +79,132 @@ class Outcome:
         for run, found in self.found.items()
       ],
     }
+
+
+def markdown(outcome: Outcome) -> str:
+  """All tables."""
+  plan = outcome.plan
+  seeds = ', '.join(map(str, plan.seeds))
+  spread = (
+    f' Figures are means, ± half the range, over the seeds {seeds}.'
+    if len(plan.seeds) > 1
+    else f' Seed {seeds}.'
+  )
+  reference = f'{plan.reference} annotated samples'
+  mode = f'{plan.options.mode} mode'
+  shares = [f'{100 * share:g} %' for share in label_quality.DROPPED]
+  present = np.count_nonzero(outcome.counts.pixels)
+  shortfall = []
+  if plan.ceiling:
+    most = outcome.values('mean_iou', annotated=plan.ceiling)
+    lacking = 100 * (most - outcome.values('mean_iou')).mean()
+    shortfall.append(
+      f'Points of mean IoU that {plan.reference} annotated samples lack of '
+      f'{plan.ceiling} ({mode}): {lacking:.1f}.'
+    )
+  parts = [
+    f'{outcome.counts.num_images:,} fresh samples against the simulated '
+    f'annotator; mean IoU is over the {present} classes that it paints there. '
+    f'{plan.options.members} members, {plan.voting} vote, annotated samples '
+    f'{plan.run(0).choice} where nothing else is said.{spread}',
+    '### Annotated samples',
+    _by_mode(
+      outcome, 'annotated samples', map(str, plan.counts()), outcome.by_count
+    ),
+    *shortfall,
+    f'### Vote, dropout and choice, {reference}',
+    _by_voting(outcome),
+    f'### The most uncertain samples left out, {reference}',
+    _by_mode(outcome, 'left out', shares, outcome.by_dropped),
+    f'### Pixels by certainty, {reference}, {mode}, majority vote',
+    _by_certainty(outcome),
+    f'### IoU of the classes, {mode}',
+    _by_class(outcome),
+  ]
+  return '\n\n'.join(parts) + '\n'
+
+
+def _by_mode(
+  outcome: Outcome,
+  head: str,
+  names: Iterable[str],
+  figures: Callable[[str, str], np.ndarray],
+) -> str:
+  """Mean IoU and accuracy of both modes; `figures` gives one of them of one
+  mode as [rows, seeds], the last rows of some modes missing."""
+  columns = list(
+    itertools.product(outcome.plan.all_modes, ('mean_iou', 'accuracy'))
+  )
+  heads = [head]
+  for mode in outcome.plan.all_modes:
+    heads += [f'{mode} mode: mean IoU', 'accuracy']
+  cells = [map(_figure, figures(name, mode)) for mode, name in columns]
+  return _table(heads, itertools.zip_longest(names, *cells, fillvalue=''))
+
+
+def _by_voting(outcome: Outcome) -> str:
+  plan = outcome.plan
+  variants: list[dict[str, Any]] = [{'mode': mode} for mode in plan.all_modes]
+  variants += [
+    {'dropout': dropout}
+    for dropout in plan.dropouts
+    if dropout != plan.options.dropout
+  ]
+  if plan.candidates:
+    variants.append({'candidates': 0})
+  heads = ['mode', 'dropout', 'samples']
+  for voting in label_quality.VOTINGS:
+    heads += [f'{voting} vote: mean IoU', 'accuracy']
+  rows = []
+  for changes in variants:
+    run = plan.run(plan.seeds[0], **changes)
+    figures = [
+      _figure(outcome.values(name, voting=voting, **changes))
+      for voting, name in itertools.product(
+        label_quality.VOTINGS, ('mean_iou', 'accuracy')
+      )
+    ]
+    options = run.options
+    rows.append([options.mode, f'{options.dropout:g}', run.choice, *figures])
+  return _table(heads, rows)
+
+
+def _by_certainty(outcome: Outcome) -> str:
+  plan = outcome.plan
+  accuracies = np.array(
+    [
+      outcome.found[plan.run(seed)]['accuracy_by_certainty']
+      for seed in plan.seeds
+    ]
+  )
+  heads = ['tenth, most certain first', *map(str, range(1, 11))]
+  return _table(heads, [['accuracy', *map(_figure, accuracies.T)]])
+
+
+def _by_class(outcome: Outcome) -> str:
+  """Of every number of annotated samples; of classes that occur."""
+  counts = outcome.plan.counts()
+  shares = outcome.counts.pixel_shares
+  rows = [
+    [name, frequencies.percent(share)]
+    + [
+      _figure(outcome.values('iou', name, annotated=count)) for count in counts
+    ]
+    for name, share in zip(outcome.classes, shares, strict=True)
+    if share
+  ]
+  return _table(
+    ['class', 'of pixels', *(f'{count} annotated' for count in counts)], rows
+  )
+
+
+def _figure(values: np.ndarray) -> str:
+  """0.725, or 0.725 ± 0.004 of several seeds."""
+  if len(values) == 1:
+    return f'{values[0]:.3f}'
+  return f'{values.mean():.3f} ± {np.ptp(values) / 2:.3f}'
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+  lines = [heads, ['---', *['---:'] * (len(heads) - 1)], *rows]
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

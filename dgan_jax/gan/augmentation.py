@@ -1,16 +1,15 @@
 """Adaptive discriminator augmentation (Karras et al. 2020a, "Training
 generative adversarial networks with limited data").
 
-The discriminator sees reals and fakes only through random changes of place
-and colour. Each happens with probability p, too seldom for the generator to
-learn it, and p follows how much the discriminator knows by heart. Changes,
-their order and their ranges are those of the paper's appendix B.2; images are
-read bilinearly where the paper filters at twice the resolution.
+The discriminator sees reals and fakes only through random transforms of their
+geometry and colour. Each happens with probability p, too seldom for the
+generator to learn it, and p follows how much the discriminator knows by heart.
+Transforms, their order and their ranges are those of the paper's appendix B.2;
+images are read bilinearly where the paper filters at twice the resolution.
 """
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -36,17 +35,11 @@ _SATURATION = 1.0  # octaves
 
 @flax.struct.dataclass
 class Ada:
-  """How often images are augmented, and what that follows.
+  """How often images are augmented, and what that follows."""
 
-  Attributes:
-    p: probability of every change, float32 in [0, 1].
-    signs: sum of the mean signs since p last moved.
-    steps: how many that are, int32.
-  """
-
-  p: chex.Array
-  signs: chex.Array
-  steps: chex.Array
+  p: chex.Array  # probability of every augmentation, float32 in [0, 1]
+  signs: chex.Array  # sum of the mean signs since p last moved
+  steps: chex.Array  # how many that are, int32
 
   @classmethod
   def none(cls) -> 'Ada':
@@ -67,7 +60,7 @@ def adapt(
 
   Args:
     ada: so far.
-    sign: `losses.overfitting` of this step.
+    sign: `gradients.overfitting` of this step.
     batch_size: images of this step.
     target: mean sign that is held; 0.6 in the paper.
     images_to_one: images after which p can have come from 0 to 1.
@@ -88,19 +81,17 @@ def adapt(
 def augment(
   images: chex.Array, p: chex.Array | float, *, keys: chex.PRNGKey
 ) -> chex.Array:
-  """Changes images [n, size, size, 3], about [-1, 1], as their keys [n] say;
+  """Transforms images [n, size, size, 3], about [-1, 1], as their keys [n] say;
   differentiable in the images. With p = 0 they stay as they are."""
   chex.assert_shape(images, (None, images.shape[2], None, 3))
-  return jax.vmap(functools.partial(_augment_one, p=p))(images, keys)
 
+  def one(image: chex.Array, key: chex.PRNGKey) -> chex.Array:
+    moved = _read(image, _geometry(rng.stream(key, 'place'), p, image.shape[0]))
+    matrix, offset = _color(rng.stream(key, 'color'), p)
+    colored = jnp.einsum('yxi,oi->yxo', moved, matrix, precision=_EXACT)
+    return colored + jnp.broadcast_to(offset, colored.shape)
 
-def _augment_one(
-  image: chex.Array, key: chex.PRNGKey, *, p: chex.Array | float
-) -> chex.Array:
-  moved = _read(image, _place(rng.stream(key, 'place'), p, image.shape[0]))
-  matrix, offset = _color(rng.stream(key, 'color'), p)
-  colored = jnp.einsum('yxi,oi->yxo', moved, matrix, precision=_EXACT)
-  return colored + jnp.broadcast_to(offset, colored.shape)
+  return jax.vmap(one)(images, keys)
 
 
 def _uniform(
@@ -113,23 +104,28 @@ def _normal(key: chex.PRNGKey, name: str, shape: Any = ()) -> chex.Array:
   return jax.random.normal(rng.stream(key, name), shape)
 
 
-def _place(key: chex.PRNGKey, p: chex.Array | float, size: int) -> chex.Array:
-  """Where the pixels of a changed image come from.
+def _geometry(
+  key: chex.PRNGKey, p: chex.Array | float, size: int
+) -> chex.Array:
+  """Where the pixels of a transformed image come from.
 
   Returns:
     [3, 3], from homogeneous (x, y, 1) in pixels from the centre of the result
     to those of the source.
   """
 
-  def perhaps(name: str, change: chex.Array, p: Any = p) -> chex.Array:
+  def perhaps(name: str, transform: chex.Array, p: Any = p) -> chex.Array:
     happens = _uniform(key, f'{name}?', 0, 1) < p
-    return jnp.where(happens, change, jnp.eye(3))
+    return jnp.where(happens, transform, jnp.eye(3))
 
   def translation(shift: chex.Array) -> chex.Array:
     return jnp.eye(3).at[:2, 2].set(-shift)
 
   def scaling(x: chex.Array, y: chex.Array) -> chex.Array:
     return jnp.diag(jnp.stack([1 / x, 1 / y, jnp.ones(())]))
+
+  def angle(name: str) -> chex.Array:
+    return _uniform(key, name, -math.pi, math.pi)
 
   def rotation(angle: chex.Array) -> chex.Array:
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -144,33 +140,27 @@ def _place(key: chex.PRNGKey, p: chex.Array | float, size: int) -> chex.Array:
   stretch = jnp.exp2(_SCALE * _normal(key, 'stretch'))
   # Either of two rotations happens with probability p.
   p_rotation = 1 - jnp.sqrt(1 - p)
-  changes = [
+  transforms = [
     perhaps('x-flip', scaling(1 - 2 * flips, jnp.ones(()))),
     perhaps('quarter turns', rotation(quarters * (math.pi / 2))),
     perhaps('pixels', translation(pixels)),
     perhaps('scale', scaling(scale, scale)),
-    perhaps('turn', _turn(rotation, key, 'turn'), p_rotation),
+    perhaps('turn', rotation(angle('turn')), p_rotation),
     perhaps('stretch', scaling(stretch, 1 / stretch)),
-    perhaps('turn again', _turn(rotation, key, 'turn again'), p_rotation),
+    perhaps('turn again', rotation(angle('turn again')), p_rotation),
     perhaps('shift', translation(reach * _normal(key, 'shift', (2,)))),
   ]
-  return functools.reduce(_times, changes)
+  return functools.reduce(_times, transforms)
 
 
-def _turn(
-  rotation: Callable[[chex.Array], chex.Array], key: chex.PRNGKey, name: str
-) -> chex.Array:
-  return rotation(_uniform(key, name, -math.pi, math.pi))
-
-
-def _read(image: chex.Array, place: chex.Array) -> chex.Array:
-  """Reads an image [size, size, c] bilinearly at places [3, 3], see `_place`;
+def _read(image: chex.Array, geometry: chex.Array) -> chex.Array:
+  """Reads an image [size, size, c] bilinearly where `_geometry` [3, 3] says;
   beyond its border it is reflected."""
   size = image.shape[0]
   axis = jnp.arange(size) - (size - 1) / 2
   y, x = jnp.meshgrid(axis, axis, indexing='ij')
   points = jnp.stack([x.ravel(), y.ravel(), jnp.ones(size * size)])
-  source = _times(place, points)[:2] + (size - 1) / 2
+  source = _times(geometry, points)[:2] + (size - 1) / 2
   last = size - 1
   source = jnp.mod(source, 2 * last)
   source = jnp.minimum(source, 2 * last - source)
@@ -195,9 +185,9 @@ def _color(
   along = jnp.outer(grey, grey)
   eye = jnp.eye(3)
 
-  def perhaps(name: str, change: chex.Array, neutral: Any) -> chex.Array:
+  def perhaps(name: str, transform: chex.Array, neutral: Any) -> chex.Array:
     happens = _uniform(key, f'{name}?', 0, 1) < p
-    return jnp.where(happens, change, neutral)
+    return jnp.where(happens, transform, neutral)
 
   brightness = perhaps('bright', _BRIGHTNESS * _normal(key, 'bright'), 0.0)
   contrast = jnp.exp2(_CONTRAST * _normal(key, 'contrast'))
@@ -208,13 +198,13 @@ def _color(
   hue = jnp.cos(angle) * eye + jnp.sin(angle) * cross
   hue = hue + (1 - jnp.cos(angle)) * along
   saturation = jnp.exp2(_SATURATION * _normal(key, 'saturation'))
-  changes = [
+  transforms = [
     perhaps('contrast', contrast * eye, eye),
     perhaps('luma', eye - 2 * inverts * along, eye),
     perhaps('hue', hue, eye),
     perhaps('saturation', along + saturation * (eye - along), eye),
   ]
-  matrix = functools.reduce(lambda a, b: _times(b, a), changes)
+  matrix = functools.reduce(lambda a, b: _times(b, a), transforms)
   return matrix, brightness * matrix.sum(1)
 
 

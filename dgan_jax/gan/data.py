@@ -7,7 +7,6 @@ training maps into memory, so that no step waits for a decoder.
 import dataclasses
 import functools
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -240,14 +239,6 @@ def _examples(builder: Any, split: str) -> Iterable[Any]:
   return tfds.as_numpy(builder.as_dataset(split))
 
 
-def _state(path: pathlib.Path) -> str:
-  """Changes with a file; '' for a dead link."""
-  if not path.exists():
-    return ''
-  status = path.stat()
-  return f'{status.st_size} {status.st_mtime_ns}'
-
-
 def from_folder(
   folder: storage.PathLike,
   resolution: int,
@@ -272,9 +263,13 @@ def from_folder(
   folder = storage.path(folder)
   paths = photos.find(folder)
   # Tells whether they must be read again; what was read is the identity.
-  listing = [
-    os.fsencode(f'{path.relative_to(folder)} {_state(path)}') for path in paths
-  ]
+  listing = []
+  for path in paths:
+    state = ''  # of a dead link
+    if path.exists():
+      status = path.stat()
+      state = f'{status.st_size} {status.st_mtime_ns}'
+    listing.append(os.fsencode(f'{path.relative_to(folder)} {state}'))
   source = {
     'kind': 'folder',
     'photos': storage.sha256(*listing),

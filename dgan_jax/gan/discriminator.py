@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from dgan_jax import pyramid, validation
-from dgan_jax.generators import gradients, layers, resolutions
+from dgan_jax.generators import gradients, layers, stylegan
 
 # [1, 3, 3, 1] / 8, the filter before every second pixel is dropped.
 _FAR, _NEAR = 0.125, 0.375
@@ -27,19 +27,18 @@ class ResidualDiscriminator:
   """The architecture: everything about the network but its weights.
 
   Attributes:
-    resolution: height and width of the images, a power of two, 8 to 1024.
-    channels: of every resolution from 4x4 up, as a generator has them.
+    resolution, channels: see `generators.stylegan.StyleGAN`.
     group_size: images, next to each other in a batch, whose deviation the
       network is shown; 1: it sees every image by itself.
   """
 
   resolution: int
-  channels: tuple[resolutions.Width, ...]
+  channels: tuple[stylegan.Width, ...]
   group_size: validation.Count = 4
 
   def __post_init__(self) -> None:
     validation.check(self)
-    resolutions.check(self.resolution, self.channels)
+    stylegan.check(self.resolution, self.channels)
 
   def score(
     self,
@@ -47,15 +46,9 @@ class ResidualDiscriminator:
     images: chex.Array,
     dtype: chex.ArrayDType = jnp.float32,
   ) -> chex.Array:
-    """How real images look: positive for real.
-
-    Args:
-      params: as `init` lays them out.
-      images: [batch, resolution, resolution, 3], about [-1, 1].
-      dtype: of the computation; the deviation of a group stays float32.
-
-    Returns:
-      Logits float32 [batch].
+    """How real images [batch, resolution, resolution, 3], about [-1, 1], look:
+    logits float32 [batch], positive for real. Of another `dtype` all is
+    computed but the deviation of a group.
 
     Raises:
       ValueError: more images than one group, and not a number of whole groups.
@@ -102,7 +95,9 @@ class _Trunk(nn.Module):
     architecture = self.architecture
     sizes = architecture.channels[::-1]
     x = images.astype(self.dtype)
-    x = activate(Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x))
+    x = layers.activate(
+      Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x)
+    )
     for resolution, size in zip(
       pyramid.resolutions_up_to(architecture.resolution)[:0:-1],
       sizes[1:],
@@ -121,11 +116,11 @@ class _Head(nn.Module):
     architecture = self.architecture
     size = architecture.channels[0]
     x = append_minibatch_deviation(x, architecture.group_size)
-    x = activate(Convolution(size, dtype=self.dtype, name='conv')(x))
+    x = layers.activate(Convolution(size, dtype=self.dtype, name='conv')(x))
     x = x.reshape(x.shape[0], -1)
     dense = layers.EqualizedDense(size, dtype=self.dtype, name='dense')
     logits = layers.EqualizedDense(1, name='logit')(
-      activate(dense(x)).astype(jnp.float32)
+      layers.activate(dense(x)).astype(jnp.float32)
     )
     return logits[:, 0]
 
@@ -142,23 +137,18 @@ class Block(nn.Module):
     shortcut = Convolution(
       self.size, 1, bias=False, dtype=self.dtype, name='skip'
     )(downsample(x))
-    y = activate(Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x))
-    y = activate(
+    y = layers.activate(
+      Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x)
+    )
+    y = layers.activate(
       Convolution(self.size, down=True, dtype=self.dtype, name='conv_1')(y)
     )
     return (shortcut + y) * math.sqrt(0.5)
 
 
 class Convolution(nn.Module):
-  """Convolution with an equalised learning rate, and bias.
-
-  Attributes:
-    size: channels of the output.
-    width: of the kernel, 1 or 3.
-    down: whether the output is half the size.
-    bias: whether there is one.
-    dtype: of the computation.
-  """
+  """Convolution of `size` channels with an equalised learning rate, its kernel
+  1 or 3 wide, perhaps `down` to half the size."""
 
   size: int
   width: int = 3
@@ -184,20 +174,10 @@ class Convolution(nn.Module):
     return layers.add_channels(y, bias)
 
 
-def activate(x: chex.Array) -> chex.Array:
-  """Leaky ReLU that keeps the mean square of its input."""
-  return layers.leaky_relu(x) * math.sqrt(2)
-
-
 def append_minibatch_deviation(x: chex.Array, group_size: int) -> chex.Array:
-  """Appends a channel with the mean standard deviation within a group.
-
-  Args:
-    x: [batch, h, w, c].
-    group_size: images next to each other that make a group; 1 gives zeros.
-
-  Returns:
-    [batch, h, w, c + 1].
+  """Appends a channel with the mean standard deviation within groups of images
+  next to each other: [batch, h, w, c] to [batch, h, w, c + 1]; groups of 1
+  give zeros.
 
   Raises:
     ValueError: the batch is larger than a group and holds no whole number of
@@ -227,14 +207,7 @@ def downsample(x: chex.Array) -> chex.Array:
 
 def _downsample(x: chex.Array) -> chex.Array:
   for axis in (1, 2):
-    size = x.shape[axis] // 2
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad)
-    taps = [
-      lax.slice_in_dim(padded, i, i + 2 * size - 1, stride=2, axis=axis)
-      for i in range(4)
-    ]
+    taps = layers.neighbours(x, axis, 4, stride=2)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 
@@ -249,16 +222,9 @@ downsample.defvjp(
 
 @jax.custom_vjp
 def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
-  """The filter [1, 3, 3, 1] / 8 along both axes, then a 3x3 convolution at
-  every second pixel.
-
-  Args:
-    x: [batch, 2h, 2w, in], zero-padded by 2.
-    kernel: [3, 3, in, out].
-
-  Returns:
-    [batch, h, w, out].
-  """
+  """The filter [1, 3, 3, 1] / 8 along both axes, then a convolution with a
+  kernel [3, 3, in, out] at every second pixel: [batch, 2h, 2w, in], zero-padded
+  by 2, to [batch, h, w, out]."""
   return _strided_conv(_blur(x), kernel)
 
 
@@ -288,11 +254,7 @@ downsampling_conv.defvjp(
 def _blur(x: chex.Array) -> chex.Array:
   """[batch, h, w, c] to [batch, h + 1, w + 1, c]."""
   for axis in (1, 2):
-    size = x.shape[axis] + 1
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (2, 2)
-    padded = jnp.pad(x, pad)
-    taps = [lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(4)]
+    taps = layers.neighbours(x, axis, 4, pad=2)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 

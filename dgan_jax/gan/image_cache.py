@@ -20,7 +20,7 @@ Pictures = Callable[[int], Iterator[np.ndarray]]
 
 _PIXELS, _HEADER = 'images.u8', 'images.json'
 _MAKING = 0  # the lock of who writes pictures
-_SECONDS_BETWEEN_LOOKS = 0.1  # at what another process makes
+_SECONDS_BETWEEN_LOOKS = 0.1  # at what somebody else makes
 
 
 class Cache:
@@ -142,25 +142,16 @@ class Growing:
     at_first: int,
     on_progress: progress.OnProgress | None = None,
   ):
-    """Makes the first ones.
-
-    Args:
-      cache: that they are kept in.
-      pictures: makes them.
-      count: how many there will be.
-      at_first: how many there are when this returns.
-      on_progress: told of these.
-    """
+    """Makes the first ones, `at_first` of `count`; `on_progress` is told of
+    these."""
     self._cache, self._pictures, self._count = cache, pictures, count
-    self._changed = threading.Condition()
     self._stopped = False
     self._error: Exception | None = None
     if cache.done < at_first:
       self._make(at_first, on_progress)
     self._pixels = cache.pixels()
     self._thread = threading.Thread(target=self._fill, daemon=True)
-    if len(self._pixels) < count:
-      self._thread.start()
+    self._thread.start()
 
   def __call__(self, count: int) -> np.ndarray:
     """The first `count` pictures, or more; waits for them if need be.
@@ -168,34 +159,29 @@ class Growing:
     Raises:
       Exception: whatever stopped the making of them.
     """
-    if len(self._pixels) < count:
-      with self._changed:
-        self._changed.wait_for(lambda: self._error or self._cache.done >= count)
-        if self._cache.done < count and self._error:
-          raise self._error
+    while len(self._pixels) < count:
+      self._thread.join(_SECONDS_BETWEEN_LOOKS)
+      if self._error and self._cache.done < count:
+        raise self._error
       self._pixels = self._cache.pixels()
     return self._pixels
 
   def close(self) -> None:
     """Makes no more; those made are kept."""
     self._stopped = True
-    if self._thread.ident is not None:  # it was started
-      self._thread.join()
+    self._thread.join()
 
   def _fill(self) -> None:
     try:
-      self._make(self._count, None)
+      self._make(self._count)
     except Exception as error:
       self._error = error
-    with self._changed:
-      self._changed.notify_all()
 
-  def _make(self, count: int, on_progress: progress.OnProgress | None) -> None:
-    making = self._cache.make(self._pictures, count)
-    with contextlib.closing(making):
+  def _make(
+    self, count: int, on_progress: progress.OnProgress | None = None
+  ) -> None:
+    with contextlib.closing(self._cache.make(self._pictures, count)) as making:
       for done in making:
-        with self._changed:
-          self._changed.notify_all()
         if on_progress:
           on_progress(min(done, count), count, {})
         if self._stopped:

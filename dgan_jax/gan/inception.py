@@ -10,7 +10,7 @@ that PyTorch writes; the published weights were not at hand.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -65,35 +65,24 @@ def extractor(
 
   def extract(images: np.ndarray) -> np.ndarray:
     annotator.check_images(images)
-    return np.concatenate([found[:count] for count, found in run(images)])
+    found: np.ndarray = parallel.collect(run(images))
+    return found
 
   return extract
 
 
 def features(params: Any, images: chex.Array) -> chex.Array:
-  """What the graph calls pool_3.
-
-  Args:
-    params: see `load`.
-    images: uint8 [batch, height, width, 3], of any size.
-
-  Returns:
-    float32 [batch, NUM_FEATURES], 0 or more.
-  """
+  """What the graph calls pool_3: of images uint8 [batch, height, width, 3] of
+  any size float32 [batch, NUM_FEATURES], 0 or more."""
   return pooled(params, resized(images))
 
 
 def resized(images: chex.Array) -> chex.Array:
-  """Images as the network takes them.
+  """Images uint8 [batch, height, width, 3] as the network takes them: float32
+  [batch, SIZE, SIZE, 3] in [-1, 1].
 
   As in pytorch-fid: bilinear between pixel centres, also where images are
   reduced, so that every pixel is made of four at most.
-
-  Args:
-    images: uint8 [batch, height, width, 3].
-
-  Returns:
-    float32 [batch, SIZE, SIZE, 3] in [-1, 1].
   """
   chex.assert_shape(images, (None, None, None, 3))
   x = images.astype(jnp.float32)
@@ -109,13 +98,8 @@ def pooled(params: Any, x: chex.Array) -> chex.Array:
 
 
 def load(path: storage.PathLike) -> Any:
-  """Reads the weights.
-
-  Args:
-    path: of `FILE`, or of another state dict of this network.
-
-  Returns:
-    Parameters of `inception_network.Network`, float32.
+  """Reads parameters of `inception_network.Network`, float32, from `FILE` or
+  another state dict of this network.
 
   Raises:
     errors.UserError: no such file, one that is damaged, or of another network.
@@ -158,7 +142,7 @@ def from_state_dict(
       raise errors.UserError(
         f'{source}: {key}.bn.running_var has negative values.'
       )
-    for name, value in _folded(**arrays).items():
+    for name, value in _folded(arrays).items():
       params[*key.split('.'), name] = value
   return traverse_util.unflatten_dict(params)
 
@@ -192,19 +176,11 @@ def _shapes() -> dict[state_dict_lib.Path, tuple[int, ...]]:
   return {path: leaf.shape for path, leaf in leaves.items()}
 
 
-def _folded(
-  kernel: chex.Array,
-  scale: chex.Array,
-  shift: chex.Array,
-  mean: chex.Array,
-  var: chex.Array,
-) -> dict[str, np.ndarray]:
+def _folded(arrays: Mapping[str, chex.Array]) -> dict[str, np.ndarray]:
   """Convolution and (x - mean) / sqrt(var + eps) * scale + shift as one."""
-  kernel, scale, shift, mean, var = (
-    np.asarray(x, np.float64) for x in (kernel, scale, shift, mean, var)
-  )
-  factor = scale / np.sqrt(var + _EPS)
+  x = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+  factor = x['scale'] / np.sqrt(x['var'] + _EPS)
   return {
-    'kernel': (kernel * factor).astype(np.float32),
-    'bias': (shift - mean * factor).astype(np.float32),
+    'kernel': (x['kernel'] * factor).astype(np.float32),
+    'bias': (x['shift'] - x['mean'] * factor).astype(np.float32),
   }

@@ -17,19 +17,12 @@ from dgan_jax.generators import layers
 
 
 class Layer(nn.Module):
-  """Convolution, bias, ReLU.
+  """Convolution, bias, ReLU."""
 
-  Attributes:
-    size: number of output channels.
-    window: (height, width) of the kernel.
-    stride: in both directions.
-    padding: 'SAME' with zeros or 'VALID' without.
-  """
-
-  size: int
-  window: tuple[int, int] = (1, 1)
+  size: int  # channels of the output
+  window: tuple[int, int] = (1, 1)  # (height, width) of the kernel
   stride: int = 1
-  padding: str = 'SAME'
+  padding: str = 'SAME'  # with zeros, or 'VALID' without
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -53,13 +46,9 @@ _Halving = functools.partial(Layer, window=(3, 3), stride=2, padding='VALID')
 
 
 class BlockA(nn.Module):
-  """Of 35 x 35 pixels; as figure 5, but one 5x5 convolution is left.
+  """Of 35 x 35 pixels; as figure 5, but one 5x5 convolution is left."""
 
-  Attributes:
-    pooled: channels made of averages.
-  """
-
-  pooled: int
+  pooled: int  # channels made of averages
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -69,7 +58,7 @@ class BlockA(nn.Module):
     double = Layer(64, name='branch3x3dbl_1')(x)
     double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
     double = Layer(96, (3, 3), name='branch3x3dbl_3')(double)
-    mean = Layer(self.pooled, name='branch_pool')(average(x))
+    mean = Layer(self.pooled, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
 
@@ -82,17 +71,13 @@ class BlockB(nn.Module):
     double = Layer(64, name='branch3x3dbl_1')(x)
     double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
     double = _Halving(96, name='branch3x3dbl_3')(double)
-    return jnp.concatenate([single, double, halved(x)], -1)
+    return jnp.concatenate([single, double, halving_pool(x)], -1)
 
 
 class BlockC(nn.Module):
-  """Of 17 x 17 pixels; figure 6.
+  """Of 17 x 17 pixels; figure 6."""
 
-  Attributes:
-    size: channels between the convolutions.
-  """
-
-  size: int
+  size: int  # channels between the convolutions
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
@@ -106,7 +91,7 @@ class BlockC(nn.Module):
     double = Layer(self.size, row, name='branch7x7dbl_3')(double)
     double = Layer(self.size, column, name='branch7x7dbl_4')(double)
     double = Layer(192, row, name='branch7x7dbl_5')(double)
-    mean = Layer(192, name='branch_pool')(average(x))
+    mean = Layer(192, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
 
@@ -121,22 +106,18 @@ class BlockD(nn.Module):
     large = Layer(192, (1, 7), name='branch7x7x3_2')(large)
     large = Layer(192, (7, 1), name='branch7x7x3_3')(large)
     large = _Halving(192, name='branch7x7x3_4')(large)
-    return jnp.concatenate([small, large, halved(x)], -1)
+    return jnp.concatenate([small, large, halving_pool(x)], -1)
 
 
 class BlockE(nn.Module):
-  """Of 8 x 8 pixels; figure 7.
+  """Of 8 x 8 pixels; figure 7."""
 
-  Attributes:
-    maximum: whether maxima stand in for averages.
-  """
-
-  maximum: bool
+  maximum: bool  # whether maxima stand in for averages
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
     row, column = (1, 3), (3, 1)
-    around = greatest if self.maximum else average
+    around = max_pool if self.maximum else average_pool
     single = Layer(320, name='branch1x1')(x)
     small = Layer(384, name='branch3x3_1')(x)
     small_row = Layer(384, row, name='branch3x3_2a')(small)
@@ -160,9 +141,9 @@ class Network(nn.Module):
     x = _Halving(32, name='Conv2d_1a_3x3')(x)
     x = Layer(32, (3, 3), padding='VALID', name='Conv2d_2a_3x3')(x)
     x = Layer(64, (3, 3), name='Conv2d_2b_3x3')(x)
-    x = Layer(80, name='Conv2d_3b_1x1')(halved(x))
+    x = Layer(80, name='Conv2d_3b_1x1')(halving_pool(x))
     x = Layer(192, (3, 3), padding='VALID', name='Conv2d_4a_3x3')(x)
-    x = BlockA(32, name='Mixed_5b')(halved(x))
+    x = BlockA(32, name='Mixed_5b')(halving_pool(x))
     x = BlockA(64, name='Mixed_5c')(x)
     x = BlockA(64, name='Mixed_5d')(x)
     x = BlockB(name='Mixed_6a')(x)
@@ -175,16 +156,16 @@ class Network(nn.Module):
     return BlockE(maximum=True, name='Mixed_7c')(x)
 
 
-def average(x: chex.Array) -> chex.Array:
+def average_pool(x: chex.Array) -> chex.Array:
   """The mean of every 3x3 pixels, of those that there are at the borders."""
   return nn.avg_pool(x, (3, 3), (1, 1), 'SAME', count_include_pad=False)
 
 
-def greatest(x: chex.Array) -> chex.Array:
+def max_pool(x: chex.Array) -> chex.Array:
   """The maximum of every 3x3 pixels."""
   return nn.max_pool(x, (3, 3), (1, 1), 'SAME')
 
 
-def halved(x: chex.Array) -> chex.Array:
+def halving_pool(x: chex.Array) -> chex.Array:
   """The maximum of every 3x3 pixels, in steps of two, without padding."""
   return nn.max_pool(x, (3, 3), (2, 2))

@@ -41,18 +41,8 @@ def usable(
   resolution: int,
   on_progress: progress.OnProgress | None,
 ) -> Iterator[np.ndarray]:
-  """The photos that can be used, as `square` makes them; says at the end which
-  were left out.
-
-  Args:
-    folder: that names are relative to.
-    paths: see `find`.
-    resolution: of the result.
-    on_progress: told of photos read.
-
-  Raises:
-    errors.UserError: too many cannot.
-  """
+  """The photos of a folder that can be used, as `square` makes them; says in
+  the end which were left out. Raises errors.UserError if too many cannot."""
   unusable: _LeftOut = collections.defaultdict(list)
   others: _LeftOut = collections.defaultdict(list)
   photos = sum(path.suffix.lower() in ('', *_KNOWN) for path in paths)

@@ -59,14 +59,8 @@ class FrechetDistance:
     key: chex.PRNGKey,
     count: int = 5000,
   ):
-    """Measures the real side.
-
-    Args:
-      extract: images to features.
-      reals: uint8 [n, size, size, 3].
-      name: of the features.
-      key: of the drawn images.
-      count: how many are drawn, and at most taken of the reals.
+    """Measures the real side, uint8 [n, size, size, 3]: at most `count` of them
+    are taken, and `count` are drawn by the key; the name is the features'.
 
     Raises:
       errors.UserError: of either there are fewer than two.
@@ -99,15 +93,9 @@ class FrechetDistance:
 
 
 def coarse_pixels(images: np.ndarray) -> np.ndarray:
-  """Features for when there is no network: images reduced to 8x8 pixels, in
-  [-1, 1]. They tell colours and where things are, no details.
-
-  Args:
-    images: uint8 [n, size, size, 3], size a multiple of 8.
-
-  Returns:
-    float32 [n, 192].
-  """
+  """Features for when there is no network: images uint8 [n, size, size, 3],
+  size a multiple of 8, reduced to 8x8 pixels, float32 [n, 192] in [-1, 1].
+  They tell colours and where things are, no details."""
   count, size = images.shape[:2]
   block = size // _COARSE
   tiles = images.reshape(count, _COARSE, block, _COARSE, block, 3)

@@ -71,15 +71,8 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-  """All that is fixed during a training.
-
-  Attributes:
-    generator: that is trained.
-    discriminator: that it is trained against.
-    options: how.
-    generator_optimizer: turns gradients to steps of unit learning rate.
-    discriminator_optimizer: the same.
-  """
+  """All that is fixed during a training; optimizers turn gradients to steps of
+  unit learning rate."""
 
   generator: generators.Architecture
   discriminator: discriminators.ResidualDiscriminator
@@ -126,42 +119,25 @@ def discriminator_share(options: Options) -> float:
 
 @flax.struct.dataclass
 class Batch:
-  """Real images of one step, or those of one device.
+  """Real images of one step, or those of one device."""
 
-  Attributes:
-    images: uint8 [n, size, size, 3].
-    positions: of each in the batch of all devices, int32 [n].
-  """
-
-  images: chex.Array
-  positions: chex.Array
+  images: chex.Array  # uint8 [n, size, size, 3]
+  positions: chex.Array  # of each in the batch of all devices, int32 [n]
 
 
 @flax.struct.dataclass
 class State:
   """All that training changes; with the config, the data and the seed it
-  determines what follows.
+  determines what follows."""
 
-  Attributes:
-    step: batches seen, int32.
-    generator: parameters.
-    discriminator: parameters.
-    generator_optimizer: of the generator's parameters.
-    discriminator_optimizer: of the discriminator's parameters.
-    g_ema: exponential moving average of the generator's parameters: those to
-      draw from.
-    w_avg: of w over the last steps, [latent_size].
-    ada: how often the discriminator's images are augmented.
-  """
-
-  step: chex.Array
-  generator: Any
+  step: chex.Array  # batches seen, int32
+  generator: Any  # parameters
   discriminator: Any
-  generator_optimizer: Any
+  generator_optimizer: Any  # state, of the parameters
   discriminator_optimizer: Any
-  g_ema: Any
-  w_avg: chex.Array
-  ada: augmentation.Ada
+  g_ema: Any  # moving average of the generator's parameters, to draw from
+  w_avg: chex.Array  # of w over the last steps, [latent_size]
+  ada: augmentation.Ada  # how often the discriminator's images are augmented
 
 
 def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:
@@ -177,25 +153,4 @@ def init(config: TrainConfig, *, key: chex.PRNGKey) -> State:
     g_ema=jax.tree.map(jnp.copy, generator),
     w_avg=jnp.zeros((config.generator.latent_size,)),
     ada=augmentation.Ada.none(),
-  )
-
-
-def noise_maps(
-  architecture: generators.Architecture, key: chex.PRNGKey
-) -> tuple[chex.Array, ...]:
-  """The constant noise that a generator trained from `key` is given."""
-  keys = rng.stream(key, 'noise maps')[None]
-  return rng.noise(keys, architecture.noise_resolutions)
-
-
-def ema_generator(
-  config: TrainConfig, state: State, noise: tuple[chex.Array, ...]
-) -> generators.Generator:
-  """The generator to draw from."""
-  rows = config.generator.num_ws
-  return generators.Generator(
-    config.generator,
-    state.g_ema,
-    jnp.tile(state.w_avg, (rows, 1)),
-    noise,
   )

@@ -6,7 +6,6 @@ but for rounding on any number of devices.
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -14,14 +13,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dgan_jax import rng
-from dgan_jax.gan import augmentation, losses
+from dgan_jax import parallel, rng
+from dgan_jax.gan import augmentation
 from dgan_jax.gan import gradients as gradients_lib
 from dgan_jax.gan import state as state_lib
-
-Metrics = dict[str, chex.Array]
-# The mean over devices of a tree that each has its own of.
-Mean = Callable[[Any], Any]
+from dgan_jax.training import loop
 
 # Of w_avg, per step; StyleGAN's.
 _W_AVG_DECAY = 0.995
@@ -31,18 +27,12 @@ def adversarial_step(
   config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
-  mean: Mean,
+  mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
-) -> tuple[state_lib.State, Metrics]:
-  """One update of generator and discriminator.
-
-  Args:
-    config: networks and options.
-    state: before.
-    batch: this device's reals.
-    mean: over devices; of one device the identity.
-    key: of the training.
+) -> tuple[state_lib.State, loop.Metrics]:
+  """One update of generator and discriminator, by this device's reals; `mean`
+  is over devices, `key` that of the training.
 
   Returns:
     The state after, and means of the batch: losses, logits, norms.
@@ -55,13 +45,13 @@ def adversarial_step(
       (found.generator, found.discriminator),
       found.w,
       {
-        'generator_loss': losses.generator_loss(found.fake_logits),
-        'discriminator_loss': losses.discriminator_loss(
+        'generator_loss': gradients_lib.generator_loss(found.fake_logits),
+        'discriminator_loss': gradients_lib.discriminator_loss(
           found.real_logits, found.fake_logits
         ),
         'real_logit': found.real_logits.mean(),
         'fake_logit': found.fake_logits.mean(),
-        'real_sign': losses.overfitting(found.real_logits),
+        'real_sign': gradients_lib.overfitting(found.real_logits),
       },
     )
   )
@@ -114,10 +104,10 @@ def penalty_step(
   config: state_lib.TrainConfig,
   state: state_lib.State,
   batch: state_lib.Batch,
-  mean: Mean,
+  mean: parallel.Mean,
   *,
   key: chex.PRNGKey,
-) -> tuple[state_lib.State, Metrics]:
+) -> tuple[state_lib.State, loop.Metrics]:
   """One update of the discriminator by the lazy R1 penalty (Karras et al.
   2020, section 3.1), float32; arguments as of `adversarial_step`.
 
@@ -134,7 +124,9 @@ def penalty_step(
     return config.discriminator.score(params, images)
 
   weight = options.r1_interval * options.r1_gamma / 2
-  value, gradient = mean(losses.r1_penalty(score, state.discriminator, reals))
+  value, gradient = mean(
+    gradients_lib.r1_penalty(score, state.discriminator, reals)
+  )
   gradient = jax.tree.map(lambda x: weight * x, gradient)
   # The step was counted already.
   rate = learning_rate(options, state.step - 1)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 import chex
 import jax
+import jax.numpy as jnp
 
 from dgan_jax import rng, storage, validation
 from dgan_jax.checkpoints import store
@@ -76,7 +77,10 @@ class Log:
     self._folder = self._workdir / 'gan'
     self._config, self._schedule = config, schedule
     self._distance = distance
-    self._noise = state_lib.noise_maps(config.generator, key)
+    # The constant noise that the generator is given.
+    self._noise = rng.noise(
+      rng.stream(key, 'noise maps')[None], config.generator.noise_resolutions
+    )
     self._draw = quality.Drawer(rng.stream(key, 'grid'))
     # Images shown and the distance then, of every evaluation.
     self._distances: list[tuple[int, float]] = []
@@ -131,15 +135,14 @@ class Log:
       store.save_generator(self._workdir / 'best', generator)
     self._distances.append((step * self._config.options.batch_size, distance))
     if len(self._distances) > 1:
-      self._draw_distances(self._distance.name)
+      shown, values = zip(*self._distances, strict=True)
+      chart = charts.LineChart(
+        {'distance': (shown, values)},
+        'images shown',
+        f'Frechet distance, {self._distance.name}',
+      )
+      storage.write_bytes(self._folder / 'distance.png', charts.png(chart))
     return {'distance': distance}
-
-  def _draw_distances(self, name: str) -> None:
-    shown, values = zip(*self._distances, strict=True)
-    chart = charts.LineChart(
-      {'distance': (shown, values)}, 'images shown', f'Frechet distance, {name}'
-    )
-    storage.write_bytes(self._folder / 'distance.png', charts.png(chart))
 
   def _draw_grid(self, state: state_lib.State, step: int) -> None:
     shown = step * self._config.options.batch_size
@@ -150,5 +153,6 @@ class Log:
     storage.write_bytes(folder / f'{shown:09}.png', sheets.png(sheet))
 
   def _generator(self, state: state_lib.State) -> generators.Generator:
-    host = jax.device_get(state)
-    return state_lib.ema_generator(self._config, host, self._noise)
+    host, architecture = jax.device_get(state), self._config.generator
+    w_avg = jnp.tile(host.w_avg, (architecture.num_ws, 1))
+    return generators.Generator(architecture, host.g_ema, w_avg, self._noise)

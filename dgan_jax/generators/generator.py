@@ -10,7 +10,6 @@ import chex
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import rng, storage, validation
@@ -148,26 +147,14 @@ def checksum(generator: Generator) -> str:
     'w_avg': generator.w_avg,
     'noise': generator.noise,
   }
-  parts: list[str | np.ndarray] = [header]
-  for path, leaf in jax.tree_util.tree_leaves_with_path(arrays):
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  return storage.tree_sha256(arrays, header)
 
 
 def truncate(
   w: chex.Array, w_avg: chex.Array, psi: float, num_layers: int
 ) -> chex.Array:
-  """Pulls w towards the mean.
-
-  Args:
-    w: [batch, latent_size].
-    w_avg: [rows, latent_size].
-    psi: w_avg + psi (w - w_avg).
-    num_layers: the rows it acts on are those before this one.
-
-  Returns:
-    ws [batch, rows, latent_size].
-  """
+  """Pulls w [batch, latent_size] towards the mean: w_avg + psi (w - w_avg) in
+  the first `num_layers` rows of ws [batch, rows, latent_size]."""
   chex.assert_rank([w, w_avg], 2)
   scale = jnp.where(jnp.arange(w_avg.shape[0]) < num_layers, psi, 1.0)
   mean = w_avg[None]
@@ -208,11 +195,11 @@ def labels_of(
     if label is not None:
       raise ValueError(f'Class {label} of a generator that is not conditional.')
     return None
-  if label is not None and not 0 <= label < count:
-    raise ValueError(
-      f'Class {label} is none of the {count} classes of this generator.'
-    )
   if label is not None:
+    if not 0 <= label < count:
+      raise ValueError(
+        f'Class {label} is none of the {count} classes of this generator.'
+      )
     return jnp.full((batch,), label)
   if keys is None:
     raise ValueError(
@@ -233,7 +220,7 @@ def styles(
 
   Args:
     generator: of the latents.
-    latents: z [batch, latent_size]; or w, [batch, latent_size] or
+    latents: z [batch, latent_size]; or in space 'w', [batch, latent_size] or
       [batch, rows, latent_size], which is used as it is, untruncated.
     sampling: the truncation.
     space: 'z' or 'w'.
@@ -266,11 +253,10 @@ def sample_latents(
 
   Args:
     generator: latent -> image.
-    latents: see `styles`.
+    latents, space: see `styles`.
     keys: [batch], where random noise and the classes of a conditional
       generator come from.
     sampling: truncation, noise, crop and type.
-    space: 'z' or 'w'.
 
   Returns:
     images uint8 [batch, height, width, 3] and the features.
@@ -306,12 +292,7 @@ def sample_latents(
 def sample(
   generator: Generator, keys: chex.PRNGKey, sampling: Sampling
 ) -> tuple[chex.Array, chex.Array, pyramid_lib.FeaturePyramid]:
-  """Draws one sample per key.
-
-  Args:
-    generator: latent -> image.
-    keys: [batch]; a sample is a function of its key and nothing else.
-    sampling: truncation, noise, crop and type.
+  """Draws one sample per key [batch], a function of that and nothing else.
 
   Returns:
     z [batch, latent_size], images uint8 [batch, height, width, 3], features.

@@ -26,12 +26,6 @@ def product(function: Product, x: chex.Array, kernel: chex.Array) -> chex.Array:
   return function(x, kernel)
 
 
-def _forward(
-  function: Product, x: chex.Array, kernel: chex.Array
-) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-  return function(x, kernel), (x, kernel)
-
-
 def _backward(
   function: Product, inputs: tuple[chex.Array, chex.Array], slope: chex.Array
 ) -> tuple[chex.Array, chex.Array]:
@@ -51,4 +45,6 @@ def kernel_gradient(
   return lax.optimization_barrier(pull(slope)[0])
 
 
-product.defvjp(_forward, _backward)
+product.defvjp(
+  lambda function, x, kernel: (function(x, kernel), (x, kernel)), _backward
+)

@@ -82,12 +82,7 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   four times the channels, one set per output phase, gives the same numbers
   with 16 multiplications in place of 36.
 
-  Args:
-    x: [batch, h, w, in].
-    kernel: [3, 3, in, out].
-
-  Returns:
-    [batch, 2h, 2w, out].
+  [batch, h, w, in] and a kernel [3, 3, in, out] give [batch, 2h, 2w, out].
   """
   batch, height, width, _ = x.shape
   channels = kernel.shape[-1]
@@ -106,12 +101,8 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
 
 
 def _phase_taps(kernel: chex.Array, axis: int) -> chex.Array:
-  """What an axis of 3 taps on upsampled pixels is on source pixels.
-
-  Returns:
-    [2, ..., 2, ...]: for the even and the odd output pixel, the 2 taps on the
-    source pixels that it sees.
-  """
+  """What an axis of 3 taps on upsampled pixels is on source pixels, [2, ..., 2,
+  ...]: 2 taps for the even and for the odd output pixel."""
   before, centre, after = jnp.split(kernel, 3, axis)
   even = jnp.concatenate([before, centre + after], axis)
   odd = jnp.concatenate([before + centre, after], axis)
@@ -125,12 +116,8 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   the four output phases is a convolution with the taps that reach it, 9
   multiplications for a source pixel, and is filtered before they meet.
 
-  Args:
-    x: [batch, h, w, in].
-    kernel: [3, 3, in, out], as PyTorch's conv_transpose2d takes it.
-
-  Returns:
-    [batch, 2h, 2w, out].
+  [batch, h, w, in] and a kernel [3, 3, in, out], as PyTorch's conv_transpose2d
+  takes it, give [batch, 2h, 2w, out].
   """
   _, height, width, _ = x.shape
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -150,17 +137,8 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
 def _fir(
   even: chex.Array, odd: chex.Array, axis: int, size: int
 ) -> tuple[chex.Array, chex.Array]:
-  """Filters an axis that is given by its even and its odd elements.
-
-  Args:
-    even: size + 1 elements of the axis.
-    odd: the size elements between them, and a zero at either end.
-    axis: which.
-    size: half the length of the result.
-
-  Returns:
-    The even and the odd elements of the filtered axis, `size` each.
-  """
+  """Filters an axis given by size + 1 even elements and the odd ones between
+  them, a zero at either end; returns `size` even and odd ones."""
 
   def at(x: chex.Array, start: int) -> chex.Array:
     return lax.slice_in_dim(x, start, start + size, axis=axis)
@@ -172,6 +150,25 @@ def _fir(
   )
 
 
+def neighbours(
+  x: chex.Array,
+  axis: int,
+  taps: int,
+  pad: int = 1,
+  stride: int = 1,
+  **mode: str,
+) -> list[chex.Array]:
+  """What a filter of so many taps sees along an axis that is padded at both
+  ends, with zeros unless told: of every tap the pixels that it meets."""
+  padding = [(0, 0)] * x.ndim
+  padding[axis] = (pad, pad)
+  padded = jnp.pad(x, padding, **mode)
+  size = padded.shape[axis] - taps + 1
+  return [
+    lax.slice_in_dim(padded, i, i + size, stride, axis) for i in range(taps)
+  ]
+
+
 def upsample(x: chex.Array) -> chex.Array:
   """Zeros between the pixels, then the filter of `_FIR`.
 
@@ -180,15 +177,10 @@ def upsample(x: chex.Array) -> chex.Array:
   """
   near, far = _FIR
   for axis in (1, 2):
-    size = x.shape[axis]
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad)
-    before = lax.slice_in_dim(padded, 0, size, axis=axis)
-    after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+    before, _, after = neighbours(x, axis, 3)
     pair = [far * before + near * x, near * x + far * after]
     shape = list(x.shape)
-    shape[axis] = 2 * size
+    shape[axis] *= 2
     x = jnp.stack(pair, axis=axis + 1).reshape(shape)
   return x
 
@@ -204,12 +196,7 @@ def _interleave(phases: Sequence[Sequence[chex.Array]]) -> chex.Array:
 def blur(x: chex.Array) -> chex.Array:
   """[1, 2, 1] x [1, 2, 1] / 16, zero-padded; [batch, h, w, c] to the same."""
   for axis in (1, 2):
-    pad = [(0, 0)] * 4
-    pad[axis] = (1, 1)
-    size = x.shape[axis]
-    padded = jnp.pad(x, pad)
-    before = lax.slice_in_dim(padded, 0, size, axis=axis)
-    after = lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+    before, _, after = neighbours(x, axis, 3)
     x = 0.25 * before + 0.5 * x + 0.25 * after
   return x
 
@@ -230,26 +217,23 @@ def leaky_relu(x: chex.Array) -> chex.Array:
   return jnp.maximum(x, 0.2 * x)
 
 
+def activate(x: chex.Array) -> chex.Array:
+  """Leaky ReLU that keeps the mean square of its input."""
+  return leaky_relu(x) * math.sqrt(2)
+
+
 def pixel_norm(z: chex.Array, eps: float = 1e-8) -> chex.Array:
   """Scales latents [batch, n] to unit mean square."""
   return z * lax.rsqrt(jnp.square(z).mean(-1, keepdims=True) + eps)
 
 
 class EqualizedDense(nn.Module):
-  """Dense layer with an equalised learning rate.
+  """Dense layer with an equalised learning rate."""
 
-  Attributes:
-    size: number of outputs.
-    gain: of the weight at run time.
-    lr: learning rate of this layer over that of others.
-    bias: what biases start from.
-    dtype: of the computation.
-  """
-
-  size: int
-  gain: float = 1
-  lr: float = 1
-  bias: float = 0
+  size: int  # number of outputs
+  gain: float = 1  # of the weight at run time
+  lr: float = 1  # learning rate of this layer over that of others
+  bias: float = 0  # what biases start from
   dtype: chex.ArrayDType = jnp.float32
 
   @nn.compact

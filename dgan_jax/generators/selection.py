@@ -33,16 +33,8 @@ def choose(
   candidates: int,
   first: int = 0,
 ) -> np.ndarray:
-  """Which samples of a seed to annotate.
-
-  Args:
-    generator: whose samples.
-    sampling: how they are drawn.
-    seed: of the samples.
-    count: how many to annotate.
-    candidates: how many to choose from; where these are not more than `count`,
-      the first ones are taken.
-    first: index of the first candidate.
+  """Which samples of a seed to annotate: of so many candidates from index
+  `first` on; where these are not more than `count`, the first ones.
 
   Returns:
     Indices int64 [count], ascending.
@@ -59,16 +51,8 @@ def describe(
   sampling: generators.Sampling,
   keys: chex.PRNGKey,
 ) -> np.ndarray:
-  """What samples look like from afar: their feature maps of 8 x 8.
-
-  Args:
-    generator: draws them; no further than these maps.
-    sampling: how.
-    keys: [n], of the samples.
-
-  Returns:
-    float32 [n, d], scaled so that every map has a say.
-  """
+  """What samples of keys [n] look like from afar: their feature maps of 8 x 8,
+  float32 [n, d], scaled so that every map has a say."""
 
   def draw(
     generator: generators.Generator, keys: chex.Array
@@ -80,11 +64,7 @@ def describe(
     return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
 
   run = parallel.map_items(draw, generator, _BLOCK_SIZE)
-  rounds = [
-    [x[:n] for x in maps]
-    for n, maps in run(np.asarray(jax.random.key_data(keys)))
-  ]
-  described = [np.concatenate(level) for level in zip(*rounds, strict=True)]
+  described = parallel.collect(run(np.asarray(jax.random.key_data(keys))))
   scales = [np.sqrt(level.var(0).sum()) for level in described]
   return np.concatenate(
     [x / max(s, 1e-12) for x, s in zip(described, scales, strict=True)], axis=1
@@ -92,16 +72,9 @@ def describe(
 
 
 def medoids(points: np.ndarray, count: int) -> np.ndarray:
-  """The points nearest to all: by distance to the nearest of them, in sum.
-
-  Args:
-    points: [n, d].
-    count: of medoids, 1 to n.
-
-  Returns:
-    Their places, int64 [count], ascending; no exchange of one of them for
-    another point is better.
-  """
+  """Of points [n, d] those nearest to all, by distance to the nearest of them,
+  in sum: places int64 [count], 1 to n of them, ascending. No exchange of one
+  for another point is better."""
   distances = _distances(points)
   chosen = [int(distances.sum(0).argmin())]
   nearest = distances[chosen[0]]

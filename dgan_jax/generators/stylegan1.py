@@ -11,43 +11,28 @@ from typing import Any
 
 import chex
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from dgan_jax import pyramid, validation
-from dgan_jax.generators import gradients, layers, resolutions
+from dgan_jax.generators import gradients, layers, stylegan
 
 
 @dataclasses.dataclass(frozen=True)
-class StyleGAN1(resolutions.TwoLayered):
-  """The architecture: everything about the network but its weights.
+class StyleGAN1(stylegan.StyleGAN):
+  """The architecture; see `StyleGAN`.
+
+  Its pyramid has per resolution the output of the second epilogue, then the
+  second convolution before its noise (spec of the release).
 
   Attributes:
-    resolution: height and width of the image, a power of two, 8 to 1024.
-    channels: of every resolution from 4x4 up.
-    latent_size: length of z and of w.
-    mapping_layers: dense layers between z and w.
     instance_norm_eps: 1e-5 in the release, 1e-8 in the official code.
     fused_from: output resolution from which upsampling and convolution were
       fused in training. A fused kernel is the spatial mirror of an unfused
       one.
   """
 
-  resolution: int
-  channels: tuple[resolutions.Width, ...]
-  latent_size: resolutions.Width = 512
-  mapping_layers: resolutions.Depth = 8
   instance_norm_eps: validation.Positive = 1e-5
   fused_from: int = 128
-
-  def __post_init__(self) -> None:
-    validation.check(self)
-    resolutions.check(self.resolution, self.channels)
-
-  @property
-  def num_labels(self) -> int:
-    """Classes: the network is not conditional."""
-    return 0
 
   @property
   def truncation_layers(self) -> int:
@@ -59,66 +44,11 @@ class StyleGAN1(resolutions.TwoLayered):
     """Sizes of the noise maps, two for every resolution."""
     return tuple(r for r in self.resolutions for _ in range(2))
 
-  def map(
-    self, params: Any, z: chex.Array, labels: chex.Array | None = None
-  ) -> chex.Array:
-    """Latents z [batch, latent_size] to w of the same shape; there are no
-    labels."""
-    del labels
-    chex.assert_shape(z, (None, self.latent_size))
-    return Mapping(self).apply({'params': params['mapping']}, z)
+  def mapping_network(self) -> nn.Module:
+    return stylegan.Mapping(self, math.sqrt(2), layers.leaky_relu)
 
-  def synthesize(
-    self,
-    params: Any,
-    ws: chex.Array,
-    noise: tuple[chex.Array, ...] | None,
-    dtype: chex.ArrayDType = jnp.float32,
-  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
-    """Styles to an image and its features.
-
-    Args:
-      params: as `init` lays them out.
-      ws: [batch, rows, latent_size] with rows >= num_ws; more are ignored.
-      noise: [batch or 1, r, r, 1] for r in `noise_resolutions`, or None.
-      dtype: of the computation; statistics and the image stay float32.
-
-    Returns:
-      rgb float32 [batch, resolution, resolution, 3], about [-1, 1], and the
-      pyramid: per resolution the output of the second epilogue, then the
-      second convolution before its noise (spec of the release).
-    """
-    chex.assert_rank(ws, 3)
-    result: Any = Synthesis(self, dtype).apply(
-      {'params': params['synthesis']}, ws, noise
-    )
-    return result
-
-  def init(self, key: chex.PRNGKey) -> Any:
-    """Random parameters: weights standard normal, biases zero."""
-    z = jnp.zeros((1, self.latent_size))
-    ws = jnp.zeros((1, self.num_ws, self.latent_size))
-    mapping_key, synthesis_key = jax.random.split(key)
-    return {
-      'mapping': Mapping(self).init(mapping_key, z)['params'],
-      'synthesis': Synthesis(self).init(synthesis_key, ws, None)['params'],
-    }
-
-
-class Mapping(nn.Module):
-  """z to w: pixel norm, then dense layers learning at a hundredth the rate."""
-
-  architecture: StyleGAN1
-
-  @nn.compact
-  def __call__(self, z: chex.Array) -> chex.Array:
-    x = layers.pixel_norm(z)
-    for i in range(self.architecture.mapping_layers):
-      dense = layers.EqualizedDense(
-        self.architecture.latent_size, math.sqrt(2), 0.01, name=f'dense_{i}'
-      )
-      x = layers.leaky_relu(dense(x))
-    return x
+  def synthesis_network(self, dtype: chex.ArrayDType) -> nn.Module:
+    return Synthesis(self, dtype)
 
 
 class Convolution(nn.Module):

@@ -13,12 +13,11 @@ from typing import Annotated, Any
 
 import chex
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import lax
 
 from dgan_jax import pyramid, validation
-from dgan_jax.generators import layers, resolutions
+from dgan_jax.generators import layers, stylegan
 
 BLOCKS = ('skip', 'resnet', 'orig')
 
@@ -26,14 +25,14 @@ _DEMODULATION_EPS = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
-class StyleGAN2(resolutions.TwoLayered):
-  """The architecture: everything about the network but its weights.
+class StyleGAN2(stylegan.StyleGAN):
+  """The architecture; see `StyleGAN`.
+
+  Its pyramid is the one that EditGAN (Ling et al. 2021) reads: the constant,
+  then every convolution after its activation. Of residual blocks the second
+  level is the block's output, sum included.
 
   Attributes:
-    resolution: height and width of the image, a power of two, 8 to 1024.
-    channels: of every resolution from 4x4 up.
-    latent_size: length of z and of w.
-    mapping_layers: dense layers between z and w.
     num_labels: classes of a conditional network; 0 if it is none.
     block: how blocks are connected (figure 7 of the paper): 'skip' sums an
       image of every resolution, 'resnet' adds blocks to what they are given,
@@ -42,17 +41,9 @@ class StyleGAN2(resolutions.TwoLayered):
       with half precision (256 in StyleGAN2-ADA); None: no bound.
   """
 
-  resolution: int
-  channels: tuple[resolutions.Width, ...]
-  latent_size: resolutions.Width = 512
-  mapping_layers: resolutions.Depth = 8
   num_labels: validation.Whole = 0
   block: Annotated[str, validation.choice(BLOCKS)] = 'skip'
   conv_clamp: validation.Positive | None = None
-
-  def __post_init__(self) -> None:
-    validation.check(self)
-    resolutions.check(self.resolution, self.channels)
 
   @property
   def truncation_layers(self) -> int:
@@ -64,103 +55,16 @@ class StyleGAN2(resolutions.TwoLayered):
     """Sizes of the noise maps, one for every convolution."""
     return tuple(r for r in self.resolutions for _ in range(2))[1:]
 
-  def map(
-    self, params: Any, z: chex.Array, labels: chex.Array | None = None
-  ) -> chex.Array:
-    """Latents to w.
+  def mapping_network(self) -> nn.Module:
+    return stylegan.Mapping(self, 1, layers.activate)
 
-    Args:
-      params: as `init` lays them out.
-      z: [batch, latent_size].
-      labels: ints [batch] in [0, num_labels), for a conditional network.
-
-    Returns:
-      w [batch, latent_size].
-
-    Raises:
-      ValueError: a conditional network without labels.
-    """
-    chex.assert_shape(z, (None, self.latent_size))
-    if self.num_labels and labels is None:
-      raise ValueError(f'A network of {self.num_labels} classes needs labels.')
-    result: Any = Mapping(self).apply({'params': params['mapping']}, z, labels)
-    return result
-
-  def synthesize(
-    self,
-    params: Any,
-    ws: chex.Array,
-    noise: tuple[chex.Array, ...] | None,
-    dtype: chex.ArrayDType = jnp.float32,
-  ) -> tuple[chex.Array, pyramid.FeaturePyramid]:
-    """Styles to an image and its features.
-
-    Args:
-      params: as `init` lays them out.
-      ws: [batch, rows, latent_size] with rows >= num_ws; more are ignored.
-      noise: [batch or 1, r, r, 1] for r in `noise_resolutions`, or None.
-      dtype: of the computation; styles and the image stay float32.
-
-    Returns:
-      rgb float32 [batch, resolution, resolution, 3], about [-1, 1], and the
-      pyramid that EditGAN (Ling et al. 2021) reads: the constant, then every
-      convolution after its activation. Of residual blocks the second level is
-      the block's output, sum included.
-    """
-    chex.assert_rank(ws, 3)
-    result: Any = Synthesis(self, dtype).apply(
-      {'params': params['synthesis']}, ws, noise
-    )
-    return result
-
-  def init(self, key: chex.PRNGKey) -> Any:
-    """Random parameters: weights standard normal, biases of styles one,
-    other biases zero."""
-    z = jnp.zeros((1, self.latent_size))
-    ws = jnp.zeros((1, self.num_ws, self.latent_size))
-    labels = jnp.zeros((1,), int) if self.num_labels else None
-    mapping_key, synthesis_key = jax.random.split(key)
-    return {
-      'mapping': Mapping(self).init(mapping_key, z, labels)['params'],
-      'synthesis': Synthesis(self).init(synthesis_key, ws, None)['params'],
-    }
-
-
-class Mapping(nn.Module):
-  """z, and the class of a conditional network, to w."""
-
-  architecture: StyleGAN2
-
-  @nn.compact
-  def __call__(self, z: chex.Array, labels: chex.Array | None) -> chex.Array:
-    architecture = self.architecture
-    x = layers.pixel_norm(z)
-    if architecture.num_labels:
-      one_hot = jax.nn.one_hot(labels, architecture.num_labels)
-      embed = layers.EqualizedDense(architecture.latent_size, name='embed')
-      x = jnp.concatenate([x, layers.pixel_norm(embed(one_hot))], axis=-1)
-    for i in range(architecture.mapping_layers):
-      dense = layers.EqualizedDense(
-        architecture.latent_size, lr=0.01, name=f'dense_{i}'
-      )
-      x = activate(dense(x))
-    return x
-
-
-def activate(x: chex.Array) -> chex.Array:
-  """Leaky ReLU that keeps the mean square of its input."""
-  return layers.leaky_relu(x) * math.sqrt(2)
+  def synthesis_network(self, dtype: chex.ArrayDType) -> nn.Module:
+    return Synthesis(self, dtype)
 
 
 class StyledConv(nn.Module):
-  """3x3 convolution under a style, noise, bias and activation.
-
-  Attributes:
-    size: channels of the output.
-    upsample: whether the output is twice the size.
-    clamp: bound of the output, or None.
-    dtype: of the computation.
-  """
+  """3x3 convolution under a style, noise, bias and activation, within the bound
+  `clamp` if there is one."""
 
   size: int
   upsample: bool = False
@@ -192,7 +96,7 @@ class StyledConv(nn.Module):
     y = y * per_channel(demodulation, self.dtype)
     if noise is not None:
       y = y + (noise * strength).astype(self.dtype)
-    return bounded(activate(layers.add_channels(y, bias)), self.clamp)
+    return bounded(layers.activate(layers.add_channels(y, bias)), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -240,14 +144,9 @@ class Block(nn.Module):
     ws: chex.Array,
     noise: tuple[chex.Array | None, ...],
   ) -> tuple[chex.Array, tuple[chex.Array, chex.Array], chex.Array | None]:
-    """Returns (output, the two levels of the pyramid, the image so far).
-
-    Args:
-      x: output of the block before, [batch, r / 2, r / 2, in]; None at 4x4.
-      image: of the block before, [batch, r / 2, r / 2, 3], if any.
-      ws: [batch, convolutions + 1, latent_size].
-      noise: a map for each convolution.
-    """
+    """From output and image of the block before, [batch, r / 2, r / 2, ...],
+    None where there is none: (output, two levels of the pyramid, image so far).
+    There is a noise map for each convolution and one row of ws more."""
     architecture = self.architecture
     conv = {'clamp': architecture.conv_clamp, 'dtype': self.dtype}
     if x is None:

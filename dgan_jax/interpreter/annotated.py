@@ -59,7 +59,7 @@ class AnnotatedPixels:
     [n]."""
     pixels = self.image[index], self.row[index], self.column[index]
     x = pyramid_lib.pixels(self.pyramid, self.canvas, *pixels)
-    return x, self.task.targets(self.truth, self.canvas, *pixels)
+    return x, self.task.targets(self.truth, self.canvas, pixels)
 
 
 def draw(
@@ -71,9 +71,8 @@ def draw(
   """Runs the generator on the annotated latents, one at a time.
 
   Args:
-    generator: that made the annotated images.
+    generator, sampling: those that made the annotated images.
     annotations: what is known about its images, and their latents.
-    sampling: as the images were made.
     dtype: of the features; 'float16' halves their memory (132 MB in float32
       for one 512 px image with the official channels).
 
@@ -125,14 +124,7 @@ def annotated_pixels(
   pyramid: pyramid_lib.FeaturePyramid,
   canvas: pyramid_lib.Canvas,
 ) -> AnnotatedPixels:
-  """Lists the labelled pixels.
-
-  Args:
-    truth: what the annotations say; see `Task.truth`.
-    task: what is to be learned of them.
-    pyramid: of their images; see `draw`.
-    canvas: the frame of the labels.
-  """
+  """Lists the labelled pixels of what the annotations say; see `Task.truth`."""
   number = task.regions(truth, canvas)
   image, row, column = np.nonzero(number >= 0)
   region = image * (number.max() + 1) + number[number >= 0]

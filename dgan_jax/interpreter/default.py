@@ -5,9 +5,8 @@ as well as large ones; a learning rate that starts high and falls to zero; the
 parameters kept are those with the lowest loss on pixels held out.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chex
 import flax.struct
@@ -20,44 +19,23 @@ from dgan_jax import progress, rng
 from dgan_jax.interpreter import annotated, ensemble, optimization
 from dgan_jax.training import loop, run_folder
 
+if TYPE_CHECKING:  # it imports this module
+  from dgan_jax.interpreter import training
+
 # Of a batch of one member, the share that cycles through all regions.
 _CYCLED_SHARE = 1 / 8
 _MAX_HELD_OUT = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-  """The fields of `training.TrainingOptions` that this procedure reads."""
-
-  members: int
-  steps: int
-  batch_size: int
-  learning_rate: float
-  weight_decay: float
-  balance: float
-  bootstrap: bool
-  held_out: float
-  patience: int
-  steps_per_evaluation: int
-
-
 @flax.struct.dataclass
 class State:
-  """Training between two evaluations; arrays of all members.
+  """Training between two evaluations; arrays of all members."""
 
-  Attributes:
-    step: batches seen.
-    member: what is trained.
-    best: parameters with the lowest held-out loss.
-    best_loss: that loss, [members].
-    misses: evaluations since, [members].
-  """
-
-  step: chex.Array
+  step: chex.Array  # batches seen
   member: optimization.MemberState
-  best: Any
-  best_loss: chex.Array
-  misses: chex.Array
+  best: Any  # parameters with the lowest held-out loss
+  best_loss: chex.Array  # that loss, [members]
+  misses: chex.Array  # evaluations since, [members]
 
 
 # (step number) -> pixel indices int32 [members, batch_size].
@@ -67,7 +45,7 @@ Draw = Callable[[chex.Array], chex.Array]
 def train(
   classifier: ensemble.PixelClassifier,
   pixels: annotated.AnnotatedPixels,
-  options: Options,
+  options: 'training.TrainingOptions',
   *,
   loss: optimization.Loss,
   key: chex.PRNGKey,
@@ -84,10 +62,21 @@ def train(
   """
   optimizer = adamw(options)
   step = optimization.make_step(classifier, optimizer, loss)
-  num_features = sum(pixels.pyramid.channels)
-  state = jax.jit(
-    lambda: _initial(classifier, optimizer, num_features, options.members, key)
-  )()
+
+  def initial() -> State:
+    members = options.members
+    member = optimization.init(
+      classifier, optimizer, sum(pixels.pyramid.channels), members, key
+    )
+    return State(
+      step=jnp.zeros((), jnp.int32),
+      member=member,
+      best=member.merged(),
+      best_loss=jnp.full((members,), optimization.NO_LOSS),
+      misses=jnp.zeros((members,), jnp.int32),
+    )
+
+  state = jax.jit(initial)()
   if folder:
     state, _ = folder.restore(state)
   held_out = _held_out(pixels, options, key)
@@ -103,8 +92,12 @@ def train(
     """Trains until the next evaluation, and evaluates."""
     numbers = state.step + jnp.arange(every)
     member, losses = jax.lax.scan(
-      lambda member, number: _train_step(
-        member, number, pixels, step, draw, key
+      lambda member, number: optimization.train_on(
+        step,
+        member,
+        pixels,
+        draw(number),
+        jax.random.fold_in(rng.stream(key, 'dropout'), number),
       ),
       state.member,
       numbers,
@@ -113,7 +106,14 @@ def train(
       tested_loss = _evaluate(classifier, member, pixels, tested)
     else:
       tested_loss = jnp.full(options.members, -numbers[-1], jnp.float32)
-    state = _keep_best(state, numbers[-1] + 1, member, tested_loss)
+    better = tested_loss < state.best_loss
+    state = State(
+      step=numbers[-1] + 1,
+      member=member,
+      best=optimization.select(better, member.merged(), state.best),
+      best_loss=jnp.minimum(tested_loss, state.best_loss),
+      misses=jnp.where(better, 0, state.misses + 1),
+    )
     metrics = {'loss': losses.mean()}
     if tested.size:
       metrics['held_out_loss'] = state.best_loss.mean()
@@ -122,60 +122,20 @@ def train(
   def batches(first: int) -> Iterator[tuple[int, annotated.AnnotatedPixels]]:
     return ((i + every, pixels) for i in range(first, options.steps, every))
 
-  training: loop.Loop[State] = loop.Loop(
+  steps: loop.Loop[State] = loop.Loop(
     options.steps,
     folder=folder,
     is_done=lambda state: bool(jnp.all(state.misses >= options.patience)),
     on_progress=on_progress,
   )
-  state = training.run(trained, batches, state)
+  state = steps.run(trained, batches, state)
   return state.best
 
 
-def adamw(options: Options) -> optax.GradientTransformation:
+def adamw(options: 'training.TrainingOptions') -> optax.GradientTransformation:
   """Adam of a learning rate that falls to zero as a cosine."""
   schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
   return optax.adamw(schedule, b2=0.99, weight_decay=options.weight_decay)
-
-
-def _initial(
-  classifier: ensemble.PixelClassifier,
-  optimizer: optax.GradientTransformation,
-  num_features: int,
-  members: int,
-  key: chex.PRNGKey,
-) -> State:
-  keys = jax.random.split(rng.stream(key, 'init'), members)
-  member = jax.vmap(
-    lambda k: optimization.init(classifier, optimizer, num_features, k)
-  )(keys)
-  return State(
-    step=jnp.zeros((), jnp.int32),
-    member=member,
-    best=member.merged(),
-    best_loss=jnp.full((members,), optimization.NO_LOSS),
-    misses=jnp.zeros((members,), jnp.int32),
-  )
-
-
-def _train_step(
-  member: optimization.MemberState,
-  number: chex.Array,
-  pixels: annotated.AnnotatedPixels,
-  step: optimization.Step,
-  draw: Draw,
-  key: chex.PRNGKey,
-) -> tuple[optimization.MemberState, chex.Array]:
-  """One batch for every member, each its own."""
-  index = draw(number)
-  x, targets = pixels.gather(index.ravel())
-  dropout = jax.random.fold_in(rng.stream(key, 'dropout'), number)
-  return jax.vmap(step)(
-    member,
-    x.reshape(*index.shape, -1),
-    targets.reshape(*index.shape, *targets.shape[1:]),
-    jax.random.split(dropout, index.shape[0]),
-  )
 
 
 def _evaluate(
@@ -187,36 +147,21 @@ def _evaluate(
   """Mean loss of every member on some pixels, unweighted, [members]."""
   x, targets = pixels.gather(index)
 
-  def one(params: Any, averages: Any) -> chex.Array:
-    outputs = classifier.apply({'params': params, 'averages': averages}, x)
+  def one(params: Any, batch_stats: Any) -> chex.Array:
+    outputs = classifier.apply(
+      {'params': params, 'batch_stats': batch_stats}, x
+    )
     return pixels.task.loss(outputs, targets)
 
-  return jax.vmap(one)(member.params, member.averages)
-
-
-def _keep_best(
-  state: State,
-  step: chex.Array,
-  member: optimization.MemberState,
-  loss: chex.Array,
-) -> State:
-  better = loss < state.best_loss
-  return State(
-    step=step,
-    member=member,
-    best=optimization.select(better, member.merged(), state.best),
-    best_loss=jnp.minimum(loss, state.best_loss),
-    misses=jnp.where(better, 0, state.misses + 1),
-  )
+  return jax.vmap(one)(member.params, member.batch_stats)
 
 
 def _held_out(
-  pixels: annotated.AnnotatedPixels, options: Options, key: chex.PRNGKey
+  pixels: annotated.AnnotatedPixels,
+  options: 'training.TrainingOptions',
+  key: chex.PRNGKey,
 ) -> np.ndarray:
-  """Which pixels are kept out of training, bool [pixels].
-
-  Every region keeps at least one pixel to train on.
-  """
+  """Pixels kept out of training, bool [pixels]; of any region one stays."""
   count = min(int(pixels.num_pixels * options.held_out), _MAX_HELD_OUT)
   order = jax.random.permutation(rng.stream(key, 'held_out'), pixels.num_pixels)
   held_out = np.zeros(pixels.num_pixels, bool)
@@ -228,7 +173,7 @@ def _held_out(
 def _region_sampler(
   pixels: annotated.AnnotatedPixels,
   held_out: np.ndarray,
-  options: Options,
+  options: 'training.TrainingOptions',
   key: chex.PRNGKey,
 ) -> Draw:
   """How batches are drawn.
@@ -268,7 +213,10 @@ def _region_sampler(
 
 
 def _region_weights(
-  sizes: np.ndarray, image: np.ndarray, options: Options, key: chex.PRNGKey
+  sizes: np.ndarray,
+  image: np.ndarray,
+  options: 'training.TrainingOptions',
+  key: chex.PRNGKey,
 ) -> np.ndarray:
   """How often each member draws each region, [members, regions]."""
   weights = np.tile(sizes ** (1 - options.balance), (options.members, 1))

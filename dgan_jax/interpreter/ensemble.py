@@ -13,7 +13,6 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from dgan_jax import storage, validation
 from dgan_jax.generators import layers
@@ -84,16 +83,13 @@ class Interpreter:
 def checksum(interpreter: Interpreter) -> str:
   """sha256 of the spec and every array."""
   header = json.dumps(interpreter.spec.to_json(), sort_keys=True)
-  parts: list[str | np.ndarray] = [header]
-  for path, leaf in jax.tree_util.tree_leaves_with_path(interpreter.params):
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  return storage.tree_sha256(interpreter.params, header)
 
 
 class BatchNorm(nn.Module):
   """Batch normalisation as PyTorch counts: unbiased running variance.
 
-  The running averages `mean` and `var` live in the collection 'averages'.
+  The running `mean` and `var` live in the collection 'batch_stats'.
   """
 
   @nn.compact
@@ -101,8 +97,8 @@ class BatchNorm(nn.Module):
     size = x.shape[-1]
     scale = self.param('scale', nn.initializers.ones, (size,))
     bias = self.param('bias', nn.initializers.zeros, (size,))
-    mean = self.variable('averages', 'mean', jnp.zeros, (size,))
-    var = self.variable('averages', 'var', jnp.ones, (size,))
+    mean = self.variable('batch_stats', 'mean', jnp.zeros, (size,))
+    var = self.variable('batch_stats', 'var', jnp.ones, (size,))
     if not train:
       return normalize(x, mean.value, var.value, scale, bias)
     batch_mean = x.mean(0)
@@ -127,17 +123,11 @@ def normalize(
 
 
 class PixelClassifier(nn.Module):
-  """One member: feature vectors [n, features] to outputs [n, names].
+  """One member: feature vectors [n, features] to outputs [n, names]."""
 
-  Attributes:
-    hidden: widths of the two hidden layers.
-    num_outputs: width of the last.
-    dropout: share of hidden units dropped in training.
-  """
-
-  hidden: tuple[int, int]
-  num_outputs: int
-  dropout: float = 0
+  hidden: tuple[int, int]  # widths of the two hidden layers
+  num_outputs: int  # width of the last
+  dropout: float = 0  # share of hidden units dropped in training
 
   @nn.compact
   def __call__(self, x: chex.Array, train: bool = False) -> chex.Array:
@@ -159,38 +149,23 @@ class PixelClassifier(nn.Module):
     )(x)
 
 
-def merge_averages(params: Any, averages: Any) -> Any:
+def merge_batch_stats(params: Any, batch_stats: Any) -> Any:
   """Flax's two collections as the one tree that `Interpreter` holds."""
-  return {name: {**params[name], **averages.get(name, {})} for name in params}
-
-
-def split_averages(params: Any) -> tuple[Any, Any]:
-  """The inverse of `merge_averages`: (params, averages)."""
-  running = ('mean', 'var')
-  averages = {
-    name: {k: v for k, v in layer.items() if k in running}
-    for name, layer in params.items()
-    if name.startswith('norm')
+  return {
+    name: {**params[name], **batch_stats.get(name, {})} for name in params
   }
-  trained = {
-    name: {k: v for k, v in layer.items() if k not in running}
-    for name, layer in params.items()
-  }
-  return trained, averages
 
 
-def logits(interpreter: Interpreter, x: chex.Array) -> chex.Array:
-  """Outputs [members, n, names] of feature vectors [n, features].
-
-  The slow reference of labelling, and what small sets of pixels use.
-  """
-  spec = interpreter.spec
-  chex.assert_shape(x, (None, spec.num_features))
-  classifier = PixelClassifier(spec.hidden, spec.num_outputs)
-  params, averages = split_averages(interpreter.params)
-  return jax.vmap(
-    lambda p, a: classifier.apply({'params': p, 'averages': a}, x)
-  )(params, averages)
+def split_batch_stats(params: Any) -> tuple[Any, Any]:
+  """The inverse of `merge_batch_stats`: (params, batch_stats)."""
+  trained, batch_stats = {}, {}
+  for name, layer in params.items():
+    trained[name] = dict(layer)
+    if name.startswith('norm'):
+      batch_stats[name] = {
+        key: trained[name].pop(key) for key in ('mean', 'var')
+      }
+  return trained, batch_stats
 
 
 def folded_heads(params: Any) -> Any:

@@ -28,17 +28,11 @@ def label(
   canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Any:
-  """Labels a batch, one image after another.
-
-  Args:
-    interpreter: the ensemble.
-    pyramid: levels [batch, h, w, channels], float32 or bfloat16.
-    canvas: the frame of the labels.
-    tile_pixels: about how many pixels to hold at once.
+  """Labels a batch of levels [batch, h, w, channels], float32 or bfloat16, one
+  image after another, in tiles of about so many pixels.
 
   Returns:
-    The labels of the interpreter's task, with a leading axis [batch]; see
-    `part_segmentation.Labels` and `keypoints.Labels`.
+    `part_segmentation.Labels` or `keypoints.Labels`, of arrays [batch, ...].
 
   Raises:
     ValueError: the interpreter was made for other features.
@@ -63,17 +57,8 @@ def image_statistics(
   canvas: pyramid_lib.Canvas,
   tile_pixels: int = TILE_PIXELS,
 ) -> Any:
-  """Sums over the members for one image.
-
-  Args:
-    interpreter: the ensemble.
-    pyramid: of one image, levels [h, w, channels].
-    canvas: the frame of the labels.
-    tile_pixels: about how many pixels to hold at once.
-
-  Returns:
-    The sums of the interpreter's task, of shape [height, width].
-  """
+  """Sums over the members for one image of levels [h, w, channels]: those of
+  the interpreter's task, of shape [height, width]."""
   task = interpreter.spec.task
   projection = projection_lib.Projection(pyramid, canvas)
   params = interpreter.params
@@ -86,7 +71,9 @@ def image_statistics(
     hidden = projection.hidden(kernel, bias)
 
     def rows(total: Any, first: chex.Array) -> tuple[Any, None]:
-      one = task.statistics(_apply_heads(head, hidden(first, tile)))
+      x = jax.nn.relu(hidden(first, tile))
+      x = jax.nn.relu(_dense(head['dense_1'], x))
+      one = task.statistics(_dense(head['dense_2'], x))
 
       def add(whole: chex.Array, part: chex.Array) -> chex.Array:
         old = lax.dynamic_slice_in_dim(whole, first, tile)
@@ -101,13 +88,6 @@ def image_statistics(
   zeros = task.zeros((canvas.height, canvas.width))
   weights = (kernels, params['dense_0']['bias'], heads)
   return lax.scan(member, zeros, weights)[0]
-
-
-def _apply_heads(heads: Any, hidden: chex.Array) -> chex.Array:
-  """Hidden maps before their ReLU to outputs [rows, width, names]."""
-  x = jax.nn.relu(hidden)
-  x = jax.nn.relu(_dense(heads['dense_1'], x))
-  return _dense(heads['dense_2'], x)
 
 
 def _dense(layer: Any, x: chex.Array) -> chex.Array:

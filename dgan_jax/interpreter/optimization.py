@@ -1,7 +1,7 @@
-"""One training step of one ensemble member; `jax.vmap` makes it all."""
+"""One training step of one ensemble member; `jax.vmap` makes it of all."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import chex
 import flax.struct
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from dgan_jax import rng
 from dgan_jax.interpreter import ensemble
 
 
@@ -18,12 +19,12 @@ class MemberState:
   """What training changes of one member, or stacked, of all of them."""
 
   params: Any
-  averages: Any
+  batch_stats: Any
   optimizer: Any
 
   def merged(self) -> Any:
     """The tree that `ensemble.Interpreter` holds."""
-    return ensemble.merge_averages(self.params, self.averages)
+    return ensemble.merge_batch_stats(self.params, self.batch_stats)
 
 
 # Before there is one; a number, as only finite states are saved.
@@ -37,16 +38,30 @@ Step = Callable[
 ]
 
 
+class Pixels(Protocol):
+  """What members learn from; see `annotated.AnnotatedPixels`."""
+
+  @property
+  def num_pixels(self) -> int: ...
+
+  def gather(self, index: chex.Array) -> tuple[chex.Array, chex.Array]: ...
+
+
 def init(
   classifier: ensemble.PixelClassifier,
   optimizer: optax.GradientTransformation,
   num_features: int,
+  members: int,
   key: chex.PRNGKey,
 ) -> MemberState:
-  """Weights N(0, 0.02), biases zero, as in the release."""
-  variables = classifier.init(key, jnp.zeros((1, num_features)))
-  params = variables['params']
-  return MemberState(params, variables['averages'], optimizer.init(params))
+  """All members: weights N(0, 0.02), biases zero, as in the release."""
+
+  def one(key: chex.PRNGKey) -> MemberState:
+    variables = classifier.init(key, jnp.zeros((1, num_features)))
+    params = variables['params']
+    return MemberState(params, variables['batch_stats'], optimizer.init(params))
+
+  return jax.vmap(one)(jax.random.split(rng.stream(key, 'init'), members))
 
 
 def make_step(
@@ -71,23 +86,40 @@ def make_step(
   ) -> tuple[MemberState, chex.Array]:
     def batch_loss(params: Any) -> tuple[chex.Array, Any]:
       outputs, updated = classifier.apply(
-        {'params': params, 'averages': state.averages},
+        {'params': params, 'batch_stats': state.batch_stats},
         x,
         train=True,
-        mutable=['averages'],
+        mutable=['batch_stats'],
         rngs={'dropout': key},
       )
-      return loss(outputs, targets), updated['averages']
+      return loss(outputs, targets), updated['batch_stats']
 
     gradient = jax.value_and_grad(batch_loss, has_aux=True)
-    (value, averages), grads = gradient(state.params)
+    (value, batch_stats), grads = gradient(state.params)
     updates, optimizer_state = optimizer.update(
       grads, state.optimizer, state.params
     )
     params = optax.apply_updates(state.params, updates)
-    return MemberState(params, averages, optimizer_state), value
+    return MemberState(params, batch_stats, optimizer_state), value
 
   return step
+
+
+def train_on(
+  step: Step,
+  member: MemberState,
+  pixels: Pixels,
+  index: chex.Array,
+  key: chex.PRNGKey,
+) -> tuple[MemberState, chex.Array]:
+  """A step of all members, each on its own pixels [members, batch size]."""
+  x, targets = pixels.gather(index.ravel())
+  return jax.vmap(step)(
+    member,
+    x.reshape(*index.shape, -1),
+    targets.reshape(*index.shape, *targets.shape[1:]),
+    jax.random.split(key, index.shape[0]),
+  )
 
 
 def select(chosen: chex.Array, new: Any, old: Any) -> Any:

@@ -9,7 +9,7 @@ stays as it is while the others go on.
 import dataclasses
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chex
 import flax.struct
@@ -20,6 +20,9 @@ import optax
 from dgan_jax import errors, progress, rng
 from dgan_jax.interpreter import annotated, ensemble, optimization
 from dgan_jax.training import loop, run_folder
+
+if TYPE_CHECKING:  # it imports this module
+  from dgan_jax.interpreter import training
 
 BATCH_SIZE = 64
 FULL_EPOCHS = 4
@@ -34,19 +37,12 @@ _BATCHES_PER_CHUNK = 128
 
 @flax.struct.dataclass
 class State:
-  """Between two chunks of batches; arrays of all members.
+  """Between two chunks of batches; arrays of all members."""
 
-  Attributes:
-    step: batches seen.
-    member: what is trained.
-    best_loss: lowest loss of a batch since the fifth epoch, [members].
-    misses: batches since, [members].
-  """
-
-  step: chex.Array
+  step: chex.Array  # batches seen
   member: optimization.MemberState
-  best_loss: chex.Array
-  misses: chex.Array
+  best_loss: chex.Array  # lowest of a batch since the fifth epoch, [members]
+  misses: chex.Array  # batches since, [members]
 
 
 def adam() -> optax.GradientTransformation:
@@ -79,9 +75,8 @@ def adam() -> optax.GradientTransformation:
 def train(
   classifier: ensemble.PixelClassifier,
   pixels: annotated.AnnotatedPixels,
+  options: 'training.TrainingOptions',
   *,
-  members: int,
-  max_epochs: int,
   loss: optimization.Loss,
   key: chex.PRNGKey,
   on_progress: progress.OnProgress | None = None,
@@ -92,18 +87,9 @@ def train(
   Returns:
     Parameters as `ensemble.Interpreter` holds them.
   """
-  optimizer = adam()
-  step = optimization.make_step(classifier, optimizer, loss)
-  num_features = sum(pixels.pyramid.channels)
-  keys = jax.random.split(rng.stream(key, 'init'), members)
-  state = State(
-    step=jnp.zeros((), jnp.int32),
-    member=jax.vmap(
-      lambda k: optimization.init(classifier, optimizer, num_features, k)
-    )(keys),
-    best_loss=jnp.full((members,), optimization.NO_LOSS),
-    misses=jnp.zeros((members,), jnp.int32),
-  )
+  members, epochs = options.members, options.max_epochs
+  step = optimization.make_step(classifier, adam(), loss)
+  state = initial(classifier, sum(pixels.pyramid.channels), members, key)
   if folder:
     state, _ = folder.restore(state)
 
@@ -111,20 +97,35 @@ def train(
   def trained(
     state: State, work: tuple[annotated.AnnotatedPixels, chex.Array]
   ) -> tuple[State, loop.Metrics]:
-    return _run(state, *work, step, key)
+    return run(state, *work, step, key)
 
   def work(first: int) -> Iterator[tuple[int, Any]]:
-    chunks = _chunks(pixels.num_pixels, members, first, max_epochs, key)
-    return ((done, (pixels, batches)) for done, batches in chunks)
+    found = chunks(pixels.num_pixels, members, first, epochs, key)
+    return ((done, (pixels, batches)) for done, batches in found)
 
-  training: loop.Loop[State] = loop.Loop(
-    max_epochs * _batches_per_epoch(pixels.num_pixels),
+  steps: loop.Loop[State] = loop.Loop(
+    epochs * _batches_per_epoch(pixels.num_pixels),
     folder=folder,
     is_done=lambda state: bool(jnp.all(state.misses > PATIENCE)),
     on_progress=on_progress,
   )
-  state = training.run(trained, work, state)
+  state = steps.run(trained, work, state)
   return state.member.merged()
+
+
+def initial(
+  classifier: ensemble.PixelClassifier,
+  num_features: int,
+  members: int,
+  key: chex.PRNGKey,
+) -> State:
+  """Where training starts."""
+  return State(
+    step=jnp.zeros((), jnp.int32),
+    member=optimization.init(classifier, adam(), num_features, members, key),
+    best_loss=jnp.full((members,), optimization.NO_LOSS),
+    misses=jnp.zeros((members,), jnp.int32),
+  )
 
 
 def _batches_per_epoch(num_pixels: int) -> int:
@@ -142,7 +143,7 @@ def _batches_per_epoch(num_pixels: int) -> int:
   return full + (rest > 1)
 
 
-def _chunks(
+def chunks(
   num_pixels: int, members: int, first: int, epochs: int, key: chex.PRNGKey
 ) -> Iterator[tuple[int, chex.Array]]:
   """The batches after the first ones, as (batches done after these, pixels
@@ -164,26 +165,24 @@ def _chunks(
       yield (epoch + 1) * per_epoch, order[None, :, full * BATCH_SIZE :]
 
 
-def _run(
+def run(
   state: State,
-  pixels: annotated.AnnotatedPixels,
+  pixels: optimization.Pixels,
   batches: chex.Array,
   step: optimization.Step,
   key: chex.PRNGKey,
 ) -> tuple[State, loop.Metrics]:
   """Trains on batches [n, members, size]."""
-  members = batches.shape[1]
   stream = rng.stream(key, 'dropout')
   full_batches = FULL_EPOCHS * _batches_per_epoch(pixels.num_pixels)
 
   def one(state: State, index: chex.Array) -> tuple[State, chex.Array]:
-    x, targets = pixels.gather(index.ravel())
-    keys = jax.random.split(jax.random.fold_in(stream, state.step), members)
-    updated, loss = jax.vmap(step)(
+    updated, loss = optimization.train_on(
+      step,
       state.member,
-      x.reshape(*index.shape, -1),
-      targets.reshape(*index.shape, *targets.shape[1:]),
-      keys,
+      pixels,
+      index,
+      jax.random.fold_in(stream, state.step),
     )
     counts = state.step >= full_batches
     running = state.misses <= PATIENCE

@@ -171,30 +171,14 @@ def train(
   if options.class_weights:
     weights = jnp.asarray(options.class_weights)
     loss = functools.partial(task.loss, weights=weights)
-  if is_release:
-    params = release.train(
-      classifier,
-      pixels,
-      members=options.members,
-      max_epochs=options.max_epochs,
-      loss=loss,
-      key=key,
-      on_progress=on_progress,
-      folder=folder,
-    )
-  else:
-    params = default.train(
-      classifier,
-      pixels,
-      default.Options(
-        **{
-          field.name: getattr(options, field.name)
-          for field in dataclasses.fields(default.Options)
-        }
-      ),
-      loss=loss,
-      key=key,
-      on_progress=on_progress,
-      folder=folder,
-    )
+  procedure = release.train if is_release else default.train
+  params = procedure(
+    classifier,
+    pixels,
+    options,
+    loss=loss,
+    key=key,
+    on_progress=on_progress,
+    folder=folder,
+  )
   return ensemble.Interpreter(spec, jax.tree.map(np.asarray, params))

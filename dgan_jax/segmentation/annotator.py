@@ -21,14 +21,8 @@ DTYPES = ('float16', 'float32')
 
 @flax.struct.dataclass
 class Annotator:
-  """A network that paints parts, in place of a person.
-
-  Attributes:
-    architecture: of the network.
-    schema: of the masks it paints.
-    size: (height, width) of the images that it knows.
-    params: its weights, float32.
-  """
+  """A network that paints parts, in place of a person: masks of the schema, on
+  images of the size (height, width); weights are float32."""
 
   architecture: unet.UNet = flax.struct.field(pytree_node=False)
   schema: schema_lib.Schema = flax.struct.field(pytree_node=False)
@@ -60,14 +54,11 @@ def check_images(images: np.ndarray) -> None:
 
 def checksum(annotator: Annotator) -> str:
   """Tells annotators apart: over architecture, classes and weights."""
-  leaves = jax.tree_util.tree_leaves_with_path(annotator.params)
-  parts: list[str | np.ndarray] = [
+  return storage.tree_sha256(
+    annotator.params,
     repr((annotator.architecture, annotator.size)),
     repr(annotator.schema.classes),
-  ]
-  for path, leaf in leaves:
-    parts += [jax.tree_util.keystr(path), np.asarray(leaf)]
-  return storage.sha256(*parts)
+  )
 
 
 def rounded(annotator: Annotator, dtype: str) -> Annotator:
@@ -145,11 +136,8 @@ def load(directory: storage.PathLike) -> Annotator:
 
 
 def load_facts(directory: storage.PathLike) -> dict[str, Any]:
-  """What `save` was told about where the annotator comes from.
-
-  Raises:
-    errors.UserError: the folder holds none.
-  """
+  """What `save` was told about where the annotator comes from; raises
+  errors.UserError where the folder holds none."""
   return dict(_metadata(directory).get('facts', {}))
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from dgan_jax import rng, validation
+from dgan_jax.generators import layers
 
 # Luma of red, green and blue (Rec. 601).
 _LUMA = (0.299, 0.587, 0.114)
@@ -16,7 +17,7 @@ _BINOMIAL = (0.25, 0.5, 0.25)
 
 
 @dataclasses.dataclass(frozen=True)
-class Strengths:
+class Ranges:
   """How far images are changed, at most; 0: not at all.
 
   Attributes:
@@ -43,7 +44,7 @@ class Strengths:
 
 
 def perturb(
-  strengths: Strengths,
+  ranges: Ranges,
   images: chex.Array,
   masks: chex.Array,
   *,
@@ -53,7 +54,7 @@ def perturb(
   """Changes each image by its own key.
 
   Args:
-    strengths: how far.
+    ranges: how far.
     images: uint8 [n, height, width, 3].
     masks: ints [n, height, width].
     keys: [n].
@@ -68,14 +69,14 @@ def perturb(
   def one(
     key: chex.PRNGKey, image: chex.Array, mask: chex.Array
   ) -> tuple[chex.Array, chex.Array]:
-    if strengths.flip:
+    if ranges.flip:
       flip = jax.random.bernoulli(rng.stream(key, 'flip'))
       image = jnp.where(flip, image[:, ::-1], image)
       mask = jnp.where(flip, mask[:, ::-1], mask)
-    if strengths.shift:
-      image, mask = _shift(strengths.shift, key, image, mask, unlabelled)
-    x = _colours(strengths, key, image.astype(jnp.float32) / 255)
-    return 255 * jnp.clip(_grain(strengths, key, x), 0, 1), mask
+    if ranges.shift:
+      image, mask = _shift(ranges.shift, key, image, mask, unlabelled)
+    x = _colours(ranges, key, image.astype(jnp.float32) / 255)
+    return 255 * jnp.clip(_grain(ranges, key, x), 0, 1), mask
 
   return jax.vmap(one)(keys, images, masks)
 
@@ -102,9 +103,7 @@ def _shift(
   )
 
 
-def _colours(
-  strengths: Strengths, key: chex.PRNGKey, x: chex.Array
-) -> chex.Array:
+def _colours(ranges: Ranges, key: chex.PRNGKey, x: chex.Array) -> chex.Array:
   """Brightness, contrast, saturation of [height, width, 3] in 0 to 1."""
 
   def draw(name: str, most: float) -> chex.Array:
@@ -113,31 +112,23 @@ def _colours(
     )
 
   grey = (x * jnp.asarray(_LUMA)[None, None]).sum(-1, keepdims=True)
-  x = grey + (x - grey) * (1 + draw('saturation', strengths.saturation))
+  x = grey + (x - grey) * (1 + draw('saturation', ranges.saturation))
   mean = grey.mean()
-  x = mean + (x - mean) * (1 + draw('contrast', strengths.contrast))
-  return x + draw('brightness', strengths.brightness)
+  x = mean + (x - mean) * (1 + draw('contrast', ranges.contrast))
+  return x + draw('brightness', ranges.brightness)
 
 
-def _grain(
-  strengths: Strengths, key: chex.PRNGKey, x: chex.Array
-) -> chex.Array:
+def _grain(ranges: Ranges, key: chex.PRNGKey, x: chex.Array) -> chex.Array:
   """Blur and noise of [height, width, 3] in 0 to 1."""
-  share = strengths.blur * jax.random.uniform(rng.stream(key, 'blur'))
+  share = ranges.blur * jax.random.uniform(rng.stream(key, 'blur'))
   x = x + share * (_smooth(_smooth(x)) - x)
-  deviation = strengths.noise * jax.random.uniform(rng.stream(key, 'grain'))
+  deviation = ranges.noise * jax.random.uniform(rng.stream(key, 'grain'))
   return x + deviation * jax.random.normal(rng.stream(key, 'noise'), x.shape)
 
 
 def _smooth(x: chex.Array) -> chex.Array:
   """A 3x3 binomial filter; the edge repeats."""
   for axis in (0, 1):
-    pad = [(0, 0)] * x.ndim
-    pad[axis] = (1, 1)
-    padded = jnp.pad(x, pad, mode='edge')
-    size = x.shape[axis]
-    x = sum(
-      weight * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
-      for i, weight in enumerate(_BINOMIAL)
-    )
+    taps = layers.neighbours(x, axis, 3, mode='edge')
+    x = sum(a * tap for a, tap in zip(_BINOMIAL, taps, strict=True))
   return x

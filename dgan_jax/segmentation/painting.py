@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from dgan_jax import errors, storage
-from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.annotations import manifest, masks
+from dgan_jax.annotations import entries, files, manifest, masks
 from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import predict
 
@@ -45,7 +44,7 @@ def paint(
   """
   folder = storage.path(folder)
   names = manifest.read(folder).names
-  schema = folder_lib.read_schema(folder, annotator.schema)
+  schema = entries.read_schema(folder, annotator.schema)
   images = _read(folder, names)
   painted, confidence = predict.annotate(annotator, images)
   encoded = {
@@ -74,7 +73,7 @@ def _read(folder: pathlib.Path, names: Sequence[str]) -> np.ndarray:
   images: list[np.ndarray] = []
   for name in names:
     path = folder / 'images' / f'{name}.png'
-    images.append(np.asarray(masks.open_image(path).convert('RGB')))
+    images.append(np.asarray(files.open_image(path).convert('RGB')))
     size, first = images[-1].shape[:2], images[0].shape[:2]
     if size != first:
       raise errors.UserError(

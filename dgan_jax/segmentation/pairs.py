@@ -19,17 +19,11 @@ Pairs = tuple[np.ndarray, np.ndarray]
 
 @flax.struct.dataclass
 class Batch:
-  """What a step is told.
+  """What a step is told."""
 
-  Attributes:
-    images: uint8 [n, height, width, 3].
-    masks: uint8 [n, height, width].
-    positions: int32 [n], in the batch of all devices.
-  """
-
-  images: chex.Array
-  masks: chex.Array
-  positions: chex.Array
+  images: chex.Array  # uint8 [n, height, width, 3]
+  masks: chex.Array  # uint8 [n, height, width]
+  positions: chex.Array  # int32 [n], in the batch of all devices
 
 
 def class_weights(

@@ -11,69 +11,84 @@ import numpy as np
 from dgan_jax import metrics, parallel
 from dgan_jax.segmentation import annotator as annotator_lib
 
-# Images that a device labels in one go.
+# Images that a device takes in one go.
 BLOCK_SIZE = 16
 
-# Images uint8 [n, height, width, 3] -> masks uint8 [n, height, width] and the
-# probability of each label, float32 [n, height, width].
-Labeller = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+# Images uint8 [n, height, width, 3] -> arrays [n, ...] of these.
+Function = Callable[[np.ndarray], Any]
 
 
 def labeller(
   annotator: annotator_lib.Annotator,
   *,
-  block_size: int = BLOCK_SIZE,
   devices: Sequence[jax.Device] | None = None,
-) -> Labeller:
+) -> Function:
   """A function that labels images, compiled once for all calls.
 
-  The labels of an image depend neither on the others nor on the number of
-  devices. The function raises errors.UserError for images that the annotator
-  does not know; see `Annotator.check`.
+  It returns masks uint8 [n, height, width] and the probability of each label,
+  float32 [n, height, width]. What it says of an image depends neither on the
+  others nor on the number of devices. It raises errors.UserError for images
+  that the annotator does not know; see `Annotator.check`.
 
   Args:
     annotator: that labels.
-    block_size: images that a device labels in one go.
     devices: default all of this host.
   """
-  architecture = annotator.architecture
 
   def label(params: Any, images: chex.Array) -> tuple[chex.Array, chex.Array]:
-    probabilities = jax.nn.softmax(architecture.label(params, images))
+    probabilities = jax.nn.softmax(annotator.architecture.label(params, images))
     mask = probabilities.argmax(-1).astype(jnp.uint8)
     return mask, probabilities.max(-1)
 
-  run = parallel.map_items(label, annotator.params, block_size, devices)
+  return _mapped(label, annotator, devices)
 
-  def labels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+def extractor(
+  annotator: annotator_lib.Annotator,
+  *,
+  devices: Sequence[jax.Device] | None = None,
+) -> Function:
+  """A function from images to features, as `labeller` is one to labels.
+
+  Its features float32 [n, `UNet.num_features`] are the means over pixels of
+  all channels on the way down, by which the annotator tells the parts. For
+  domains that the Inception network of the FID was never shown: distances
+  between them compare with each other, not with a FID.
+  """
+
+  def features(params: Any, images: chex.Array) -> chex.Array:
+    return annotator.architecture.features(params, images)
+
+  return _mapped(features, annotator, devices)
+
+
+def _mapped(
+  function: Callable[[Any, chex.Array], Any],
+  annotator: annotator_lib.Annotator,
+  devices: Sequence[jax.Device] | None,
+) -> Function:
+  run = parallel.map_items(function, annotator.params, BLOCK_SIZE, devices)
+
+  def checked(images: np.ndarray) -> Any:
     annotator.check(images)
-    rounds = [(mask[:n], sure[:n]) for n, (mask, sure) in run(images)]
-    masks, confidences = zip(*rounds, strict=True)
-    return np.concatenate(masks), np.concatenate(confidences)
+    return parallel.collect(run(images))
 
-  return labels
+  return checked
 
 
 def annotate(
   annotator: annotator_lib.Annotator, images: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Labels images once; see `labeller`."""
-  return labeller(annotator)(images)
+  masks, confidence = labeller(annotator)(images)
+  return masks, confidence
 
 
 def confusion(
   annotator: annotator_lib.Annotator, images: np.ndarray, masks: np.ndarray
 ) -> np.ndarray:
-  """How an annotator's labels differ from the truth.
-
-  Args:
-    annotator: that labels.
-    images: uint8 [n, height, width, 3].
-    masks: uint8 [n, height, width].
-
-  Returns:
-    [classes, classes]; see `metrics.confusion_matrix`.
-  """
+  """How an annotator's labels of images uint8 [n, height, width, 3] differ from
+  the truth, uint8 [n, height, width]; see `metrics.confusion_matrix`."""
   found, _ = annotate(annotator, images)
   schema = annotator.schema
   return metrics.confusion_matrix(

@@ -46,16 +46,9 @@ def write(
 
 
 def scores(confusion: np.ndarray, schema: schema_lib.Schema) -> dict[str, Any]:
-  """What JSON can hold of it, shares 0 to 1.
-
-  Args:
-    confusion: [classes, classes]; see `metrics.confusion_matrix`.
-    schema: of the labels.
-
-  Returns:
-    'mean_iou' and 'accuracy', and by class 'iou' and 'class_accuracy' of
-    those that occur.
-  """
+  """What JSON can hold of a confusion [classes, classes], shares 0 to 1:
+  'mean_iou', 'accuracy', and by class that occurs 'iou' and
+  'class_accuracy'."""
   occurs = confusion.sum(1) > 0
   found = zip(
     schema.classes,
@@ -98,14 +91,8 @@ def sheet(
   found: np.ndarray,
   schema: schema_lib.Schema,
 ) -> Image.Image:
-  """Every image with its true labels, beside it with the annotator's.
-
-  Args:
-    images: uint8 [n, height, width, 3].
-    masks: the truth, uint8 [n, height, width].
-    found: what the annotator painted, uint8 [n, height, width].
-    schema: of the masks.
-  """
+  """Every image uint8 [n, height, width, 3] with its true labels uint8 [n,
+  height, width], beside it with those that the annotator found."""
   captions = []
   for mask, painted in zip(masks, found, strict=True):
     counted = mask != schema.ignore_label

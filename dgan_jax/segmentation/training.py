@@ -40,7 +40,7 @@ class Options:
       the loss: 0 counts all pixels alike, 1 all classes.
     steps_per_evaluation: between two looks at the pairs held out, which get one
       at the end too.
-    strengths: what images go through.
+    augment: what images go through.
   """
 
   steps: validation.Count = 4000
@@ -48,8 +48,8 @@ class Options:
   learning_rate: validation.LearningRate = 0.002
   balance: validation.Share = 0.25
   steps_per_evaluation: validation.Count = 500
-  strengths: augmentation.Strengths = dataclasses.field(
-    default_factory=augmentation.Strengths
+  augment: augmentation.Ranges = dataclasses.field(
+    default_factory=augmentation.Ranges
   )
 
   def __post_init__(self) -> None:
@@ -58,13 +58,7 @@ class Options:
 
 @flax.struct.dataclass
 class State:
-  """What training changes.
-
-  Attributes:
-    step: batches seen.
-    params: of the network.
-    optimizer: of Adam.
-  """
+  """What training changes; `step` is the number of batches seen."""
 
   step: chex.Array
   params: Any
@@ -73,31 +67,16 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-  """All that is fixed during a training.
-
-  Attributes:
-    architecture: of the network.
-    options: how.
-    optimizer: of its parameters.
-    class_weights: in the loss, one per class.
-  """
+  """All that is fixed during a training."""
 
   architecture: unet.UNet
   options: Options
-  optimizer: optax.GradientTransformation
   class_weights: tuple[float, ...]
 
-  @classmethod
-  def of(
-    cls,
-    architecture: unet.UNet,
-    options: Options,
-    class_weights: Sequence[float],
-  ) -> 'TrainConfig':
-    """With Adam."""
-    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps)
-    optimizer = optax.adam(schedule, b2=0.99)
-    return cls(architecture, options, optimizer, tuple(class_weights))
+  @property
+  def optimizer(self) -> optax.GradientTransformation:
+    rate, steps = self.options.learning_rate, self.options.steps
+    return optax.adam(optax.cosine_decay_schedule(rate, steps), b2=0.99)
 
 
 def train(
@@ -131,14 +110,14 @@ def train(
       architecture.
     FloatingPointError: the loss is not finite; says between which steps.
   """
-  pairs_lib.check_schema(architecture, schema, options.strengths.flip)
+  pairs_lib.check_schema(architecture, schema, options.augment.flip)
   size = pairs[0].shape[1:3]
   for given in (pairs, *([held_out] if held_out else [])):
     pairs_lib.check(architecture, schema, given)
   weights = pairs_lib.class_weights(
     pairs[1], schema.num_classes, options.balance
   )
-  config = TrainConfig.of(architecture, options, weights)
+  config = TrainConfig(architecture, options, weights)
   advance = parallel.spread_step(
     lambda state, batch, mean: train_step(config, state, batch, mean, key=key),
     devices,
@@ -191,22 +170,14 @@ def train_step(
   *,
   key: chex.PRNGKey,
 ) -> tuple[State, loop.Metrics]:
-  """One step.
-
-  Args:
-    config: network and options.
-    state: before.
-    batch: this device's part.
-    mean: over devices; of one device the identity.
-    key: of the training.
+  """One step, on this device's part of the batch; `mean` is over devices.
 
   Returns:
-    The state after, and the 'loss': the mean over all pixels of the weighted
-    cross entropy, in nats.
+    The state after, and the 'loss', see `cross_entropy`.
   """
   step_key = jax.random.fold_in(rng.stream(key, 'steps'), state.step)
   images, masks = augmentation.perturb(
-    config.options.strengths,
+    config.options.augment,
     batch.images,
     batch.masks,
     keys=rng.sample_keys(step_key, batch.positions),
@@ -229,15 +200,11 @@ def train_step(
 def cross_entropy(
   logits: chex.Array, labels: chex.Array, weights: chex.Array
 ) -> chex.Array:
-  """Mean over pixels of the weighted cross entropy, in nats.
+  """Mean over all pixels of the weighted cross entropy of logits [..., classes]
+  against labels [...], in nats; labels that are no class count 0.
 
-  Over all pixels: so devices that each have a part of a batch need not know
-  how many pixels of the others count.
-
-  Args:
-    logits: [..., classes].
-    labels: ints [...]; those that are no class count 0.
-    weights: of the classes, [classes].
+  Over all: so devices that each have a part of a batch need not know how many
+  pixels of the others count.
   """
   classes = logits.shape[-1]
   known = jnp.minimum(labels, classes - 1).astype(jnp.int32)

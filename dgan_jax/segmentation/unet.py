@@ -56,16 +56,8 @@ class UNet:
       )
 
   def label(self, params: Any, images: chex.Array) -> chex.Array:
-    """Scores of every class at every pixel.
-
-    Args:
-      params: as `init` lays them out.
-      images: uint8 or float [batch, height, width, 3] in 0 to 255; for the
-        size see `check_size`.
-
-    Returns:
-      Logits [batch, height, width, num_classes].
-    """
+    """Logits [batch, height, width, num_classes] of images [batch, height,
+    width, 3] in 0 to 255, uint8 or float; for the size see `check_size`."""
     return self._apply(params, images)[0]
 
   def features(self, params: Any, images: chex.Array) -> chex.Array:

@@ -125,11 +125,10 @@ class Keypoints:
     self,
     truth: chex.Array,
     canvas: pyramid_lib.Canvas,
-    image: chex.Array,
-    row: chex.Array,
-    column: chex.Array,
+    pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """Gaussians of height 1, float32 [n, keypoints]; 0 for what is hidden."""
+    image, row, column = pixels
     x, y, visible = jnp.moveaxis(truth[image], -1, 0)
     across, down = column[:, None] + 0.5 - x, row[:, None] + 0.5 - y
     variance = (_SIGMA * canvas.width) ** 2

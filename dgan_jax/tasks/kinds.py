@@ -13,12 +13,8 @@ KINDS = (part_segmentation.PartSegmentation.kind, keypoints.Keypoints.kind)
 def create(
   kind: str, schema: schema_lib.Schema, *, soft_voting: bool = False
 ) -> task.Task:
-  """A task by its name.
-
-  Args:
-    kind: of `KINDS`.
-    schema: what its labels mean.
-    soft_voting: how members agree on a part; see `PartSegmentation`.
+  """A task by its name, one of `KINDS`; for `soft_voting` see
+  `PartSegmentation`.
 
   Raises:
     errors.UserError: there is no such task, or the schema has no keypoints.

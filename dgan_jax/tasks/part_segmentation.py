@@ -43,17 +43,11 @@ class Labels:
 
 @flax.struct.dataclass
 class Statistics:
-  """Sums over the members of an ensemble, per pixel.
+  """Sums over the members of an ensemble, per pixel."""
 
-  Attributes:
-    softmax: [..., classes].
-    votes: uint8 [..., classes], members whose argmax a class is.
-    entropy: [...], in nats.
-  """
-
-  softmax: chex.Array
-  votes: chex.Array
-  entropy: chex.Array
+  softmax: chex.Array  # [..., classes]
+  votes: chex.Array  # uint8 [..., classes], members whose argmax a class is
+  entropy: chex.Array  # [...], in nats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,13 +96,11 @@ class PartSegmentation:
     self,
     truth: chex.Array,
     canvas: pyramid_lib.Canvas,
-    image: chex.Array,
-    row: chex.Array,
-    column: chex.Array,
+    pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """The pixels' classes, int32 [n]."""
     del canvas
-    return truth[image, row, column].astype(jnp.int32)
+    return truth[*pixels].astype(jnp.int32)
 
   def loss(
     self,
@@ -130,8 +122,10 @@ class PartSegmentation:
     return member_statistics(outputs)
 
   def decode(self, sums: Statistics, members: int) -> Labels:
-    doubt = uncertainty(sums, members)
-    return Labels(votes_to_mask(sums, self.soft_voting), doubt, score(doubt))
+    divergence = uncertainty(sums, members)
+    return Labels(
+      votes_to_mask(sums, self.soft_voting), divergence, score(divergence)
+    )
 
   def uncertainty_maximum(self, members: int) -> float:
     """Of n distributions over c classes no divergence is above log(n) nor
@@ -214,15 +208,11 @@ def unnamed(num_classes: int) -> PartSegmentation:
 def without_small_regions(
   masks: np.ndarray, minimum_pixels: int, into: int
 ) -> np.ndarray:
-  """Takes away parts that only a slip of the brush explains.
+  """Takes from masks uint8 [n, height, width] what only a slip of the brush
+  explains: regions under so many pixels get the label `into`.
 
   A region is, as in the release (train_interpreter.py, prepare_data), all that
   an image has of one class. Background, label 0, stays.
-
-  Args:
-    masks: uint8 [n, height, width].
-    minimum_pixels: the smallest region that stays.
-    into: the label that the others get.
   """
   masks = masks.copy()
   for mask in masks:

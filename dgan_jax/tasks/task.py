@@ -22,40 +22,25 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Labels(Protocol):
-  """What a task decodes: a dataclass of arrays, these two among them.
+  """What a task decodes: a dataclass of arrays, these two among them."""
 
-  Attributes:
-    uncertainty: float32 [height, width], >= 0.
-    score: float32, of the whole image.
-  """
-
-  uncertainty: chex.Array
-  score: chex.Array
+  uncertainty: chex.Array  # float32 [height, width], >= 0
+  score: chex.Array  # float32, of the whole image
 
 
 class Task(Protocol):
-  """A kind of label; frozen, for it is static under jit.
+  """A kind of label; frozen, for it is static under jit."""
 
-  Attributes:
-    kind: its name in configs.
-    noun: what its names are names of, a plural.
-    counted: what `counts` counts, the name in the dataset's metadata.
-    supervised_key: the dataset's feature that `as_supervised` pairs with the
-      image.
-    uncertainty_text: what the uncertainty is, for people.
-    score_text: what the score is, in a sentence.
-    schema: of the labels.
-  """
-
-  kind: ClassVar[str]
-  noun: ClassVar[str]
-  counted: ClassVar[str]
-  supervised_key: ClassVar[str]
-  uncertainty_text: ClassVar[str]
-  score_text: ClassVar[str]
+  kind: ClassVar[str]  # its name in configs
+  noun: ClassVar[str]  # what its names are names of, a plural
+  counted: ClassVar[str]  # by `counts`, the name in the dataset's metadata
+  supervised_key: ClassVar[str]  # of what `as_supervised` pairs with the image
+  uncertainty_text: ClassVar[str]  # what the uncertainty is, for people
+  score_text: ClassVar[str]  # what the score is, in a sentence
 
   @property
-  def schema(self) -> schema_lib.Schema: ...
+  def schema(self) -> schema_lib.Schema:
+    """Of the labels."""
 
   @property
   def names(self) -> tuple[str, ...]:
@@ -77,11 +62,10 @@ class Task(Protocol):
     self,
     truth: chex.Array,
     canvas: pyramid_lib.Canvas,
-    image: chex.Array,
-    row: chex.Array,
-    column: chex.Array,
+    pixels: Sequence[chex.Array],
   ) -> chex.Array:
-    """What the members are to give for some pixels, [n, ...]."""
+    """What the members are to give for pixels (image, row, column), ints [n]
+    each: [n, ...]."""
 
   def loss(
     self,
@@ -125,27 +109,16 @@ class Task(Protocol):
     """What the colours of drawn samples mean."""
 
   def scores(self, truth: np.ndarray, labels: Arrays) -> dict[str, float]:
-    """How good the labels (stacked) of n images are.
-
-    Args:
-      truth: as of `truth`, a row per image.
-      labels: with a leading axis [n].
-
-    Returns:
-      Percentages by the names of the metrics.
-    """
+    """How good the labels (stacked) of n images are, by their `truth`:
+    percentages by the names of the metrics."""
 
   def to_json(self) -> dict[str, Any]:
     """What `kinds.from_json` makes it of; JSON values."""
 
 
 def to_uint8(uncertainty: chex.Array, maximum: float) -> chex.Array:
-  """Uncertainty as the dataset has it: round(255 * uncertainty / maximum).
-
-  Args:
-    uncertainty: [...], 0 to `maximum`.
-    maximum: the task's `uncertainty_maximum`.
-  """
+  """Uncertainty [...] as the dataset has it, round(255 * uncertainty / maximum)
+  of the task's `uncertainty_maximum`."""
   share = jnp.clip(uncertainty / maximum, 0, 1)
   return jnp.rint(255 * share).astype(jnp.uint8)
 

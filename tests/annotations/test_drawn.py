@@ -8,6 +8,7 @@ from dgan_jax import errors
 from dgan_jax.annotations import drawn
 from dgan_jax.annotations import folder as folder_lib
 from dgan_jax.tasks import part_segmentation
+from tests import small
 
 _TASK = part_segmentation.unnamed(2)
 
@@ -72,7 +73,7 @@ def test_two_alike_that_changed_places_are_found(images, annotations):
 def test_images_of_another_generator_are_found(images, annotations):
   other = np.random.default_rng(5).permutation(images.reshape(-1, 3))
   assert len(drawn.mismatched(other.reshape(images.shape), annotations)) == 5
-  single = annotations.subset([2])
+  single = small.subset(annotations, [2])
   assert drawn.mismatched(255 - images[2:3], single) == [0]
   assert drawn.mismatched(images[2:3], single) == []
 

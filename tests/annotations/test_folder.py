@@ -8,8 +8,8 @@ from absl import logging as absl_logging
 from PIL import Image
 
 from dgan_jax import errors, schema, storage
+from dgan_jax.annotations import entries, manifest
 from dgan_jax.annotations import folder as folder_lib
-from dgan_jax.annotations import manifest
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -81,7 +81,7 @@ def test_a_painted_folder_is_read(folder):
   np.testing.assert_array_equal(found.masks, MASKS)
   np.testing.assert_array_equal(found.noise_keys, KEYS)
   np.testing.assert_array_equal(
-    found.latents, folder_lib.resolve_latents(KEYS, LATENT)
+    found.latents, entries.resolve_latents(KEYS, LATENT)
   )
   assert found.latents.dtype == np.float32
   assert found.space == 'z'
@@ -120,16 +120,6 @@ def test_latents_may_be_rows_of_w(folder):
   assert found.latents.shape == (3, 4, LATENT)
   (folder / 'latents.npy').unlink()
   assert 'latents.npy' in refusal(folder)
-
-
-def test_a_subset_keeps_what_belongs_together(folder):
-  found = folder_lib.load(folder)
-  part = found.subset([2, 0])
-  assert len(part) == 2
-  assert part.names == ('002', '000')
-  np.testing.assert_array_equal(part.masks, MASKS[[2, 0]])
-  np.testing.assert_array_equal(part.noise_keys, KEYS[[2, 0]])
-  np.testing.assert_array_equal(part.latents, found.latents[[2, 0]])
 
 
 def test_the_layout_of_the_release_is_read(release):

@@ -13,16 +13,16 @@ from tests.segmentation import synthetic
 @pytest.fixture
 def cars():
   """Not cars, but small: two annotated samples and four to measure by."""
-  subject = annotated_samples.Subject(
+  setup = annotated_samples.Setup(
     small.generator(),
     generators.Sampling(truncation_psi=1.0),
     synthetic.annotator(),
   )
   keys = annotated_samples.measured_keys(0, 4)
   return models.BundledCars(
-    subject,
-    annotated_samples.annotate(subject, 0, 2, 0),
-    annotated_samples.Truth(keys, annotated_samples.paint(subject, keys)),
+    setup,
+    annotated_samples.annotate(setup, 0, 2, 0),
+    annotated_samples.Truth(keys, annotated_samples.paint(setup, keys)),
   )
 
 

@@ -4,7 +4,6 @@ import os
 import pytest
 
 from benchmarks import common
-from dgan_jax.interpreter import training
 
 
 def _hold(megabytes):
@@ -20,26 +19,20 @@ def test_peak_memory_is_that_of_the_process_that_measures():
     assert process.submit(_hold, 512).result() - before > 0.4
 
 
-def test_every_plain_training_option_can_be_given():
-  parser = common.parser(None)
-  common.add_training_options(parser)
-  args = parser.parse_args(
-    ['--steps=7', '--balance=0.25', '--bootstrap', '--mode=release']
-  )
-  assert common.training_options(args) == training.TrainingOptions(
-    steps=7, balance=0.25, bootstrap=True, mode='release'
-  )
-
-
 def test_reports_are_json_where_a_number_may_be_missing(capsys):
-  result = {'machine': {}, 'runs': (common.Measurement(1.0, float('nan')),)}
-  common.report(result, '', as_json=True)
+  common.report(
+    [{'seconds': 1.0, 'peak GiB': float('nan')}],
+    {'ratio': float('inf')},
+    as_json=True,
+  )
   printed = json.loads(capsys.readouterr().out)
-  assert printed['runs'] == [{'seconds': 1.0, 'peak_gib': None}]
+  assert printed['rows'] == [{'seconds': 1.0, 'peak GiB': None}]
+  assert printed['figures'] == {'ratio': None}
 
 
 def test_columns_of_a_table_line_up():
-  assert common.table([['', 'ab'], ['cde', 'f']]) == '     ab\ncde   f'
+  rows = [{'': 'cde', 'ab': 0.123456}, {'': 'f', 'ab': 2}]
+  assert common.table(rows) == '         ab\ncde  0.1235\n  f       2'
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,10 @@ def test_a_conversion_is_measured(small, quick, monkeypatch, capsys):
   monkeypatch.setattr(conversion, 'OUTPUTS', {'.safetensors': output})
   conversion.main(['--resolution=16', '--repeats=1', '--json'])
   result = json.loads(capsys.readouterr().out)
-  numbers = result['outputs']['.safetensors']
-  assert 0 <= numbers['converting_seconds'] < numbers['seconds'] < 60
-  assert 0.05 < numbers['peak_gib'] < 2
+  (row,) = result['rows']
+  assert row['output'] == '.safetensors'
+  assert 0 <= row['of which converting'] < row['seconds'] < 60
+  assert 0.05 < row['peak GiB'] < 2
 
 
 def test_peak_memory_is_that_of_the_command():

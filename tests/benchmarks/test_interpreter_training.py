@@ -7,23 +7,24 @@ from dgan_jax import rng
 
 
 def test_the_three_variants_are_compared(quick, capsys):
+  options = {
+    'members': 2,
+    'max_epochs': 1,
+    'steps': 6,
+    'batch_size': 64,
+    'steps_per_evaluation': 3,
+  }
   interpreter_training.main(
-    [
-      '--members=2',
-      '--release_members=1',
-      '--max_epochs=1',
-      '--steps=6',
-      '--batch_size=64',
-      '--steps_per_evaluation=3',
-      '--json',
-    ]
+    ['--release_members=1', f'--options={json.dumps(options)}', '--json']
   )
   result = json.loads(capsys.readouterr().out)
-  runs = result['runs']
-  assert set(runs) == {'paper', 'release', 'default'}
-  assert result['paper_seconds'] == 2 * runs['paper']['seconds']
-  assert len(runs['default']['curve']) == 2
-  assert runs['paper']['mean_iou'] > 0.1
+  rows = {row['variant']: row for row in result['rows']}
+  assert set(rows) == {'paper', 'release', 'default'}
+  figures = result['figures']
+  seconds = figures["the paper's seconds for 2 members"]
+  assert seconds == 2 * rows['paper']['seconds']
+  assert sum('mean IoU of default' in name for name in figures) == 2
+  assert rows['paper']['mean IoU'] > 0.1
 
 
 def test_the_bundled_cars_are_sixteen_and_others_to_measure_by(monkeypatch):
@@ -32,14 +33,15 @@ def test_the_bundled_cars_are_sixteen_and_others_to_measure_by(monkeypatch):
   cars = models.BundledCars.load()
   assert cars.annotated.masks.shape == (16, 64, 64)
   assert len(cars.truth.keys) == 256
-  cars.subject.check(cars.annotated.schema)
+  cars.setup.check(cars.annotated.schema)
 
 
 def test_memory_is_measured_on_images_of_another_size(quick, narrow, capsys):
   interpreter_training.main(
-    ['--memory', '--resolution=16', '--members=2', '--json']
+    ['--memory', '--resolution=16', '--options={"members": 2}', '--json']
   )
-  assert 0.05 < json.loads(capsys.readouterr().out)['peak_gib'] < 8
+  (row,) = json.loads(capsys.readouterr().out)['rows']
+  assert 0.05 < row['peak_gib'] < 8
 
 
 def test_the_time_to_a_mean_iou_is_that_of_the_first_to_reach_it():
@@ -54,9 +56,9 @@ def test_a_member_stops_once_its_loss_no_longer_falls(cars, monkeypatch):
   def bias(patience):
     monkeypatch.setattr(paper_dataflow.release, 'PATIENCE', patience)
     trained = paper_dataflow.train(
-      cars.subject.generator,
+      cars.setup.generator,
       cars.annotated,
-      cars.subject.sampling,
+      cars.setup.sampling,
       members=1,
       max_epochs=20,
       key=rng.root_key(0),

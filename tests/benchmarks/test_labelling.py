@@ -15,7 +15,9 @@ from dgan_jax.tasks import task
 def test_the_paper_dataflow_gives_the_labels_of_the_factory(narrow):
   case = labelling.Case(16, 5, (2, 14), members=3)
   generator = models.random_generator(case.resolution)
-  interpreter = models.random_interpreter(generator, 5, case.members)
+  interpreter = models.random_interpreter(
+    generator.architecture, 5, case.members
+  )
   keys = rng.sample_keys(rng.root_key(0), np.arange(1))
   image, labels = paper_dataflow.label(
     generator, interpreter, case.sampling, keys
@@ -51,12 +53,12 @@ def test_all_variants_are_measured_in_blocks(quick, narrow, capsys):
     ]
   )
   result = json.loads(capsys.readouterr().out)
-  (case,) = result['cases']
-  assert result['compared'] == []
-  assert set(case['variants']) == {'synthesis', 'ours', 'paper'}
-  for numbers in case['variants'].values():
-    assert 0 < numbers['seconds_per_sample'] < 60
-    assert 0.05 < numbers['peak_gib'] < 8
+  assert result['figures'] == {}
+  variants = [row['variant'] for row in result['rows']]
+  assert variants == ['synthesis', 'ours', 'paper']
+  for row in result['rows']:
+    assert 0 < row['seconds'] < 60
+    assert 0.05 < row['peak GiB'] < 8
 
 
 def test_two_networks_are_compared_by_operation(
@@ -74,18 +76,13 @@ def test_two_networks_are_compared_by_operation(
     ]
   )
   result = json.loads(capsys.readouterr().out)
-  cases = {case['case']['network']: case for case in result['cases']}
-  assert set(cases) == {'StyleGAN1', 'StyleGAN2'}
-  assert all(case['case']['rows'] is None for case in cases.values())
-  (comparison,) = result['compared']
-  for variant, ratio in comparison['seconds_per_gflop'].items():
-    first, second = (
-      cases[name]['variants'][variant] for name in comparison['networks']
-    )
+  rows = {(row['network'], row['variant']): row for row in result['rows']}
+  assert {row['size'] for row in rows.values()} == {'8x8'}
+  for variant in ('synthesis', 'ours'):
+    (ratio,) = (x for name, x in result['figures'].items() if variant in name)
+    first, second = (rows[f'StyleGAN{i}', variant] for i in (1, 2))
     assert ratio == pytest.approx(
-      second['seconds_per_sample']
-      / second['gflop_per_sample']
-      / (first['seconds_per_sample'] / first['gflop_per_sample'])
+      second['seconds'] / second['GFLOP'] / (first['seconds'] / first['GFLOP'])
     )
 
 

@@ -8,7 +8,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import (
   npy,
@@ -16,6 +15,7 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
 )
 from dgan_jax.checkpoints.origins import network_pickle
+from tests.checkpoints import ada_pickle as checkpoints
 from tests.checkpoints import hostile, pickles, writers
 
 

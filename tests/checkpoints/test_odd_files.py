@@ -13,7 +13,6 @@ import pytest
 import safetensors.numpy
 import tensorstore as ts
 
-from benchmarks import checkpoints
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints import generator_file, opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
@@ -25,6 +24,7 @@ from dgan_jax.checkpoints.origins import known_origins
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
+from tests.checkpoints import ada_pickle as checkpoints
 from tests.checkpoints import pickles, writers
 
 

@@ -8,7 +8,6 @@ import pytest
 import safetensors.numpy
 
 import dgan_jax
-from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints import generator_file, opening, pytrees, store
 from dgan_jax.checkpoints.formats import (
@@ -23,6 +22,7 @@ from dgan_jax.checkpoints.origins import (
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
+from tests.checkpoints import ada_pickle as checkpoints
 from tests.checkpoints import writers
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'

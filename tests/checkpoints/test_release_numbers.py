@@ -10,8 +10,8 @@ from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.checkpoints.formats import npy, torch_format
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import ensemble, labelling
-from tests import released
+from dgan_jax.interpreter import labelling
+from tests import released, small
 
 _GOLDENS = pathlib.Path(__file__).parents[1] / 'goldens'
 _MINI = _GOLDENS / 'mini_ckpt'
@@ -82,7 +82,7 @@ def test_the_mini_interpreters_label_as_the_release(
     for key in ('logits', 'js', 'score', 'label', 'min_margin')
   }
   pixels = expected['out/features_px_first256']
-  logits = jax.jit(ensemble.logits)(interpreter, pixels)
+  logits = jax.jit(small.logits)(interpreter, pixels)
   np.testing.assert_allclose(logits, theirs['logits'], atol=1e-4)
 
   canvas = pyramid_lib.Canvas.of(32)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import checkpoints
+from tests.checkpoints import ada_pickle as checkpoints
 
 
 class _Network:

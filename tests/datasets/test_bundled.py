@@ -30,7 +30,9 @@ def trained(monkeypatch):
     )
     classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
     variables = classifier.init(key, np.zeros((1, spec.num_features)))
-    params = ensemble.merge_averages(variables['params'], variables['averages'])
+    params = ensemble.merge_batch_stats(
+      variables['params'], variables['batch_stats']
+    )
     return ensemble.Interpreter(
       spec=spec, params=jax.tree.map(lambda x: np.asarray(x)[None], params)
     )

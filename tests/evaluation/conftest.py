@@ -9,21 +9,21 @@ from tests.segmentation import synthetic
 
 
 @pytest.fixture(scope='package')
-def subject():
+def setup():
   """Untrained, all of it; random noise makes its images differ."""
   sampling = generators.Sampling(noise='random')
-  return annotated_samples.Subject(
+  return annotated_samples.Setup(
     small.generator(), sampling, synthetic.annotator()
   )
 
 
 @pytest.fixture(scope='package')
-def truth(subject, tmp_path_factory):
+def truth(setup, tmp_path_factory):
   path = tmp_path_factory.mktemp('evaluation') / 'truth.npy'
-  return annotated_samples.truth(subject, 0, 10, path)
+  return annotated_samples.truth(setup, 0, 10, path)
 
 
 @pytest.fixture(scope='package')
-def interpreter(subject):
-  channels = subject.generator.architecture.feature_channels
+def interpreter(setup):
+  channels = setup.generator.architecture.feature_channels
   return small.interpreter(channels, classes=3)

@@ -21,12 +21,12 @@ def _keys_to_learn_from(seed, count):
   return rng.sample_keys(rng.root_key(seed), np.arange(count))
 
 
-def _images(subject, keys):
+def _images(setup, keys):
   """One after another, without any of the tools."""
 
   @jax.jit
   def image(key):
-    return generators.sample(subject.generator, key, subject.sampling)[1][0]
+    return generators.sample(setup.generator, key, setup.sampling)[1][0]
 
   return np.stack([image(keys[i : i + 1]) for i in range(len(keys))])
 
@@ -43,67 +43,65 @@ def test_no_sample_is_both_annotated_and_measured():
 
 @pytest.mark.parametrize('candidates', [0, 20])
 def test_the_annotated_samples_are_those_that_people_are_given_to_paint(
-  subject, candidates
+  setup, candidates
 ):
-  annotated = annotated_samples.annotate(subject, 7, 5, candidates)
-  indices = selection.choose(
-    subject.generator, subject.sampling, 7, 5, candidates
-  )
+  annotated = annotated_samples.annotate(setup, 7, 5, candidates)
+  indices = selection.choose(setup.generator, setup.sampling, 7, 5, candidates)
   assert annotated.names == tuple(f'{index:03}' for index in indices)
   drawn = _keys_to_learn_from(7, 20)[indices]
   np.testing.assert_array_equal(annotated.noise_keys, _data(drawn))
 
 
 def test_the_truth_is_what_the_annotator_paints_on_the_same_images(
-  subject, truth
+  setup, truth
 ):
-  images = _images(subject, truth.keys)
-  painted, _ = predict.annotate(subject.annotator, images)
+  images = _images(setup, truth.keys)
+  painted, _ = predict.annotate(setup.annotator, images)
   assert len(np.unique(painted)) == 3
   assert len(np.unique(painted, axis=0)) == len(painted)
   np.testing.assert_array_equal(truth.masks, painted)
 
 
-def test_annotations_say_how_their_images_are_made_again(subject):
-  annotated = annotated_samples.annotate(subject, 3, 4)
+def test_annotations_say_how_their_images_are_made_again(setup):
+  annotated = annotated_samples.annotate(setup, 3, 4)
 
   @jax.jit
   def draw(latents, keys):
     return generators.sample_latents(
-      subject.generator, latents, rng.key_from_data(keys), subject.sampling
+      setup.generator, latents, rng.key_from_data(keys), setup.sampling
     )[0]
 
   images = np.asarray(draw(annotated.latents, annotated.noise_keys))
-  painted, _ = predict.annotate(subject.annotator, images)
+  painted, _ = predict.annotate(setup.annotator, images)
   np.testing.assert_array_equal(annotated.masks, painted)
-  assert annotated.schema == subject.annotator.schema
-  assert annotated.generator_checksum == generators.checksum(subject.generator)
+  assert annotated.schema == setup.annotator.schema
+  assert annotated.generator_checksum == generators.checksum(setup.generator)
 
 
-def test_the_truth_is_painted_once(subject, tmp_path, monkeypatch):
+def test_the_truth_is_painted_once(setup, tmp_path, monkeypatch):
   path = tmp_path / 'truth.npy'
   calls = []
   made = annotated_samples.truth(
-    subject, 1, 3, path, on_progress=lambda *args: calls.append(args)
+    setup, 1, 3, path, on_progress=lambda *args: calls.append(args)
   )
   assert calls[-1] == (3, 3, {})
   monkeypatch.setattr(annotated_samples, 'paint', None)
-  kept = annotated_samples.truth(subject, 1, 3, path)
+  kept = annotated_samples.truth(setup, 1, 3, path)
   np.testing.assert_array_equal(kept.masks, made.masks)
   np.testing.assert_array_equal(_data(kept.keys), _data(made.keys))
   with pytest.raises(errors.UserError, match=r'\[4, 16, 16\]: take it away'):
-    annotated_samples.truth(subject, 1, 4, path)
+    annotated_samples.truth(setup, 1, 4, path)
 
 
-def test_images_that_the_annotator_does_not_know_are_refused(subject):
-  larger = dataclasses.replace(subject, generator=small.generator(32, (4,) * 4))
+def test_images_that_the_annotator_does_not_know_are_refused(setup):
+  larger = dataclasses.replace(setup, generator=small.generator(32, (4,) * 4))
   words = r'images are 32 x 32 .* the annotator knows those of 16 x 16'
   with pytest.raises(errors.UserError, match=words):
-    larger.check(subject.annotator.schema)
+    larger.check(setup.annotator.schema)
 
 
-def test_an_annotator_of_other_classes_is_refused(subject):
-  subject.check(subject.annotator.schema)
+def test_an_annotator_of_other_classes_is_refused(setup):
+  setup.check(setup.annotator.schema)
   words = "paints the classes of 'box_3'; those of 'car_20' are asked for"
   with pytest.raises(errors.UserError, match=words):
-    subject.check(schema.get_schema('car_20'))
+    setup.check(schema.get_schema('car_20'))

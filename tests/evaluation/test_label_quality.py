@@ -12,18 +12,18 @@ from tests.segmentation import synthetic
 
 
 @pytest.fixture(scope='module')
-def measured(subject, interpreter, truth):
-  return label_quality.measure(subject, interpreter, truth)
+def measured(setup, interpreter, truth):
+  return label_quality.measure(setup, interpreter, truth)
 
 
 @pytest.fixture(scope='module')
-def labelled(subject, interpreter, truth):
+def labelled(setup, interpreter, truth):
   """By voting, one sample after another."""
-  canvas = subject.sampling.canvas(subject.generator.architecture)
+  canvas = setup.sampling.canvas(setup.generator.architecture)
 
   @jax.jit
   def label(params, key):
-    _, _, pyramid = generators.sample(subject.generator, key, subject.sampling)
+    _, _, pyramid = generators.sample(setup.generator, key, setup.sampling)
     found = {}
     for voting in label_quality.VOTINGS:
       spec = interpreter.spec
@@ -70,13 +70,11 @@ def test_rows_are_the_truth_and_columns_what_was_predicted(measured, truth):
 
 
 def test_labels_that_equal_the_truth_are_all_right(
-  subject, interpreter, truth, labelled
+  setup, interpreter, truth, labelled
 ):
   masks = np.stack([np.asarray(x.mask[0]) for x in labelled['majority']])
   same = annotated_samples.Truth(truth.keys, masks)
-  found = label_quality.summary(
-    label_quality.measure(subject, interpreter, same)
-  )
+  found = label_quality.summary(label_quality.measure(setup, interpreter, same))
   assert found['majority']['accuracy'] == found['majority']['mean_iou'] == 1
   assert found['soft']['accuracy'] < 1
   assert found['accuracy_by_certainty'] == pytest.approx([1.0] * 10)
@@ -128,8 +126,8 @@ def test_pixels_are_parted_by_uncertainty_and_equal_ones_shared_out():
   assert found['accuracy_by_certainty'] == pytest.approx(expected)
 
 
-def test_the_most_certain_pixels_come_first(measured, subject, truth, labelled):
-  doubt = np.concatenate(
+def test_the_most_certain_pixels_come_first(measured, setup, truth, labelled):
+  divergence = np.concatenate(
     [np.asarray(x.uncertainty).ravel() for x in labelled['majority']]
   )
   right = np.concatenate(
@@ -138,7 +136,7 @@ def test_the_most_certain_pixels_come_first(measured, subject, truth, labelled):
       for x, mask in zip(labelled['majority'], truth.masks, strict=True)
     ]
   )
-  order = np.argsort(doubt.astype(np.float16), kind='stable')
+  order = np.argsort(divergence.astype(np.float16), kind='stable')
   tenths = [right[part].mean() for part in np.array_split(order, 10)]
   found = label_quality.summary(measured)['accuracy_by_certainty']
   assert found == pytest.approx(tenths, abs=0.02)

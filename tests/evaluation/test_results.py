@@ -9,7 +9,6 @@ from dgan_jax.evaluation import (
   label_quality,
   pictures,
   results,
-  tables,
 )
 from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.interpreter import training
@@ -68,7 +67,7 @@ def _cells(text, title):
 
 
 def test_the_tables_show_what_was_found():
-  text = tables.markdown(_outcome())
+  text = results.markdown(_outcome())
   assert 'over the 2 classes' in text
   assert '3 fresh samples' in text
   heads, *rows = _cells(text, 'Annotated samples')
@@ -102,14 +101,14 @@ def test_the_tables_show_what_was_found():
 
 
 def test_several_seeds_have_a_mean_and_a_spread():
-  text = tables.markdown(_outcome(seeds=(0, 4)))
+  text = results.markdown(_outcome(seeds=(0, 4)))
   assert '± half the range, over the seeds 0, 4' in text
   _, first, *_ = _cells(text, 'Annotated samples')
   assert first[1] == '0.524 ± 0.020'
 
 
 def test_nothing_is_said_to_be_lacking_of_fewer_samples():
-  assert 'lack of' not in tables.markdown(_outcome(ceiling=0))
+  assert 'lack of' not in results.markdown(_outcome(ceiling=0))
 
 
 def test_the_tables_are_of_the_vote_that_the_config_names():
@@ -122,7 +121,7 @@ def test_the_tables_are_of_the_vote_that_the_config_names():
     annotated_samples.Truth(np.zeros(1), np.zeros((1, 2, 2), np.uint8)),
     synthetic.SCHEMA,
   )
-  text = tables.markdown(soft)
+  text = results.markdown(soft)
   assert 'soft vote, annotated samples chosen of 500 where' in text
   assert _cells(text, 'Annotated samples')[1][1] == '0.704'
 
@@ -141,7 +140,7 @@ def test_all_of_it_can_be_written_as_json():
 
 
 def test_the_sheet_goes_from_the_worst_to_the_best(
-  subject, interpreter, truth, monkeypatch
+  setup, interpreter, truth, monkeypatch
 ):
   shown = {}
 
@@ -149,8 +148,8 @@ def test_the_sheet_goes_from_the_worst_to_the_best(
     shown.update(strips=strips, captions=captions, heads=heads)
 
   monkeypatch.setattr(sheets, 'strip_sheet', keep)
-  measured = label_quality.measure(subject, interpreter, truth)
-  pictures.sheet(subject, interpreter, measured, truth, 'majority')
+  measured = label_quality.measure(setup, interpreter, truth)
+  pictures.sheet(setup, interpreter, measured, truth, 'majority')
   assert shown['heads'][3] == 'different'
   wrong = [
     (strip[3] == sheets.DIFFERENT).all(-1).mean() for strip in shown['strips']
@@ -165,8 +164,8 @@ def test_the_sheet_goes_from_the_worst_to_the_best(
   )
 
 
-def test_a_sheet_of_few_samples_shows_them_all(subject, interpreter, truth):
+def test_a_sheet_of_few_samples_shows_them_all(setup, interpreter, truth):
   two = annotated_samples.Truth(truth.keys[:2], truth.masks[:2])
-  measured = label_quality.measure(subject, interpreter, two)
-  sheet = pictures.sheet(subject, interpreter, measured, two, 'soft')
+  measured = label_quality.measure(setup, interpreter, two)
+  sheet = pictures.sheet(setup, interpreter, measured, two, 'soft')
   assert sheet.width > 1000

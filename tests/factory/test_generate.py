@@ -46,7 +46,9 @@ def job():
   def member(key: jax.Array) -> dict:
     x = np.zeros((1, spec.num_features), np.float32)
     variables = ensemble.PixelClassifier(spec.hidden, 4).init(key, x)
-    return ensemble.merge_averages(variables['params'], variables['averages'])
+    return ensemble.merge_batch_stats(
+      variables['params'], variables['batch_stats']
+    )
 
   stacked = jax.vmap(member)(jax.random.split(jax.random.key(1), _MEMBERS))
   return run.Job(

@@ -89,9 +89,9 @@ def test_grey_stays_grey_under_changes_of_hue_and_saturation():
 
 
 def test_areas_change_by_the_scale_alone():
-  positions = jax.jit(jax.vmap(lambda key: augmentation._place(key, 1.0, 16)))(
-    _KEYS
-  )
+  positions = jax.jit(
+    jax.vmap(lambda key: augmentation._geometry(key, 1.0, 16))
+  )(_KEYS)
   octaves = np.log2(np.abs(np.linalg.det(np.asarray(positions)[:, :2, :2]))) / 2
   assert abs(octaves.mean()) < 0.1
   assert 0.14 < octaves.std() < 0.26

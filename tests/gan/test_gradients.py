@@ -1,12 +1,11 @@
-import functools
-
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from dgan_jax import rng
-from dgan_jax.gan import gradients, losses
+from dgan_jax.gan import discriminator, gradients
 from tests.gan import tiny
 
 
@@ -18,12 +17,16 @@ def _gradients(config, function):
 
 def _in_two_passes(config, state, batch, keys):
   """The same, each loss by a pass of its own."""
-  score = functools.partial(gradients._score, config, state)
+  dtype = jnp.dtype(config.options.dtype)
+
+  def score(params, images, keys, kind):
+    images = gradients.augmented(config, state, images, keys, kind)
+    return config.discriminator.score(params, images, dtype)
 
   def generator_loss(params):
     fakes, w = gradients._fakes(config, params, keys)
     logits = score(state.discriminator, fakes, keys, 'fakes')
-    return losses.generator_loss(logits), (fakes, w)
+    return gradients.generator_loss(logits), (fakes, w)
 
   def fake_loss(params, fakes):
     logits = score(params, fakes, keys, 'fakes')
@@ -127,3 +130,51 @@ def test_some_samples_mix_and_some_do_not():
   ws, _ = _mixed(0.5)
   mixes = np.any(ws != plain, axis=(1, 2))
   assert 16 < mixes.sum() < 48
+
+
+def test_losses_are_those_of_a_coin_where_logits_are_zero():
+  zeros = jnp.zeros(3)
+  np.testing.assert_allclose(gradients.generator_loss(zeros), np.log(2), 1e-6)
+  np.testing.assert_allclose(
+    gradients.discriminator_loss(zeros, zeros), 2 * np.log(2), 1e-6
+  )
+
+
+def test_the_generator_gains_most_where_it_is_found_out():
+  slope = jax.vmap(jax.grad(lambda x: gradients.generator_loss(x[None])))(
+    jnp.array([-50.0, 0.0, 50.0])
+  )
+  np.testing.assert_allclose(slope, [-1, -0.5, 0], atol=1e-6)
+
+
+def test_the_penalty_of_a_linear_score_is_its_squared_slope():
+  weights = jnp.arange(12.0).reshape(1, 2, 2, 3)
+
+  def score(scale, images):
+    return scale * (images * weights).sum((1, 2, 3))
+
+  penalty, gradient = gradients.r1_penalty(score, 3.0, jnp.ones((5, 2, 2, 3)))
+  square = (weights**2).sum()
+  np.testing.assert_allclose(penalty, 9 * square, 1e-6)
+  np.testing.assert_allclose(gradient, 6 * square, 1e-6)
+
+
+def test_the_gradient_of_the_penalty_is_what_backward_twice_gives():
+  network = discriminator.ResidualDiscriminator(16, (8, 6, 4))
+  params = jax.jit(network.init)(jax.random.key(0))
+  images = jax.random.normal(jax.random.key(1), (8, 16, 16, 3))
+
+  def steepness(params):
+    slope = jax.grad(lambda x: network.score(params, x).sum())(images)
+    return jnp.square(slope).sum((1, 2, 3)).mean()
+
+  found = jax.jit(lambda p, x: gradients.r1_penalty(network.score, p, x))(
+    params, images
+  )
+  expected = jax.jit(jax.value_and_grad(steepness))(params)
+  chex.assert_trees_all_close(found, expected, rtol=2e-4, atol=1e-6)
+
+
+def test_the_sign_statistic_counts_reals_taken_for_real():
+  logits = jnp.array([3.0, 0.1, 20.0, -0.2])
+  np.testing.assert_allclose(gradients.overfitting(logits), 0.5)

@@ -101,16 +101,16 @@ def test_poolings_are_those_of_the_slow_calculation():
   x = _activations(2, 7, 8, 3) - 2  # a border of zeros would be the maximum
   ops = reference.InNumpy({})
   for function, make in (
-    (inception_network.average, ops.average),
-    (inception_network.greatest, ops.greatest),
-    (inception_network.halved, ops.halved),
+    (inception_network.average_pool, ops.average),
+    (inception_network.max_pool, ops.greatest),
+    (inception_network.halving_pool, ops.halved),
   ):
     _close(function(x), make(x.astype(np.float64)))
 
 
 def test_an_average_at_a_corner_is_that_of_four_pixels():
   x = np.arange(1, 10, dtype=np.float32).reshape(1, 3, 3, 1)
-  means = inception_network.average(x)[0, ..., 0]
+  means = inception_network.average_pool(x)[0, ..., 0]
   np.testing.assert_allclose(means[0], [3, 3.5, 4])
   np.testing.assert_allclose(means[1, 1], 5)
 

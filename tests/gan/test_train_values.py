@@ -331,7 +331,7 @@ def test_places_are_changed_as_in_the_paper():
     'shift': (lambda t: _affine(1, 0, 0, 1, -t[0], -t[1]), _P),
   }
   happens = {n: _happens(keys, n, p) for n, (_, p) in order.items()}
-  found = jax.jit(jax.vmap(lambda key: augmentation._place(key, _P, size)))(
+  found = jax.jit(jax.vmap(lambda key: augmentation._geometry(key, _P, size)))(
     keys
   )
   for i, place in enumerate(found):

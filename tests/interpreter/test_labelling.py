@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dgan_jax import pyramid as pyramid_lib
-from dgan_jax.interpreter import ensemble, labelling
+from dgan_jax.interpreter import labelling
 from dgan_jax.tasks import part_segmentation
 from tests import small
 
@@ -33,18 +33,20 @@ def _slow(interpreter, pyramid, canvas):
   columns = pyramid_lib.hypercolumns(pyramid, canvas)
 
   def one(x):
-    logits = ensemble.logits(interpreter, x.reshape(-1, x.shape[-1]))
+    logits = small.logits(interpreter, x.reshape(-1, x.shape[-1]))
     each = jax.vmap(part_segmentation.member_statistics)(logits)
     total = jax.tree.map(lambda leaf: leaf.sum(0, dtype=leaf.dtype), each)
     shape = x.shape[:2]
-    doubt = part_segmentation.uncertainty(total, len(logits)).reshape(shape)
+    divergence = part_segmentation.uncertainty(total, len(logits)).reshape(
+      shape
+    )
     mask = part_segmentation.votes_to_mask(
       total, interpreter.spec.task.soft_voting
     )
     top = jnp.sort(logits, -1)
     margin = (top[..., -1] - top[..., -2]).min(0)
     labels = part_segmentation.Labels(
-      mask.reshape(shape), doubt, part_segmentation.score(doubt)
+      mask.reshape(shape), divergence, part_segmentation.score(divergence)
     )
     return labels, margin.reshape(shape)
 

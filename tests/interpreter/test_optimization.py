@@ -1,9 +1,7 @@
-import dataclasses
-
 import jax
 import numpy as np
 
-from dgan_jax.interpreter import default, release
+from dgan_jax.interpreter import default, release, training
 from tests import adam
 
 
@@ -12,20 +10,15 @@ def test_the_release_trains_by_adam():
 
 
 def test_the_default_trains_by_adam_whose_rate_falls_as_a_cosine():
-  options = default.Options(
-    **{
-      **dict.fromkeys(f.name for f in dataclasses.fields(default.Options)),
-      'learning_rate': 0.02,
-      'steps': 10,
-      'weight_decay': 0.1,
-    }
+  options = training.TrainingOptions(
+    learning_rate=0.02, steps=10, weight_decay=0.1
   )
   rate = adam.cosine(0.02, 10)
   adam.assert_is(default.adamw(options), rate, (0.9, 0.99), weight_decay=0.1)
 
 
 def test_an_epoch_of_the_release_shows_every_pixel_in_batches_of_64():
-  chunks = list(release._chunks(64 * 130 + 5, 2, 0, 2, jax.random.key(0)))
+  chunks = list(release.chunks(64 * 130 + 5, 2, 0, 2, jax.random.key(0)))
   assert [done for done, _ in chunks] == [128, 130, 131, 259, 261, 262]
   assert [x.shape for _, x in chunks[:3]] == [
     *((128, 2, 64), (2, 2, 64), (1, 2, 5))
@@ -36,7 +29,7 @@ def test_an_epoch_of_the_release_shows_every_pixel_in_batches_of_64():
       assert sorted(shown) == list(range(64 * 130 + 5))
   orders = {tuple(x[0, i].tolist()) for _, x in chunks[::3] for i in range(2)}
   assert len(orders) == 4
-  resumed = list(release._chunks(64 * 130 + 5, 2, 130, 2, jax.random.key(0)))
+  resumed = list(release.chunks(64 * 130 + 5, 2, 130, 2, jax.random.key(0)))
   for (done, x), (expected_done, expected) in zip(
     resumed, chunks[2:], strict=True
   ):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from dgan_jax import pyramid
-from dgan_jax.interpreter import annotated, ensemble, optimization, release
+from dgan_jax.interpreter import (
+  annotated,
+  ensemble,
+  optimization,
+  release,
+  training,
+)
 from dgan_jax.tasks import part_segmentation
 from dgan_jax.training import run_folder
 
@@ -37,9 +43,9 @@ def _batches_seen(monkeypatch, losses, max_epochs):
   """Batches that members train on whose loss at each of them is given."""
   table = jnp.asarray(losses, jnp.float32)
 
-  def init(classifier, optimizer, num_features, key):
+  def init(classifier, optimizer, num_features, members, key):
     del classifier, optimizer, num_features, key
-    params = {'layer': {'batches': jnp.int32(0)}}
+    params = {'layer': {'batches': jnp.zeros(members, jnp.int32)}}
     return optimization.MemberState(params, {}, ())
 
   def step(state, x, labels, key):
@@ -52,8 +58,7 @@ def _batches_seen(monkeypatch, losses, max_epochs):
   params = release.train(
     ensemble.PixelClassifier((2, 2), 2),
     _pixels(64 * _BATCHES),
-    members=2,
-    max_epochs=max_epochs,
+    training.TrainingOptions(members=2, max_epochs=max_epochs),
     loss=part_segmentation.cross_entropy,
     key=jax.random.key(0),
   )
@@ -79,7 +84,13 @@ def classifier():
   return ensemble.PixelClassifier((4, 3), 2)
 
 
-def _train(classifier, count, folder=None, stop_at=None, **options):
+def _train(
+  classifier,
+  count,
+  folder=None,
+  stop_at=None,
+  loss=part_segmentation.cross_entropy,
+):
   reports = []
 
   def on_progress(done, total, metrics):
@@ -87,17 +98,16 @@ def _train(classifier, count, folder=None, stop_at=None, **options):
     if done == stop_at:
       raise KeyboardInterrupt
 
-  settings = {'members': 2, 'max_epochs': 2, **options}
-  settings.setdefault('loss', part_segmentation.cross_entropy)
   with contextlib.ExitStack() as stack:
     run = folder and stack.enter_context(run_folder.RunFolder(folder, {}))
     params = release.train(
       classifier,
       _pixels(count),
+      training.TrainingOptions(members=2, max_epochs=2),
+      loss=loss,
       key=jax.random.key(3),
       folder=run,
       on_progress=on_progress,
-      **settings,
     )
   return params, reports
 

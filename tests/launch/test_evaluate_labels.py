@@ -12,7 +12,7 @@ from PIL import Image
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints import store
-from dgan_jax.evaluation import annotated_samples, trials
+from dgan_jax.evaluation import annotated_samples, label_quality
 from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
@@ -27,7 +27,7 @@ _RESULTS = ('label_quality.md', 'label_quality.json', 'label_quality.png')
 @pytest.fixture(autouse=True, scope='module')
 def trained_once():
   """Only the first training is one: to compile the others takes long."""
-  train, made = trials.training.train, []
+  train, made = label_quality.training.train, []
 
   def first(*args, **kwargs):
     if not made:
@@ -35,7 +35,7 @@ def trained_once():
     return made[0]
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(trials.training, 'train', first)
+    patch.setattr(label_quality.training, 'train', first)
     yield
 
 
@@ -115,7 +115,7 @@ def test_tables_chart_and_samples_are_written(finished):
   assert '5 fresh samples' in text
   everything = storage.read_json(workdir / 'label_quality.json')
   assert len(everything['runs']) == 5
-  assert everything['subject']['num_samples'] == 5
+  assert everything['setup']['num_samples'] == 5
   for name in ('label_quality.png', 'samples.png'):
     with Image.open(workdir / name) as picture:
       assert picture.width > 1000
@@ -123,12 +123,12 @@ def test_tables_chart_and_samples_are_written(finished):
 
 def test_what_is_measured_on_was_not_annotated(finished, config):
   _, workdir = finished
-  subject = annotated_samples.Subject(
+  setup = annotated_samples.Setup(
     small.generator(),
     evaluate_labels.common.sampling(config, small.generator()),
     synthetic.annotator(),
   )
-  annotated = annotated_samples.annotate(subject, 0, 2, 6).masks
+  annotated = annotated_samples.annotate(setup, 0, 2, 6).masks
   measured = np.load(workdir / 'truth.npy')
   same = (annotated[:, None] == measured).all((2, 3))
   assert len(measured) == 5
@@ -139,7 +139,7 @@ def test_running_again_measures_nothing_anew(finished, config, monkeypatch):
   _, workdir = finished
   paths = [workdir / name for name in (*_RESULTS, 'rows.jsonl', 'truth.npy')]
   before = [path.read_bytes() for path in paths]
-  monkeypatch.setattr(trials, 'train_and_measure', None)
+  monkeypatch.setattr(label_quality, 'train_and_measure', None)
   monkeypatch.setattr(annotated_samples, 'paint', None)
   evaluate_labels.main(config, workdir)
   assert [path.read_bytes() for path in paths] == before
@@ -148,17 +148,17 @@ def test_running_again_measures_nothing_anew(finished, config, monkeypatch):
 def test_interrupted_and_started_again_it_goes_on(
   finished, tmp_path, config, monkeypatch
 ):
-  measure = trials.train_and_measure
+  measure = label_quality.train_and_measure
   measured = []
 
-  def measure_and_break(subject, run, *rest):
+  def measure_and_break(setup, run, *rest):
     if len(measured) == 1:
       raise KeyboardInterrupt
     measured.append(run)
-    return measure(subject, run, *rest)
+    return measure(setup, run, *rest)
 
   with monkeypatch.context() as patch:
-    patch.setattr(trials, 'train_and_measure', measure_and_break)
+    patch.setattr(label_quality, 'train_and_measure', measure_and_break)
     with pytest.raises(KeyboardInterrupt):
       evaluate_labels.main(config, tmp_path)
   assert len(_lines(tmp_path)) == 1

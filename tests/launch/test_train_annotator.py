@@ -53,10 +53,10 @@ def finished(tmp_path_factory):
 
 def test_the_config_trains_as_the_library_does_but_for_mirrors():
   config = config_file.load(str(_PATH))
-  strengths = augmentation.Strengths(flip=True)
-  assert dict(config.strengths) == dataclasses.asdict(strengths)
-  declared = training.Options(strengths=strengths)
-  assert training.Options(strengths=strengths, **config.training) == declared
+  augment = augmentation.Ranges(flip=True)
+  assert dict(config.augment) == dataclasses.asdict(augment)
+  declared = training.Options(augment=augment)
+  assert training.Options(augment=augment, **config.training) == declared
 
 
 def test_it_is_trained_and_measured(finished):

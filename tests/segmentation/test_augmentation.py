@@ -8,15 +8,15 @@ from dgan_jax import rng
 from dgan_jax.segmentation import augmentation
 from tests.segmentation import synthetic
 
-_NONE = augmentation.Strengths(0, 0, 0, 0, 0, 0)
+_NONE = augmentation.Ranges(0, 0, 0, 0, 0, 0)
 _IMAGES, _MASKS = synthetic.pairs(8)
 _KEYS = rng.sample_keys(rng.root_key(5), np.arange(8))
 
 
-def _perturb(images=_IMAGES, masks=_MASKS, keys=_KEYS, **strengths):
+def _perturb(images=_IMAGES, masks=_MASKS, keys=_KEYS, **augment):
   perturb = jax.jit(augmentation.perturb, static_argnums=0)
   found = perturb(
-    dataclasses.replace(_NONE, **strengths),
+    dataclasses.replace(_NONE, **augment),
     images,
     masks,
     keys=keys,
@@ -69,8 +69,8 @@ def test_half_of_the_images_are_mirrored_with_their_masks():
 
 
 def test_an_image_is_changed_by_its_own_key_alone():
-  strengths = dataclasses.asdict(augmentation.Strengths(flip=True))
-  whole, masks = _perturb(**strengths)
-  part, part_masks = _perturb(_IMAGES[5:], _MASKS[5:], _KEYS[5:], **strengths)
+  augment = dataclasses.asdict(augmentation.Ranges(flip=True))
+  whole, masks = _perturb(**augment)
+  part, part_masks = _perturb(_IMAGES[5:], _MASKS[5:], _KEYS[5:], **augment)
   np.testing.assert_allclose(part, whole[5:], atol=1e-3)
   np.testing.assert_array_equal(part_masks, masks[5:])

@@ -2,8 +2,10 @@ import jax
 import numpy as np
 import pytest
 
-from dgan_jax import errors
+from dgan_jax import errors, rng
+from dgan_jax.gan import quality
 from dgan_jax.segmentation import predict
+from tests import small
 from tests.segmentation import synthetic
 
 
@@ -54,3 +56,34 @@ def test_pixels_that_the_schema_ignores_do_not_count():
 def test_what_cannot_be_labelled_is_refused(images, words):
   with pytest.raises(errors.UserError, match=words):
     predict.annotate(synthetic.annotator(), images)
+
+
+def test_features_depend_neither_on_other_images_nor_on_devices():
+  images, _ = synthetic.pairs(21)
+  annotator = synthetic.annotator()
+  one = predict.extractor(annotator, devices=jax.devices()[:1])
+  eight = predict.extractor(annotator)
+  features = one(images)
+  assert features.shape == (21, annotator.architecture.num_features)
+  np.testing.assert_array_equal(eight(images), features)
+  np.testing.assert_array_equal(eight(images[:2]), features[:2])
+  np.testing.assert_array_equal(one(images[20:]), features[20:])
+
+
+def test_the_training_of_generators_measures_by_these_features():
+  generator = small.generator(16)
+  own = quality.Drawer(rng.root_key(0))(generator, 64)
+  extract = predict.extractor(synthetic.annotator())
+  near, far = (
+    quality.FrechetDistance(
+      extract, reals, name='its', key=rng.root_key(1), count=64
+    )
+    for reals in (own, 255 - own)
+  )
+  assert near(generator) < 0.5 * far(generator)
+
+
+def test_other_images_have_no_features():
+  extract = predict.extractor(synthetic.annotator())
+  with pytest.raises(errors.UserError, match='knows those of 16 x 16'):
+    extract(np.zeros((1, 15, 16, 3), np.uint8))

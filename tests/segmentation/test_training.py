@@ -13,13 +13,13 @@ from dgan_jax.training import run_folder
 from tests import adam
 from tests.segmentation import synthetic
 
-_STILL = augmentation.Strengths(shift=1, noise=0.02)
+_STILL = augmentation.Ranges(shift=1, noise=0.02)
 _OPTIONS = training.Options(
   steps=100,
   batch_size=16,
   learning_rate=0.02,
   steps_per_evaluation=50,
-  strengths=_STILL,
+  augment=_STILL,
 )
 _KEY = rng.root_key(3)
 
@@ -87,16 +87,15 @@ def test_an_interrupted_training_goes_on_with_the_same_bits(
   assert seen == {step: metrics_expected[step] for step in (75, 100)}
 
 
-def test_eight_devices_take_the_step_that_one_takes():
+def test_eight_devices_take_the_step_that_one_takes(monkeypatch):
   """By plain gradient descent: Adam would blow up what is rounded."""
   images, masks = synthetic.pairs(16)
   masks[3] = 255
   batch = pairs_lib.Batch(images, masks, np.arange(16, dtype=np.int32))
   weights = pairs_lib.class_weights(masks, 3, 0.25)
-  config = dataclasses.replace(
-    training.TrainConfig.of(synthetic.ARCHITECTURE, _OPTIONS, weights),
-    optimizer=training.optax.sgd(0.1),
-  )
+  sgd = training.optax.sgd(0.1)
+  monkeypatch.setattr(training.TrainConfig, 'optimizer', sgd)
+  config = training.TrainConfig(synthetic.ARCHITECTURE, _OPTIONS, weights)
   results = []
   for count in (1, 8):
     step = parallel.spread_step(
@@ -118,9 +117,9 @@ def test_eight_devices_take_the_step_that_one_takes():
 def test_a_step_lowers_the_weighted_loss_by_adam_along_a_cosine():
   images, masks = synthetic.pairs(4)
   weights = (0.5, 2.0, 3.0)
-  still = augmentation.Strengths(0, 0, 0, 0, 0, 0)
-  options = dataclasses.replace(_OPTIONS, strengths=still)
-  config = training.TrainConfig.of(synthetic.ARCHITECTURE, options, weights)
+  still = augmentation.Ranges(0, 0, 0, 0, 0, 0)
+  options = dataclasses.replace(_OPTIONS, augment=still)
+  config = training.TrainConfig(synthetic.ARCHITECTURE, options, weights)
   batch = pairs_lib.Batch(images, masks, np.arange(4, dtype=np.int32))
   state = training.init(config, key=_KEY)
   _, metrics = jax.jit(
@@ -195,9 +194,7 @@ def _wrong(label):
         'schema': dataclasses.replace(
           synthetic.SCHEMA, classes=('background', 'left_box', 'patch')
         ),
-        'options': training.Options(
-          strengths=augmentation.Strengths(flip=True)
-        ),
+        'options': training.Options(augment=augmentation.Ranges(flip=True)),
       },
       "Mirrored images would have no 'left_box' where",
     ),

@@ -17,7 +17,7 @@ _TRUTH = np.array(
 def _heat_maps(truth):
   """Of every keypoint and pixel, [images, height, width, keypoints]."""
   image, row, column = np.indices((len(truth), 24, 32)).reshape(3, -1)
-  targets = _TASK.targets(jnp.asarray(truth), _CANVAS, image, row, column)
+  targets = _TASK.targets(jnp.asarray(truth), _CANVAS, (image, row, column))
   return targets.reshape(len(truth), 24, 32, 2)
 
 

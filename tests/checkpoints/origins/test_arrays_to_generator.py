@@ -5,7 +5,6 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.origins import (
   arrays_to_generator,
@@ -14,6 +13,7 @@ from dgan_jax.checkpoints.origins import (
 )
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
+from tests.checkpoints import ada_pickle as checkpoints
 
 _ONE: dict[str, Any] = {'kind': stylegan1.StyleGAN1}
 _TWO: dict[str, Any] = {'kind': stylegan2.StyleGAN2}

@@ -3,12 +3,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.origins import arrays_to_generator, known_origins
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan1, stylegan2
 from tests import small
+from tests.checkpoints import ada_pickle as checkpoints
 
 _GOLDENS = pathlib.Path(__file__).parents[2] / 'goldens'
 _TWO = stylegan2.StyleGAN2

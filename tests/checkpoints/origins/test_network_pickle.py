@@ -4,10 +4,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from benchmarks import checkpoints
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.origins import network_pickle
+from tests.checkpoints import ada_pickle as checkpoints
 from tests.checkpoints import pickles, writers
 
 _MINI = pathlib.Path(__file__).parents[2] / 'goldens' / 'mini_ckpt'
