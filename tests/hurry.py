@@ -35,7 +35,7 @@ def _make_quick_options(*args, **kwargs):
 
 def switch(on: bool) -> None:
   """In this process, which forgets what it has compiled."""
-  if on == jax.config.jax_disable_most_optimizations:
+  if on == jax.config.read('jax_disable_most_optimizations'):
     return
   jax.clear_caches()
   jax.config.update('jax_disable_most_optimizations', on)

@@ -74,12 +74,9 @@ def paint(
   on_progress: progress.OnProgress | None = None,
 ) -> np.ndarray:
   """The annotator's masks uint8 [n, height, width] of samples by keys [n]."""
-  sampling = setup.sampling
-
-  def draw(generator: Any, keys: chex.Array) -> chex.Array:
-    return generators.sample(generator, rng.key_from_data(keys), sampling)[1]
-
-  run = parallel.map_items(draw, setup.generator, BLOCK_SIZE)
+  run = parallel.map_items(
+    _draw, setup.generator, BLOCK_SIZE, static=(setup.sampling,)
+  )
   label = predict.labeller(setup.annotator)
   painted = np.zeros((len(keys), *setup.size), np.uint8)
   done = 0
@@ -89,6 +86,12 @@ def paint(
     if on_progress:
       on_progress(done, len(keys), {})
   return painted
+
+
+def _draw(
+  sampling: generators.Sampling, generator: generators.Generator, keys: Any
+) -> chex.Array:
+  return generators.sample(generator, rng.key_from_data(keys), sampling)[1]
 
 
 def annotate(

@@ -17,7 +17,7 @@ from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import folder as annotations_lib
 from dgan_jax.evaluation import annotated_samples
 from dgan_jax.evaluation import plan as plan_lib
-from dgan_jax.factory import splits
+from dgan_jax.factory import labeller, splits
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble, labelling, training
 from dgan_jax.segmentation import quality_report
@@ -47,39 +47,42 @@ def label(
     `VOTINGS` labels uint8 [n, height, width]; 'uncertainty' float16 [n, height,
     width] in nats; 'score' float32 [n].
   """
-  sampling = setup.sampling
-  canvas = sampling.canvas(setup.generator.architecture)
-  tile_pixels = (
-    labelling.TILE_PIXELS
-    if parallel.has_small_cache()
-    else canvas.height * canvas.width
-  )
-
-  def block(state: Any, keys: chex.Array) -> dict[str, chex.Array]:
-    generator, interpreter = state
-    _, image, pyramid = generators.sample(
-      generator, rng.key_from_data(keys), sampling
-    )
-
-    def one(pyramid: pyramid_lib.FeaturePyramid) -> dict[str, chex.Array]:
-      statistics = labelling.image_statistics(
-        interpreter, pyramid, canvas, tile_pixels
-      )
-      divergence = part_segmentation.uncertainty(
-        statistics, interpreter.spec.members
-      )
-      return {
-        'majority': part_segmentation.votes_to_mask(statistics, False),
-        'soft': part_segmentation.votes_to_mask(statistics, True),
-        'uncertainty': divergence.astype(jnp.float16),
-        'score': part_segmentation.score(divergence),
-      }
-
-    return {'image': image, **jax.lax.map(one, pyramid)}
-
+  canvas = setup.sampling.canvas(setup.generator.architecture)
   return parallel.map_items(
-    block, (setup.generator, interpreter), annotated_samples.BLOCK_SIZE
+    _label_block,
+    (setup.generator, interpreter),
+    annotated_samples.BLOCK_SIZE,
+    static=(setup.sampling, canvas, labeller.tile_size(canvas)),
   )
+
+
+def _label_block(
+  sampling: generators.Sampling,
+  canvas: pyramid_lib.Canvas,
+  tile_pixels: int,
+  state: tuple[generators.Generator, ensemble.Interpreter],
+  keys: chex.Array,
+) -> dict[str, chex.Array]:
+  generator, interpreter = state
+  _, image, pyramid = generators.sample(
+    generator, rng.key_from_data(keys), sampling
+  )
+
+  def one(pyramid: pyramid_lib.FeaturePyramid) -> dict[str, chex.Array]:
+    statistics = labelling.image_statistics(
+      interpreter, pyramid, canvas, tile_pixels
+    )
+    divergence = part_segmentation.uncertainty(
+      statistics, interpreter.spec.members
+    )
+    return {
+      'majority': part_segmentation.votes_to_mask(statistics, False),
+      'soft': part_segmentation.votes_to_mask(statistics, True),
+      'uncertainty': divergence.astype(jnp.float16),
+      'score': part_segmentation.score(divergence),
+    }
+
+  return {'image': image, **jax.lax.map(one, pyramid)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,22 +53,23 @@ def describe(
 ) -> np.ndarray:
   """What samples of keys [n] look like from afar: their feature maps of 8 x 8,
   float32 [n, d], scaled so that every map has a say."""
-
-  def draw(
-    generator: generators.Generator, keys: chex.Array
-  ) -> tuple[chex.Array, ...]:
-    _, _, pyramid = generators.sample(
-      generator, rng.key_from_data(keys), sampling
-    )
-    maps = [x for x in pyramid.levels if x.shape[1] == _RESOLUTION]
-    return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
-
-  run = parallel.map_items(draw, generator, _BLOCK_SIZE)
+  run = parallel.map_items(_maps, generator, _BLOCK_SIZE, static=(sampling,))
   described = parallel.collect(run(np.asarray(jax.random.key_data(keys))))
   scales = [np.sqrt(level.var(0).sum()) for level in described]
   return np.concatenate(
     [x / max(s, 1e-12) for x, s in zip(described, scales, strict=True)], axis=1
   )
+
+
+def _maps(
+  sampling: generators.Sampling,
+  generator: generators.Generator,
+  keys: chex.Array,
+) -> tuple[chex.Array, ...]:
+  keys = rng.key_from_data(keys)
+  _, _, pyramid = generators.sample(generator, keys, sampling)
+  maps = [x for x in pyramid.levels if x.shape[1] == _RESOLUTION]
+  return tuple(x.reshape(len(x), -1).astype(jnp.float32) for x in maps)
 
 
 def medoids(points: np.ndarray, count: int) -> np.ndarray:

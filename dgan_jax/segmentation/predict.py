@@ -10,6 +10,7 @@ import numpy as np
 
 from dgan_jax import metrics, parallel
 from dgan_jax.segmentation import annotator as annotator_lib
+from dgan_jax.segmentation import unet
 
 # Images that a device takes in one go.
 BLOCK_SIZE = 16
@@ -35,12 +36,15 @@ def labeller(
     devices: default all of this host.
   """
 
-  def label(params: Any, images: chex.Array) -> tuple[chex.Array, chex.Array]:
-    probabilities = jax.nn.softmax(annotator.architecture.label(params, images))
-    mask = probabilities.argmax(-1).astype(jnp.uint8)
-    return mask, probabilities.max(-1)
+  return _mapped(_label, annotator, devices)
 
-  return _mapped(label, annotator, devices)
+
+def _label(
+  architecture: unet.UNet, params: Any, images: chex.Array
+) -> tuple[chex.Array, chex.Array]:
+  probabilities = jax.nn.softmax(architecture.label(params, images))
+  mask = probabilities.argmax(-1).astype(jnp.uint8)
+  return mask, probabilities.max(-1)
 
 
 def extractor(
@@ -55,19 +59,21 @@ def extractor(
   domains that the Inception network of the FID was never shown: distances
   between them compare with each other, not with a FID.
   """
-
-  def features(params: Any, images: chex.Array) -> chex.Array:
-    return annotator.architecture.features(params, images)
-
-  return _mapped(features, annotator, devices)
+  return _mapped(unet.UNet.features, annotator, devices)
 
 
 def _mapped(
-  function: Callable[[Any, chex.Array], Any],
+  function: Callable[[unet.UNet, Any, chex.Array], Any],
   annotator: annotator_lib.Annotator,
   devices: Sequence[jax.Device] | None,
 ) -> Function:
-  run = parallel.map_items(function, annotator.params, BLOCK_SIZE, devices)
+  run = parallel.map_items(
+    function,
+    annotator.params,
+    BLOCK_SIZE,
+    devices,
+    static=(annotator.architecture,),
+  )
 
   def checked(images: np.ndarray) -> Any:
     annotator.check(images)
