@@ -1,12 +1,13 @@
 import dataclasses
 import errno
+import inspect
 import json
 
 import jax
 import numpy as np
 import pytest
 
-from dgan_jax import errors, storage
+from dgan_jax import errors, parallel, storage
 from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.gan import data, loop, steps, training_log
 from tests.gan import tiny
@@ -43,6 +44,28 @@ def _train(workdir, stop_at=None, fails_with=KeyboardInterrupt, **options):
     devices=jax.devices()[:1],
     **{'seed': 3, **options},
   )
+
+
+@pytest.fixture(autouse=True, scope='module')
+def compiled_once():
+  """Trainings of the same settings share their programs: to compile them is
+  most of the work."""
+  spread, made = parallel.spread_step, {}
+
+  def spread_step(function, devices):
+    closed = inspect.getclosurevars(function).nonlocals
+    config = closed['config']
+    same = (
+      *(closed['function'], config.generator, config.discriminator),
+      *(config.options, jax.random.key_data(closed['key']).tobytes()),
+    )
+    if same not in made:
+      made[same] = spread(function, devices)
+    return made[same]
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(parallel, 'spread_step', spread_step)
+    yield
 
 
 @pytest.fixture(scope='module')
@@ -213,7 +236,7 @@ def test_a_training_that_diverges_says_where_and_saves_nothing(
   # Larger than options may ask for.
   monkeypatch.setattr(steps, 'learning_rate', lambda *_: np.float32(1e30))
   with pytest.raises(FloatingPointError, match='between steps 0 and 5'):
-    _train(tmp_path)
+    _train(tmp_path, seed=4)  # no program that others share
   assert not (tmp_path / 'gan' / 'state').exists()
 
 
