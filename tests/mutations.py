@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+_SECONDS = 1200  # after which tests hang
 _PASSED, _FAILED = 0, 1  # as pytest exits
 # What takes longest to import, of what isn't ours; JAX as the tests set it up.
 _PRELOADED = ['tests.conftest', 'flax.linen', 'optax', 'tensorflow_datasets']
@@ -149,6 +150,8 @@ def _fails(copy: pathlib.Path, tests: set[str]) -> bool:
   names = [f'tests/{test}' for test in sorted(tests)]
   process = multiprocessing.Process(target=_pytest, args=(copy, log, names))
   process.start()
+  process.join(_SECONDS)
+  process.kill()
   process.join()
   if process.exitcode not in (_PASSED, _FAILED):
     raise RuntimeError(f'{names}: {log.read_text()[-2000:]}')
