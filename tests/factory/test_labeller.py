@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -86,6 +88,19 @@ def test_a_sample_has_the_types_and_shapes_of_the_dataset(samples):
     'mask': ('uint8', (6, 8)),
     'uncertainty': ('uint8', (6, 8)),
   }
+
+
+def test_other_images_have_another_identity():
+  first, other_generator, other_sampling = (
+    source.GeneratorSource(generator, sampling).identity()
+    for generator, sampling in (
+      (_GENERATOR, _SAMPLING),
+      (_GENERATOR.replace(w_avg=_GENERATOR.w_avg + 1), _SAMPLING),
+      (_GENERATOR, dataclasses.replace(_SAMPLING, truncation_psi=0.5)),
+    )
+  )
+  assert first != other_generator
+  assert first != other_sampling
 
 
 def test_indices_need_not_follow_each_other(samples):
