@@ -4,7 +4,7 @@ Every one in `mutations.txt` is a plausible slip in one place. It is made in a
 copy of the checkout, the test named above it is run there, and has to fail.
 Before any of them all these tests have to pass.
 
-  python -m tests.mutations             # all of them, some 20 minutes
+  python -m tests.mutations             # all of them, some 15 minutes
   python -m tests.mutations gan factory # of these rooms
 """
 
@@ -93,7 +93,7 @@ def main() -> int:
       word = 'noticed ' if noticed else 'SURVIVED'
       print(
         f'{number:3}/{len(chosen)}  {word}  {mutation.path}: '
-        f'{mutation.right}  ->  {mutation.wrong}',
+        f'{mutation.right!r} -> {mutation.wrong!r}',
         flush=True,
       )
   print(f'{len(chosen) - survived} of {len(chosen)} mutations fail a test.')
