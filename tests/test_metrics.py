@@ -12,10 +12,10 @@ CONFUSION = np.array(
 
 def test_a_confusion_matrix_has_the_truth_in_rows():
   labels = np.array([[0, 0, 1], [1, 2, 2]], np.uint8)
-  predictions = np.array([[0, 1, 1], [0, 2, 2]], np.int32)
+  predictions = np.array([[0, 1, 1], [0, 2, 1]], np.int32)
   np.testing.assert_array_equal(
     metrics.confusion_matrix(labels, predictions, 3),
-    [[1, 1, 0], [1, 1, 0], [0, 0, 2]],
+    [[1, 1, 0], [1, 1, 0], [0, 1, 1]],
   )
 
 

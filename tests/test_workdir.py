@@ -27,6 +27,13 @@ def test_a_run_may_go_on_only_as_what_it_was(tmp_path):
   assert json.loads((tmp_path / 'run.json').read_text())['seed'] == 0
 
 
+def test_a_setting_that_is_new_or_gone_makes_another_run():
+  there, now = {'seed': 0, 'psi': 0.7}, {'seed': 0, 'grey': True}
+  assert workdir.compare(there, now) == (
+    'grey is null there and true now; psi is 0.7 there and null now'
+  )
+
+
 def test_of_runs_opened_at_once_one_is_there_and_others_are_refused(
   tmp_path, monkeypatch
 ):

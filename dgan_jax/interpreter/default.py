@@ -106,14 +106,7 @@ def train(
       tested_loss = _evaluate(classifier, member, pixels, tested)
     else:
       tested_loss = jnp.full(options.members, -numbers[-1], jnp.float32)
-    better = tested_loss < state.best_loss
-    state = State(
-      step=numbers[-1] + 1,
-      member=member,
-      best=optimization.select(better, member.merged(), state.best),
-      best_loss=jnp.minimum(tested_loss, state.best_loss),
-      misses=jnp.where(better, 0, state.misses + 1),
-    )
+    state = _keep_best(state, numbers[-1] + 1, member, tested_loss)
     metrics = {'loss': losses.mean()}
     if tested.size:
       metrics['held_out_loss'] = state.best_loss.mean()
@@ -154,6 +147,22 @@ def _evaluate(
     return pixels.task.loss(outputs, targets)
 
   return jax.vmap(one)(member.params, member.batch_stats)
+
+
+def _keep_best(
+  state: State,
+  step: chex.Array,
+  member: optimization.MemberState,
+  loss: chex.Array,
+) -> State:
+  better = loss < state.best_loss
+  return State(
+    step=step,
+    member=member,
+    best=optimization.select(better, member.merged(), state.best),
+    best_loss=jnp.minimum(loss, state.best_loss),
+    misses=jnp.where(better, 0, state.misses + 1),
+  )
 
 
 def _held_out(

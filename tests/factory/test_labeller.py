@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -55,6 +57,32 @@ def test_batches_and_devices_change_no_byte(samples, devices):
       assert _bytes(ours) == _bytes(theirs)
 
 
+def test_sample_i_is_row_i_modulo_the_block_size_of_its_block(monkeypatch):
+  blocks = []
+
+  class Numbers:
+    state = canvas = ()
+
+    def rows(self, root, indices):
+      blocks.append(indices.tolist())
+      return {'number': indices}
+
+  def labelled(source, tile_pixels, state, rows):
+    del source, tile_pixels, state
+    number = rows['number']
+    fields = dict.fromkeys(('image', 'labels', 'uncertainty', 'score'), number)
+    return {'origin': rows, **fields}
+
+  monkeypatch.setattr(factory_sampling, 'labelled_block', labelled)
+  label = factory_sampling.labeller(Numbers(), (), 4, jax.devices()[:2])
+  found = list(label(_ROOT, [2, 3, 4, 9, 8, 31]))
+  assert [int(sample.origin['number']) for sample in found] == [
+    *(2, 3, 4, 9, 8, 31)
+  ]
+  firsts = (0, 4, 8, 28)
+  assert blocks == [list(range(first, first + 4)) for first in firsts]
+
+
 def test_a_sample_says_where_it_came_from(samples):
   keys = rng.sample_keys(_ROOT, np.arange(_COUNT))
   z, image, _ = jax.jit(generators.sample, static_argnums=2)(
@@ -86,6 +114,19 @@ def test_a_sample_has_the_types_and_shapes_of_the_dataset(samples):
     'mask': ('uint8', (6, 8)),
     'uncertainty': ('uint8', (6, 8)),
   }
+
+
+def test_other_images_have_another_identity():
+  first, other_generator, other_sampling = (
+    source.GeneratorSource(generator, sampling).identity()
+    for generator, sampling in (
+      (_GENERATOR, _SAMPLING),
+      (_GENERATOR.replace(w_avg=_GENERATOR.w_avg + 1), _SAMPLING),
+      (_GENERATOR, dataclasses.replace(_SAMPLING, truncation_psi=0.5)),
+    )
+  )
+  assert first != other_generator
+  assert first != other_sampling
 
 
 def test_indices_need_not_follow_each_other(samples):

@@ -233,9 +233,12 @@ def test_a_damaged_shard_is_made_again(undisturbed, tmp_path, shards_only):
   shards_only(tmp_path)
   path = sorted((tmp_path / 'run/shards').iterdir())[2]
   path.write_bytes(path.read_bytes()[:-20])
-  made = []
-  fake.make(tmp_path, _noting(made))
+  made, done = [], []
+  fake.make(
+    tmp_path, _noting(made), on_progress=lambda count, *_: done.append(count)
+  )
   assert made == [8, 9, 10, 11]
+  assert done[-1] == 30
   assert drive.digest(tmp_path) == drive.digest(undisturbed[0])
 
 

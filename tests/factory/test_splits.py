@@ -14,7 +14,14 @@ def test_the_highest_scores_go_and_order_is_kept():
 
 @pytest.mark.parametrize(
   ('n', 'fraction', 'dropped'),
-  [(9, 0.1, 0), (10, 0.1, 1), (30, 0.1, 3), (70, 0.1, 7), (7, 0.0, 0)],
+  [
+    (9, 0.1, 0),
+    (10, 0.1, 1),
+    (30, 0.1, 3),
+    (70, 0.1, 7),
+    (100, 0.29, 29),
+    (7, 0.0, 0),
+  ],
 )
 def test_exactly_the_floor_of_the_share_goes(n, fraction, dropped):
   kept, uncertain = splits.split_by_uncertainty(np.arange(n), fraction)

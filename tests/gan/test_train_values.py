@@ -181,6 +181,17 @@ def test_every_step_is_the_papers(advance):
   assert int(state.step) == _STEPS
 
 
+def test_both_adams_have_the_betas_of_the_papers():
+  config, slope = _config(r1_interval=4), jnp.float32(3)
+  for optimizer, beta_2 in (
+    (config.generator_optimizer, 0.99),
+    (config.discriminator_optimizer, 0.99 ** (4 / 5)),
+  ):
+    _, state = optimizer.update(slope, optimizer.init(slope))
+    np.testing.assert_allclose(state.mu, 3)
+    np.testing.assert_allclose(state.nu, 9 * (1 - beta_2), rtol=1e-4)
+
+
 def test_the_mean_w_is_that_of_the_last_steps(advance):
   config, step = advance
   _, state = _start(config)

@@ -5,9 +5,17 @@ import jax
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 
+from dgan_jax import errors
 from dgan_jax.generators import generator as generators
-from dgan_jax.interpreter import annotated, default, labelling, training
+from dgan_jax.interpreter import (
+  annotated,
+  default,
+  labelling,
+  release,
+  training,
+)
 from dgan_jax.training import run_folder
 from tests.interpreter import synthetic
 
@@ -163,3 +171,41 @@ def test_the_published_procedure_can_be_chosen(annotations):
   interpreter = _train(annotations, mode='release', max_epochs=1)
   assert interpreter.spec.members == 2
   assert interpreter.params['dense_0']['kernel'].shape == (2, 22, 12)
+
+
+def test_the_published_procedure_takes_less_than_30_pixels_for_background(
+  annotations, monkeypatch
+):
+  masks = np.zeros((2, 64), np.uint8)
+  masks[0, :30], masks[1, :29] = 1, 2
+  some = dataclasses.replace(
+    annotations.subset([0, 1]), masks=masks.reshape(2, 8, 8)
+  )
+  seen = []
+  for mode in (default, release):
+    monkeypatch.setattr(
+      mode, 'train', lambda _, pixels, *rest, **options: seen.append(pixels)
+    )
+  for mode in training.MODES:
+    _train(some, mode=mode)
+  found = [np.bincount(np.ravel(x.truth), minlength=3).tolist() for x in seen]
+  assert found == [[69, 30, 29], [98, 30, 0]]
+
+
+def test_masks_of_other_images_are_not_learned(annotations, tmp_path):
+  paths = tuple(tmp_path / f'{name}.png' for name in annotations.names)
+
+  def save(images):
+    for path, image in zip(paths, images, strict=True):
+      far_off = np.where(image < 128, 255, 0).astype(np.uint8)
+      Image.fromarray(far_off).save(path)
+
+  with pytest.raises(errors.UserError, match='masks and latents'):
+    training.train(
+      synthetic.GENERATOR,
+      dataclasses.replace(annotations, images=paths),
+      synthetic.SAMPLING,
+      _OPTIONS,
+      key=jax.random.key(1),
+      on_images=save,
+    )
