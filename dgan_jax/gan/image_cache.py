@@ -151,7 +151,8 @@ class Growing:
       self._make(at_first, on_progress)
     self._pixels = cache.pixels()
     self._thread = threading.Thread(target=self._fill, daemon=True)
-    self._thread.start()
+    if len(self._pixels) < count:
+      self._thread.start()
 
   def __call__(self, count: int) -> np.ndarray:
     """The first `count` pictures, or more; waits for them if need be.
@@ -169,7 +170,8 @@ class Growing:
   def close(self) -> None:
     """Makes no more; those made are kept."""
     self._stopped = True
-    self._thread.join()
+    if self._thread.is_alive():
+      self._thread.join()
 
   def _fill(self) -> None:
     try:
