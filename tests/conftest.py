@@ -24,12 +24,9 @@ jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 _TESTS = pathlib.Path(__file__).parent
-# Their programs are large and run for a moment only; none is held to numbers
-# that depend on how well it is compiled.
-_IN_A_HURRY = (
-  *('segmentation', 'evaluation', 'gan', 'launch', 'training', 'benchmarks'),
-  *('interpreter/test_training.py', 'test_api.py'),
-)
+# Held to bits, so compiled as for users; all else is compiled in a hurry.
+# `python -m tests.parity` holds to vectors what users get.
+_AS_FOR_USERS = ('factory', 'test_parallel.py')
 # What takes longest, first: no worker has to wait for one of these at the end.
 _SLOW = (
   *('training', 'launch', 'test_api.py', 'benchmarks', 'interpreter'),
@@ -54,7 +51,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture
 def pytest_runtest_setup(item):
-  hurry.switch(_place(item.path, _IN_A_HURRY) < len(_IN_A_HURRY))
+  hurry.switch(_place(item.path, _AS_FOR_USERS) == len(_AS_FOR_USERS))
 
 
 def pytest_addoption(parser):

@@ -1,8 +1,7 @@
-"""Compiles large programs that run for a moment only in less time.
+"""Compiles programs that run for a moment only in less time.
 
 XLA's newer code generator for CPUs takes most of the time to compile, and
-optimising most of the rest; no test in a hurry is held to numbers that depend
-on either.
+optimising most of the rest.
 """
 
 import functools

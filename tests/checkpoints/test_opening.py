@@ -3,6 +3,7 @@ import functools
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -45,11 +46,16 @@ def _golden(name):
 def _rgb(generator, z, rows):
   """Images [batch, 3, height, width] at psi 0.7 in the first rows of w."""
   sampling = generators.Sampling(truncation_psi=0.7, truncation_layers=rows)
-  ws = generators.styles(generator, z, sampling, 'z')
-  rgb, _ = generator.architecture.synthesize(
-    generator.params, ws, generator.noise
-  )
-  return rgb.transpose(0, 3, 1, 2)
+
+  @jax.jit
+  def draw(generator):
+    ws = generators.styles(generator, z, sampling, 'z')
+    rgb, _ = generator.architecture.synthesize(
+      generator.params, ws, generator.noise
+    )
+    return rgb.transpose(0, 3, 1, 2)
+
+  return draw(generator)
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,13 @@ def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
     stored = dataset.read(position)
     keys = rng.sample_keys(rng.root_key(0), np.array([position]))
     np.testing.assert_array_equal(stored['key'], jax.random.key_data(keys)[0])
-    latent, image, _ = generators.sample(
+    latent, image, _ = jax.jit(generators.sample, static_argnums=2)(
       job.source.generator, keys, job.source.sampling
     )
     np.testing.assert_array_equal(stored['latent'], latent[0])
-    np.testing.assert_array_equal(stored['image'], image[0])
+    # Another program may round another way.
+    difference = np.int32(stored['image']) - np.int32(image[0])
+    assert np.abs(difference).max() <= 1
     assert stored['segmentation_mask'].shape == (4, 8, 1)
     assert stored['segmentation_mask'].max() < 4
 

@@ -17,6 +17,7 @@ from dgan_jax.interpreter import (
   training,
 )
 from dgan_jax.training import run_folder
+from tests import small
 from tests.interpreter import synthetic
 
 _OPTIONS = training.TrainingOptions(
@@ -179,7 +180,7 @@ def test_the_published_procedure_takes_less_than_30_pixels_for_background(
   masks = np.zeros((2, 64), np.uint8)
   masks[0, :30], masks[1, :29] = 1, 2
   some = dataclasses.replace(
-    annotations.subset([0, 1]), masks=masks.reshape(2, 8, 8)
+    small.subset(annotations, [0, 1]), masks=masks.reshape(2, 8, 8)
   )
   seen = []
   for mode in (default, release):
