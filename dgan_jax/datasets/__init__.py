@@ -5,6 +5,7 @@ Where a dataset is prepared, TFDS reads it without this import. Then
 first of the formats that a dataset is stored in.
 """
 
+# ruff: noqa: F401
 from dgan_jax.datasets.datasetgan import (
   DatasetganBedroom,
   DatasetganBird,
@@ -13,12 +14,3 @@ from dgan_jax.datasets.datasetgan import (
   DatasetganFace,
 )
 from dgan_jax.datasets.rendered_car import RenderedCar
-
-__all__ = [
-  'DatasetganBedroom',
-  'DatasetganBird',
-  'DatasetganCar',
-  'DatasetganCat',
-  'DatasetganFace',
-  'RenderedCar',
-]

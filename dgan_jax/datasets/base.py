@@ -72,18 +72,12 @@ PAPER = """@inproceedings{zhang2021datasetgan,
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class GanConfig(tfds.core.BuilderConfig):
-  """One size and generator of a dataset.
+  """One size and generator of a dataset."""
 
-  Attributes:
-    layout: shapes and labels, for as long as nothing is prepared; what is on
-      disk speaks for itself.
-    license: of the generated data, if not the builder's.
-    recipe: what to do where the dataset is missing and `job` has nothing.
-  """
-
+  # Used while nothing is prepared; what is on disk speaks for itself.
   layout: records.Layout
-  license: str = ''
-  recipe: str = ''
+  license: str = ''  # of the generated data, if not the builder's
+  recipe: str = ''  # what to do where it is missing and `job` has nothing
 
 
 class LabelledGanBuilder(
@@ -95,18 +89,13 @@ class LabelledGanBuilder(
   A subclass has a docstring (the description), BUILDER_CONFIGS and `job`.
   Both record formats are always written, so that `tfds.load` and
   `tfds.data_source` both work.
-
-  Attributes:
-    CITATION: BibTeX.
-    LICENSE: of the generated data.
-    HOMEPAGE: address.
   """
 
   BUILDER_CONFIGS: ClassVar[Sequence[GanConfig]] = ()
   VERSION = tfds.core.Version('1.0.0')
-  CITATION = PAPER
+  CITATION = PAPER  # BibTeX
   LICENSE = 'That of the generator and the annotations it was made with.'
-  HOMEPAGE = ''
+  HOMEPAGE = ''  # an address
 
   def __init__(self, *, file_format: Any = None, **kwargs: Any):
     """See `tfds.core.DatasetBuilder`; `file_format` changes nothing.
@@ -118,10 +107,8 @@ class LabelledGanBuilder(
     super().__init__(**kwargs)
 
   def job(self, workdir: pathlib.Path) -> run.Job:
-    """What to generate; asked for only where the dataset is missing.
-
-    Args:
-      workdir: the folder of the run, for what is costly to make twice.
+    """What to generate; asked for only where the dataset is missing. `workdir`
+    is for what is costly to make twice.
 
     Raises:
       errors.UserError: there is nothing to generate from.

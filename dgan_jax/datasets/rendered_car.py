@@ -33,19 +33,12 @@ _PER_FILE = 5000
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class RenderedCarConfig(tfds.core.BuilderConfig):
-  """One setting and size of the rendered cars.
+  """One setting and size of the rendered cars."""
 
-  Attributes:
-    domain: setting, resolution and aspect.
-    unlabelled: pictures for training a generator.
-    annotated: the handful that someone would paint.
-    test: pictures to measure with.
-  """
-
-  domain: rendered_car.Domain
-  unlabelled: int = 2000
-  annotated: int = 16
-  test: int = 500
+  domain: rendered_car.Domain  # setting, resolution and aspect
+  unlabelled: int = 2000  # pictures for training a generator
+  annotated: int = 16  # the handful that someone would paint
+  test: int = 500  # pictures to measure with
 
   def indices(self) -> dict[str, range]:
     """The numbers of the pictures of each split.
@@ -156,8 +149,10 @@ class RenderedCar(dataset_builder.FileReaderBuilder):
           self.builder_config.domain, indices, on_progress=add
         )
         payloads = map(encode, map(_example, indices, pictures))
-        lengths[split] = _file_lengths(len(indices))
-        paths = records.file_paths(folder, card, split, len(lengths[split]))
+        # Nearly as many to each file.
+        parts = np.array_split(indices, -(-len(indices) // _PER_FILE))
+        lengths[split] = list(map(len, parts))
+        paths = records.file_paths(folder, card, split, len(parts))
         for path, length in zip(paths, lengths[split], strict=True):
           record_files.write(path, itertools.islice(payloads, length))
         before += len(indices)
@@ -174,9 +169,3 @@ def _example(index: int, rendered: renderer.Rendered) -> dict[str, Any]:
     'keypoints': np.concatenate([rendered.keypoints, visible], axis=1),
     'index': index,
   }
-
-
-def _file_lengths(count: int) -> list[int]:
-  """How many pictures go to each file: nearly as many to each."""
-  files = -(-count // _PER_FILE)
-  return [len(part) for part in np.array_split(range(count), files)]

@@ -87,20 +87,15 @@ def _label_block(
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-  """An interpreter's labels of all samples, counted.
-
-  Attributes:
-    schema: of the labels.
-    confusions: by voting, of every sample, int64 [n, classes, classes]; see
-      `metrics.confusion_matrix`.
-    scores: of the samples, float32 [n], high where the members disagree.
-    pixels: by uncertainty, least first: int64 [2, values], pixels and those
-      that the majority labels right.
-  """
+  """An interpreter's labels of all samples, counted."""
 
   schema: schema_lib.Schema
+  # By voting, of every sample, int64 [n, classes, classes]; see
+  # `metrics.confusion_matrix`.
   confusions: Mapping[str, np.ndarray]
-  scores: np.ndarray
+  scores: np.ndarray  # float32 [n], high where the members disagree
+  # By uncertainty, least first: int64 [2, values], pixels and those that the
+  # majority labels right.
   pixels: np.ndarray
 
   def accuracies(self, voting: str) -> np.ndarray:

@@ -39,31 +39,23 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """All runs of an evaluation.
+  """All runs of an evaluation."""
 
-  Attributes:
-    options: the reference, around which all is varied.
-    annotated: numbers of annotated samples, for every mode.
-    ceiling: a number that nobody would paint, to see what more samples could
-      bring, for the mode of `options`; 0: none.
-    reference: the number of them for all else.
-    candidates: that they are chosen from; the reference is also run with the
-      first that come.
-    modes: of `training.MODES`.
-    dropouts: shares of hidden units, for the mode of `options`.
-    seeds: everything is run with each of them.
-  """
-
-  options: training.TrainingOptions
+  options: training.TrainingOptions  # the reference, which all is varied of
+  # Numbers of annotated samples, for every mode.
   annotated: tuple[validation.Count, ...] = (1, 4, 8, 16, 32)
+  # One that nobody would paint, to see what more samples could bring, for the
+  # mode of `options`; 0: none.
   ceiling: validation.Whole = 200
-  reference: validation.Count = 16
+  reference: validation.Count = 16  # the number of them for all else
+  # That they are chosen from; the reference also learns from the first ones.
   candidates: Annotated[int, validation.between(0, selection.MOST)] = 500
   modes: tuple[Annotated[str, validation.choice(training.MODES)], ...] = (
     training.MODES
   )
+  # Shares of hidden units, for the mode of `options`.
   dropouts: tuple[validation.ShareBelow1, ...] = (0.0, 0.1)
-  seeds: tuple[validation.Index, ...] = (0,)
+  seeds: tuple[validation.Index, ...] = (0,)  # everything is run with each
 
   def __post_init__(self) -> None:
     validation.check(self)

@@ -31,20 +31,13 @@ _DAMAGE = (
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-  """A dataset as it is to be.
+  """A dataset as it is to be."""
 
-  Attributes:
-    directory: `<data_dir>/<name>/<config>/<version>`.
-    card: its name and texts.
-    layout: of its features.
-    provenance: everything that it is made from, and what tells it from others
-      that are: first_index, num_samples, uncertain_fraction and formats; JSON
-      values.
-  """
-
-  directory: pathlib.Path
+  directory: pathlib.Path  # `<data_dir>/<name>/<config>/<version>`
   card: records.Card
   layout: records.Layout
+  # Everything that it is made from, and what tells it from others that are:
+  # first_index, num_samples, uncertain_fraction and formats; JSON values.
   provenance: dict[str, Any]
 
   @property
@@ -55,17 +48,13 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset(Target):
-  """A finished dataset on disk.
+  """A finished dataset on disk."""
 
-  Attributes:
-    splits: split -> positions of its samples, ascending; position p has the
-      global index `first_index + p`. TFDS knows no empty splits.
-    summary: what is known about its samples, by position.
-    files: split -> its files, of one of the formats.
-  """
-
+  # Split -> positions of its samples, ascending; position p has the global
+  # index `first_index + p`. TFDS knows no empty splits.
   splits: Mapping[str, np.ndarray]
-  summary: shards.Summary
+  summary: shards.Summary  # by position
+  # Split -> its files, of one of the formats.
   files: Mapping[str, Sequence[record_files.RecordFile]]
 
   def read(self, position: int) -> dict[str, Any]:

@@ -37,19 +37,12 @@ def in_order(formats: Sequence[str]) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class RecordFile:
-  """A file that is there, and the samples it holds.
-
-  Attributes:
-    path: of the file.
-    file_format: one of `FORMATS`.
-    positions: of its n first records in the dataset, ascending, int64 [n].
-    sizes: bytes of their payloads, int64 [n].
-  """
+  """A file that is there, and the samples it holds."""
 
   path: pathlib.Path
-  file_format: str
-  positions: np.ndarray
-  sizes: np.ndarray
+  file_format: str  # one of `FORMATS`
+  positions: np.ndarray  # of its n first records, ascending, int64 [n]
+  sizes: np.ndarray  # bytes of their payloads, int64 [n]
 
   def is_whole(self) -> bool:
     """Whether it is as long as it must be; its records aren't read."""
@@ -65,14 +58,8 @@ class RecordFile:
       return False
 
   def read(self, positions: np.ndarray) -> Iterator[tuple[int, bytes]]:
-    """Yields (position, payload) of those that it has, in order.
-
-    Args:
-      positions: ascending, int64.
-
-    Raises:
-      tfrecord.DamagedError: the file is not what was written.
-    """
+    """Yields (position, payload) of those that it has, ascending, int64; raises
+    tfrecord.DamagedError where the file is not what was written."""
     first, last = np.searchsorted(positions, self.positions[[0, -1]])
     wanted = np.isin(self.positions, positions[first : last + 1])
     if self.file_format == 'tfrecord':
@@ -108,14 +95,8 @@ def write(paths: Mapping[str, pathlib.Path], payloads: Iterable[bytes]) -> None:
   """Writes the same records to a file of each format.
 
   A file has its name once its bytes are on the disk. What killed processes left
-  of writing it goes.
-
-  Args:
-    paths: format -> file.
-    payloads: what to write.
-
-  Raises:
-    OSError: the disk is full or the folder cannot be written.
+  of writing it goes. Raises OSError if the disk is full or the folder cannot be
+  written.
   """
   for path in paths.values():
     storage.remove_leftovers(path)

@@ -31,44 +31,27 @@ _PNG_LEVEL = 4
 
 @dataclasses.dataclass(frozen=True)
 class LabelledSample:
-  """An image with its labels and where it came from, on the host.
+  """An image with its labels and where it came from, on the host."""
 
-  Attributes:
-    index: its global number; all that is random about it follows from that.
-    origin: what it was made from, by name. Of a generator: key uint32 [2], its
-      key as `jax.random.key_data` gives it, and latent float32 [latent_size],
-      the z.
-    image: uint8 [height, width, 3], RGB.
-    labels: the arrays of the task's labels, by name.
-    uncertainty: uint8 [height, width]; see `tasks.task.to_uint8`.
-    score: float32, the uncertainty of the whole sample.
-  """
-
-  index: int
+  index: int  # global; all that is random about it follows from that
+  # What it was made from, by name. Of a generator: key uint32 [2], its key as
+  # `jax.random.key_data` gives it, and latent float32 [latent_size], the z.
   origin: Mapping[str, np.ndarray]
-  image: np.ndarray
-  labels: Mapping[str, np.ndarray]
-  uncertainty: np.ndarray
-  score: float
+  image: np.ndarray  # uint8 [height, width, 3], RGB
+  labels: Mapping[str, np.ndarray]  # those of the task, by name
+  uncertainty: np.ndarray  # uint8 [height, width]; see `tasks.task.to_uint8`
+  score: float  # float32, the uncertainty of the whole sample
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-  """The shapes and labels of a dataset's features.
+  """The shapes and labels of a dataset's features."""
 
-  Attributes:
-    height: of images, masks and uncertainty maps, in pixels.
-    width: likewise.
-    latent_size: length of z.
-    task: what the labels are.
-    members: of the ensemble, which bound the uncertainty.
-  """
-
-  height: int
+  height: int  # of images, masks and uncertainty maps, in pixels
   width: int
-  latent_size: int
+  latent_size: int  # length of z
   task: task_lib.Task
-  members: int = 10
+  members: int = 10  # of the ensemble, which bound the uncertainty
 
   @property
   def uncertainty_maximum(self) -> float:
@@ -231,8 +214,7 @@ def write_info(
 
   Args:
     directory: holds `file_paths(...)` of every split.
-    card: name and texts.
-    layout: of the records.
+    card, layout: of the records.
     splits: name -> number of records in each file.
     metadata: JSON values; `builder.info.metadata` shows them.
     formats: kinds of files that are there; TFDS reads several since 4.9.7.
@@ -276,21 +258,16 @@ def file_paths(
 ) -> list[dict[str, pathlib.Path]]:
   """Format -> path of each of the `count` files of a split, as TFDS names
   them."""
+  numbers = [f'{i:05}-of-{count:05}' for i in range(count)]
   return [
-    {
-      file_format: directory
-      / f'{card.name}-{split}.{file_format}-{i:05}-of-{count:05}'
-      for file_format in formats
-    }
-    for i in range(count)
+    {x: directory / f'{card.name}-{split}.{x}-{number}' for x in formats}
+    for number in numbers
   ]
 
 
 def _png(array: np.ndarray, shape: tuple[int | None, ...]) -> bytes:
-  """uint8 [h, w] as grey, [h, w, 3] as RGB, for a feature of this shape.
-
-  TFDS looks at arrays, but not at the sizes of encoded images.
-  """
+  """uint8 [h, w] as grey, [h, w, 3] as RGB, for a feature of this shape."""
+  # TFDS looks at arrays, but not at the sizes of encoded images.
   if np.atleast_3d(array).shape != shape:
     raise ValueError(f'{array.shape} does not match the shape {shape}.')
   buffer = io.BytesIO()

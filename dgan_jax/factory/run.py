@@ -30,26 +30,20 @@ _ATTEMPTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class FactoryOptions:
-  """How many samples, which ones, and how they are grouped.
+  """How many samples, which ones, and how they are grouped."""
 
-  Attributes:
-    num_samples: in both splits together.
-    first_index: global index of the first; a second run that begins where the
-      first ended makes other samples of the same distribution.
-    seed: of the root key.
-    samples_per_shard: what at most is lost when a run is killed; best whole
-      blocks, as a block that two shards share may be computed for each.
-    block_size: samples computed as one array; part of the run's identity, as
-      float sums may depend on it. 0: what suits the devices.
-    uncertain_fraction: the share that goes to the split 'uncertain'.
-  """
-
-  num_samples: validation.Count
+  num_samples: validation.Count  # in both splits together
+  # Global; a second run that begins where the first ended makes other samples
+  # of the same distribution.
   first_index: validation.Index = 0
-  seed: validation.Index = 0
+  seed: validation.Index = 0  # of the root key
+  # What at most is lost when a run is killed; best whole blocks, as a block
+  # that two shards share may be computed for each.
   samples_per_shard: validation.Count = 256
+  # Samples computed as one array, which float sums may depend on. 0: what
+  # suits the devices and the size of the images.
   block_size: validation.Whole = 0
-  uncertain_fraction: validation.ShareBelow1 = 0.1
+  uncertain_fraction: validation.ShareBelow1 = 0.1  # goes to that split
 
   def __post_init__(self) -> None:
     validation.check(self)
@@ -67,21 +61,15 @@ class Job:
 
   @property
   def block_size(self) -> int:
-    """Samples computed as one array: as the options say, or what suits the
-    devices and the images."""
+    """Samples computed as one array."""
     pixels = self.source.canvas.width**2
     return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
     """The shapes and labels of the dataset."""
     canvas, spec = self.source.canvas, self.interpreter.spec
-    return records.Layout(
-      canvas.height,
-      canvas.width,
-      self.source.latent_size,
-      spec.task,
-      spec.members,
-    )
+    size, latent_size = (canvas.height, canvas.width), self.source.latent_size
+    return records.Layout(*size, latent_size, spec.task, spec.members)
 
   def maker(self) -> tuple[dict[str, Any], workers.MakeSamples]:
     """What makes the samples: JSON values that change when they do, and a pure
@@ -121,8 +109,7 @@ def generate(
   Args:
     job: what to make.
     card: the dataset's name and texts.
-    workdir: the run folder, for the shards, which go when the dataset is
-      finished.
+    workdir: for the shards, which go when the dataset is finished.
     data_dir: TFDS's folder of datasets.
     formats: kinds of files that the dataset is stored in.
     on_progress: see `workers.fill`.

@@ -31,29 +31,19 @@ _MAX_INDEX = 2**32
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """Which samples lie in which shard.
+  """Which samples lie in which shard."""
 
-  Attributes:
-    first_index: global index of the sample at position 0.
-    num_samples: of the dataset.
-    samples_per_shard: at most.
-    num_stored: samples that a smaller dataset holds already.
-  """
-
-  first_index: validation.Index
-  num_samples: validation.Count
-  samples_per_shard: validation.Count
-  num_stored: validation.Whole = 0
+  first_index: validation.Index  # global, of the sample at position 0
+  num_samples: validation.Count  # of the dataset
+  samples_per_shard: validation.Count  # at most
+  num_stored: validation.Whole = 0  # that a smaller dataset holds already
 
   def __post_init__(self) -> None:
     validation.check(self)
     if self.first_index + self.num_samples > _MAX_INDEX:
       most = _MAX_INDEX - self.num_samples
-      validation.refuse(
-        'first_index',
-        self.first_index,
-        f'{most} at most, for {self.num_samples} samples',
-      )
+      expected = f'{most} at most, for {self.num_samples} samples'
+      validation.refuse('first_index', self.first_index, expected)
 
   @property
   def num_shards(self) -> int:
@@ -104,11 +94,8 @@ class Shards:
     return self.folder / self.plan.name(shard)
 
   def write(self, shard: int, records: Iterable[Record]) -> Summary:
-    """Writes a shard, whole or not at all.
-
-    Raises:
-      OSError: the disk is full or the folder cannot be written.
-    """
+    """Writes a shard, whole or not at all: raises OSError if the disk is full
+    or the folder cannot be written."""
     rows = []
 
     def payloads() -> Iterator[bytes]:
@@ -153,12 +140,9 @@ class Shards:
   ) -> Iterator[record_files.RecordFile]:
     """The shards, given what is known about each."""
     for shard, summary in enumerate(summaries):
-      yield record_files.RecordFile(
-        self.path(shard),
-        'tfrecord',
-        self.plan.positions(shard),
-        summary['size'],
-      )
+      path, positions = self.path(shard), self.plan.positions(shard)
+      sizes = summary['size']
+      yield record_files.RecordFile(path, 'tfrecord', positions, sizes)
 
   def remove(self) -> None:
     """Removes the shards of a dataset that is finished, and what they were made

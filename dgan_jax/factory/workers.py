@@ -36,19 +36,15 @@ def fill(
   while the device makes the next ones.
 
   Args:
-    shards: the files of the run.
-    locks: of the run folder.
+    shards, locks: of the run folder.
     make_samples: called with the indices of all shards that this call makes.
     encode: called by several threads.
     is_finished: whether another process has made the dataset, and removed the
-      shards; asked where one is missing.
+      shards; asked where one is missing. Then the result is None.
     process: the number of this one, and how many share the run, as far as
       known; decides only where it begins.
     on_progress: called with the samples that are finished, by whomever; the
       metric `score` is the mean over those that this call made.
-
-  Returns:
-    Of every shard; None where the dataset is finished.
 
   Raises:
     OSError: the disk is full or read-only. Finished shards stay.
@@ -84,24 +80,20 @@ class _Filling:
   locks: workdir.Locks
   is_finished: Callable[[], bool]
   on_progress: progress.OnProgress | None
-  # Of the shards that are there.
-  summaries: dict[int, shards_lib.Summary] = dataclasses.field(
-    default_factory=dict
-  )
-  # Shards that other processes were making.
-  busy: list[int] = dataclasses.field(default_factory=list)
-  is_over: bool = False  # another process has finished the dataset
-  found: int = 0  # samples of shards that were there
-  made: int = 0  # samples of this call
-  score: float = 0.0  # sum over those
+
+  def __post_init__(self) -> None:
+    # Of the shards that are there, and those that other processes were making.
+    self.summaries: dict[int, shards_lib.Summary] = {}
+    self.busy: list[int] = []
+    self.is_over = False  # another process has finished the dataset
+    self.found = self.made = 0  # samples of shards there, and of this call
+    self.score = 0.0  # sum over those of this call
 
   def samples(
     self, order: Iterable[int], make_samples: MakeSamples, wait: bool
   ) -> Iterator[tuple[int, records.LabelledSample]]:
-    """Yields (shard, sample) of what is missing and can be locked.
-
-    One stream over all shards, so that the maker can work ahead.
-    """
+    """Yields (shard, sample) of what is missing and can be locked, in one
+    stream, so that the maker can work ahead."""
     shards: collections.deque[int] = collections.deque()
 
     def indices() -> Iterator[int]:

@@ -7,7 +7,7 @@ training maps into memory, so that no step waits for a decoder.
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,24 +26,16 @@ class Images:
 
   The first epochs may show only the first images, twice as many each time, so
   that a training can start while the others are made.
-
-  Attributes:
-    first: (n) -> uint8 [n or more, size, size, 3], the first n images; waits
-      for them if need be.
-    count: how many there are, or will be.
-    resolution: height and width.
-    source: what they were made from, as JSON values; part of what a training
-      is recognised by.
-    at_first: images of the first epoch; 0: all.
-    close: stops what is still making images.
   """
 
+  # n -> uint8 [n or more, size, size, 3], the first n; waits if need be.
   first: Callable[[int], np.ndarray]
-  count: int
-  resolution: int
+  count: int  # how many there are, or will be
+  resolution: int  # height and width
+  # What they were made from, as JSON values; a training is recognised by it.
   source: Mapping[str, Any]
-  at_first: int = 0
-  close: Callable[[], None] = lambda: None
+  at_first: int = 0  # images of the first epoch; 0: all
+  close: Callable[[], None] = lambda: None  # stops what is making images
 
   def __len__(self) -> int:
     return self.count
@@ -122,14 +114,11 @@ def from_pictures(
 
   Args:
     pictures: makes them.
-    count: how many are kept.
-    resolution: of them.
-    cache: folder that they are kept in.
+    count: how many are kept, in the folder `cache`.
     source: what they depend on, as JSON values.
     version: of what makes them: others in the cache are made again.
-    at_first: how many are waited for, and shown in the first epoch; the
-      others are made in the background. 0: all.
-    on_progress: told of pictures waited for.
+    at_first: how many are waited for, which `on_progress` is told of, and
+      shown in the first epoch; the others are made meanwhile. 0: all.
   """
   at_first = min(at_first or count, count)
   kept = cache_lib.Cache(cache, resolution, source, version)
@@ -209,15 +198,18 @@ def from_tfds(
     ) from None
 
   def pictures(start: int) -> Iterator[np.ndarray]:
-    for number, example in enumerate(_examples(builder, split)):
+    if builder.info.file_format.value == 'array_record':
+      examples = builder.as_data_source(split)
+    else:
+      examples = tfds.as_numpy(builder.as_dataset(split))
+    for number, example in enumerate(examples):
       if number >= start:
         image = Image.fromarray(np.asarray(example['image']).squeeze())
         try:
           yield photos.square(image, resolution)
         except errors.UserError as error:
-          raise errors.UserError(
-            f'Image {number} of {name}: {error}.'
-          ) from None
+          message = f'Image {number} of {name}: {error}.'
+          raise errors.UserError(message) from None
 
   source = {'kind': 'tfds', 'name': builder.info.full_name, 'split': split}
   return from_pictures(
@@ -230,15 +222,6 @@ def from_tfds(
   )
 
 
-def _examples(builder: Any, split: str) -> Iterable[Any]:
-  """Of a dataset in either kind of file."""
-  if builder.info.file_format.value == 'array_record':
-    return builder.as_data_source(split)
-  import tensorflow_datasets as tfds
-
-  return tfds.as_numpy(builder.as_dataset(split))
-
-
 def from_folder(
   folder: storage.PathLike,
   resolution: int,
@@ -247,13 +230,7 @@ def from_folder(
   on_progress: progress.OnProgress | None = None,
 ) -> Images:
   """The photos in a folder and in those below it, links followed: their
-  central squares, reduced to the resolution. `photos.square` says how.
-
-  Args:
-    folder: of the photos, of any sizes.
-    resolution: height and width of the result.
-    cache: folder that the pixels are kept in.
-    on_progress: told of photos read.
+  central squares, reduced as `photos.square` says, and kept in `cache`.
 
   Raises:
     errors.UserError: there are none, or more than 5 % cannot be read or are
@@ -270,14 +247,10 @@ def from_folder(
       status = path.stat()
       state = f'{status.st_size} {status.st_mtime_ns}'
     listing.append(os.fsencode(f'{path.relative_to(folder)} {state}'))
-  source = {
-    'kind': 'folder',
-    'photos': storage.sha256(*listing),
-    'resolution': resolution,
-  }
+  digest = storage.sha256(*listing)
+  source = {'kind': 'folder', 'photos': digest, 'resolution': resolution}
   kept = cache_lib.Cache(cache, resolution, source)
-  for _ in kept.make(
-    lambda _: photos.usable(folder, paths, resolution, on_progress)
-  ):
+  usable = photos.usable(folder, paths, resolution, on_progress)
+  for _ in kept.make(lambda _: usable):
     pass
   return _of_array(kept.pixels(), {'kind': 'folder', 'pixels': kept.content})

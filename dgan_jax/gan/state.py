@@ -17,44 +17,26 @@ from dgan_jax.generators import generator as generators
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """How a generator is trained.
+  """How a generator is trained."""
 
-  Attributes:
-    images: real images shown in all, epochs or not.
-    batch_size: images of a step, on all devices together.
-    learning_rate: of generator and discriminator.
-    decay: share of the training, at its end, in which the learning rate falls
-      linearly to zero.
-    r1_gamma: weight of the R1 penalty.
-    r1_interval: steps between two penalties; 0: none ever.
-    r1_batch: images of a batch that it is taken on, evenly spread.
-    mixing: share of samples whose ws come from two latents.
-    ema_images: half-life, in images, of the weights that g_ema averages (0: it
-      is the generator) ...
-    ema_rampup: ... but at most this share of the images shown so far.
-    flip: whether mirrored images are as good as images; then half of the
-      reals are mirrored.
-    augment: adaptive discriminator augmentation, for small collections.
-    augment_target: see `augmentation.adapt`.
-    augment_images: see `augmentation.adapt`, `images_to_one`.
-    dtype: of the computation, 'float32' or 'bfloat16'; weights, statistics
-      and the penalty stay float32.
-  """
-
-  images: validation.Count = 1_000_000
-  batch_size: validation.Count = 32
-  learning_rate: validation.LearningRate = 0.0025
+  images: validation.Count = 1_000_000  # shown in all, epochs or not
+  batch_size: validation.Count = 32  # of all devices together
+  learning_rate: validation.LearningRate = 0.0025  # of both networks
+  # Share of the training, at its end, in which that falls linearly to zero.
   decay: validation.Share = 0.25
-  r1_gamma: validation.NotNegative = 1.0
-  r1_interval: validation.Whole = 16
-  r1_batch: validation.Count = 16
-  mixing: validation.Share = 0.5
+  r1_gamma: validation.NotNegative = 1.0  # weight of the R1 penalty
+  r1_interval: validation.Whole = 16  # steps between two; 0: none ever
+  r1_batch: validation.Count = 16  # images it is taken on, evenly spread
+  mixing: validation.Share = 0.5  # share of samples whose ws are of two latents
+  # Half-life, in images, of what g_ema averages (0: it is the generator), and
+  # at most this share of the images shown so far.
   ema_images: validation.Whole = 10_000
   ema_rampup: validation.Share = 0.05
-  flip: bool = False
-  augment: bool = False
+  flip: bool = False  # whether half of the reals are mirrored
+  augment: bool = False  # see `augmentation.adapt`, also for the next two
   augment_target: validation.Share = 0.6
-  augment_images: validation.Count = 500_000
+  augment_images: validation.Count = 500_000  # `images_to_one`
+  # Of the computation; weights, statistics and the penalty stay float32.
   dtype: Annotated[str, validation.choice(generators.DTYPES)] = 'float32'
 
   def __post_init__(self) -> None:

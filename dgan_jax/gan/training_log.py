@@ -32,23 +32,14 @@ class Distance(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-  """When something is written; changes no bit of the training.
+  """When something is written; changes no bit of the training."""
 
-  Attributes:
-    steps_per_report: steps whose metrics are averaged and written at once;
-      whatever follows is done at a report.
-    images_per_evaluation: images between two evaluations; before the first
-      there are some at a half of it, a quarter, ... a 32nd.
-    seconds_per_save: between two checkpoints.
-    seconds_per_grid: between two sheets of samples; there is one at every
-      evaluation too.
-    grid_images: samples on a sheet.
-  """
-
+  # Whose metrics are averaged at once; whatever follows is done at a report.
   steps_per_report: validation.Count = 50
+  # Besides, early on: after a half of that, a quarter, ... a 32nd.
   images_per_evaluation: validation.Count = 50_000
-  seconds_per_save: validation.NotNegative = 120.0
-  seconds_per_grid: validation.NotNegative = 180.0
+  seconds_per_save: validation.NotNegative = 120.0  # of a checkpoint
+  seconds_per_grid: validation.NotNegative = 180.0  # evaluations have one too
   grid_images: Annotated[int, validation.between(1, 1000)] = 40
 
   def __post_init__(self) -> None:
@@ -89,7 +80,7 @@ class Log:
 
   def facts(self) -> dict[str, Any]:
     """What `restore` has to be told after a kill."""
-    name = self._distance.name if self._distance else None
+    name = self._distance and self._distance.name
     return {'measure': name, 'distances': self._distances}
 
   def restore(self, facts: Mapping[str, Any], step: int) -> None:
@@ -101,11 +92,8 @@ class Log:
   def observe(
     self, state: state_lib.State, step: int
   ) -> dict[str, float] | None:
-    """Writes what is due after so many steps.
-
-    Returns:
-      What an evaluation has found, if there was one.
-    """
+    """Writes what is due after so many steps; returns what an evaluation has
+    found, if there was one."""
     found = None
     last = step == self._config.options.steps
     if last or self._evaluations(step) > self._evaluated:

@@ -63,10 +63,7 @@ def checksum(annotator: Annotator) -> str:
 
 def rounded(annotator: Annotator, dtype: str) -> Annotator:
   """The annotator as it will be read from a folder of that type; see `save`.
-
-  Raises:
-    ValueError: annotators are not stored in it.
-  """
+  Raises ValueError if annotators are not stored in it."""
   if dtype not in DTYPES:
     raise ValueError(f'Type {dtype!r} is none of {DTYPES}.')
   params = jax.tree.map(

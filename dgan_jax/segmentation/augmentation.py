@@ -18,26 +18,16 @@ _BINOMIAL = (0.25, 0.5, 0.25)
 
 @dataclasses.dataclass(frozen=True)
 class Ranges:
-  """How far images are changed, at most; 0: not at all.
+  """How far images are changed, at most; 0: not at all."""
 
-  Attributes:
-    brightness: added, share of the range.
-    contrast: factor 1 +- this about the image's mean.
-    saturation: factor 1 +- this about each pixel's grey.
-    blur: share, 0 to 1, of a 3x3 binomial filter applied twice.
-    noise: standard deviation, share of the range.
-    shift: pixels along each axis; what comes in repeats the edge and has no
-      label.
-    flip: whether half of the images are mirrored.
-  """
-
-  brightness: validation.Share = 0.2
-  contrast: validation.Share = 0.3
-  saturation: validation.Share = 0.5
-  blur: validation.Share = 1.0
-  noise: validation.Share = 0.06
+  brightness: validation.Share = 0.2  # added, share of the range
+  contrast: validation.Share = 0.3  # factor 1 +- this about the image's mean
+  saturation: validation.Share = 0.5  # the same about each pixel's grey
+  blur: validation.Share = 1.0  # of a 3x3 binomial filter applied twice
+  noise: validation.Share = 0.06  # standard deviation, share of the range
+  # Pixels along each axis; what comes in repeats the edge and has no label.
   shift: validation.Whole = 4
-  flip: bool = False
+  flip: bool = False  # whether half of the images are mirrored
 
   def __post_init__(self) -> None:
     validation.check(self)
@@ -51,14 +41,9 @@ def perturb(
   keys: chex.PRNGKey,
   unlabelled: int,
 ) -> tuple[chex.Array, chex.Array]:
-  """Changes each image by its own key.
-
-  Args:
-    ranges: how far.
-    images: uint8 [n, height, width, 3].
-    masks: ints [n, height, width].
-    keys: [n].
-    unlabelled: label of the pixels that come in from outside.
+  """Changes images uint8 [n, height, width, 3] and masks, ints [n, height,
+  width], each by its own key; `unlabelled` is the label of what comes in from
+  outside.
 
   Returns:
     Images float32 [n, height, width, 3] in 0 to 255, and masks of the type

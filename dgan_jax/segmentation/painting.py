@@ -28,12 +28,8 @@ def paint(
   *,
   facts: Mapping[str, Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Paints the images that a folder's manifest lists.
-
-  Args:
-    folder: with manifest.json and images/NAME.png; see `annotations`.
-    annotator: that paints.
-    facts: about it, for the note.
+  """Paints the images/NAME.png that a folder's manifest lists; `facts` about
+  the annotator go into the note.
 
   Returns:
     Images uint8 [n, height, width, 3] and masks uint8 [n, height, width].

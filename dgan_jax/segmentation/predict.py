@@ -28,14 +28,10 @@ def labeller(
 
   It returns masks uint8 [n, height, width] and the probability of each label,
   float32 [n, height, width]. What it says of an image depends neither on the
-  others nor on the number of devices. It raises errors.UserError for images
-  that the annotator does not know; see `Annotator.check`.
-
-  Args:
-    annotator: that labels.
-    devices: default all of this host.
+  others nor on the number of devices (default all of this host). It raises
+  errors.UserError for images that the annotator does not know; see
+  `Annotator.check`.
   """
-
   return _mapped(_label, annotator, devices)
 
 

@@ -20,13 +20,8 @@ def write(
   *,
   shown: int = 16,
 ) -> tuple[str, dict[str, Any]]:
-  """Measures an annotator on pairs that it never saw.
-
-  Args:
-    folder: gets held_out.txt, the table, and held_out.png, the first pairs.
-    annotator: that is measured.
-    held_out: on these.
-    shown: how many are in the picture, at most.
+  """Measures an annotator on pairs that it never saw; `folder` gets the table,
+  held_out.txt, and a picture of those first `shown`, held_out.png.
 
   Returns:
     The table and the scores.

@@ -30,23 +30,16 @@ _UNLABELLED = schema_lib.MAX_CLASSES
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """How an annotator is trained.
-
-  Attributes:
-    steps: batches in all.
-    batch_size: images of a step, on all devices together.
-    learning_rate: of Adam, at the start; falls to zero as a cosine.
-    balance: a class that covers a share s of the pixels weighs s^-balance in
-      the loss: 0 counts all pixels alike, 1 all classes.
-    steps_per_evaluation: between two looks at the pairs held out, which get one
-      at the end too.
-    augment: what images go through.
-  """
+  """How an annotator is trained."""
 
   steps: validation.Count = 4000
-  batch_size: validation.Count = 32
+  batch_size: validation.Count = 32  # of all devices together
+  # Of Adam, at the start; falls to zero as a cosine.
   learning_rate: validation.LearningRate = 0.002
+  # A class that covers a share s of the pixels weighs s^-balance in the loss:
+  # 0 counts all pixels alike, 1 all classes.
   balance: validation.Share = 0.25
+  # Between two looks at the pairs held out, which get one at the end too.
   steps_per_evaluation: validation.Count = 500
   augment: augmentation.Ranges = dataclasses.field(
     default_factory=augmentation.Ranges
@@ -94,10 +87,9 @@ def train(
   """Trains an annotator.
 
   Args:
-    architecture: of the network.
+    architecture, options: what is trained, and how.
     schema: of the masks; where it ignores pixels they don't count.
     pairs: to learn from.
-    options: how.
     key: of initial weights, order and perturbations.
     held_out: pairs to measure on, on the way.
     on_progress: told of steps, the loss in nats and now and then of the mean

@@ -20,17 +20,13 @@ from dgan_jax.generators import layers
 
 @dataclasses.dataclass(frozen=True)
 class UNet:
-  """The architecture: everything about the network but its weights.
-
-  Attributes:
-    num_classes: of the labels.
-    channels: at full size, half of it, a quarter ...; 4 levels suit 64 pixels
-      (900,000 parameters with 20 classes), 5 levels 128 pixels.
-    groups: channels are normalised in so many groups (Wu and He 2018).
-  """
+  """The architecture: everything about the network but its weights."""
 
   num_classes: validation.Count
+  # At full size, half of it, a quarter ...; 4 levels suit 64 pixels (900,000
+  # parameters with 20 classes), 5 levels 128 pixels.
   channels: tuple[validation.Count, ...] = (32, 64, 96, 192)
+  # That channels are normalised in (Wu and He 2018).
   groups: validation.Count = 8
 
   def __post_init__(self) -> None:

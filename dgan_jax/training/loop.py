@@ -37,31 +37,22 @@ AnyState = TypeVar('AnyState', bound=State)
 @dataclasses.dataclass(frozen=True)
 class Loop(Generic[AnyState]):
   """How long a training is, and what is done besides its steps; but for
-  `steps` and `is_done` it changes no bit.
+  `steps` and `is_done` it changes no bit."""
 
-  Attributes:
-    steps: in all.
-    steps_per_report: steps whose metrics are averaged, checked and written at
-      once; whatever else is due is done at a report.
-    unit: what progress and metrics count, a plural.
-    unit_size: units of a step.
-    folder: gets metrics and checkpoints.
-    observe: (state, steps done) -> what is found out besides, such as scores,
-      or None; asked at every report, in the first process. Where something is
-      found the state is saved.
-    facts: kept with a checkpoint, JSON values.
-    is_done: whether training may end early.
-    on_progress: told of units done and of metrics at every report.
-  """
-
-  steps: int
+  steps: int  # in all
+  # Whose metrics are averaged, checked and written at once; whatever else is
+  # due is done at a report.
   steps_per_report: int = 1
-  unit: str = 'steps'
-  unit_size: int = 1
-  folder: run_folder.RunFolder | None = None
+  unit: str = 'steps'  # what progress and metrics count, a plural
+  unit_size: int = 1  # units of a step
+  folder: run_folder.RunFolder | None = None  # gets metrics and checkpoints
+  # (state, steps done) -> what is found out besides, such as scores, or None;
+  # asked at every report, in the first process. The state is saved where
+  # something is found.
   observe: Callable[[AnyState, int], Mapping[str, float] | None] | None = None
-  facts: Callable[[], Mapping[str, Any]] = dict
-  is_done: Callable[[AnyState], bool] = lambda state: False
+  facts: Callable[[], Mapping[str, Any]] = dict  # kept with a checkpoint, JSON
+  is_done: Callable[[AnyState], bool] = lambda state: False  # may it end early?
+  # Told of units done and of metrics at every report.
   on_progress: progress.OnProgress | None = None
 
   def run(
