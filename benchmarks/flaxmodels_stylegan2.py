@@ -5,6 +5,7 @@ Needs `pip install flaxmodels`. Version 0.1.3 names an argument of
 is otherwise called as it is.
 """
 
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +13,6 @@ import jax.numpy as jnp
 
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan2
-
-
-class _Numpy:
-  """jax.numpy as flaxmodels knows it."""
-
-  def __getattr__(self, name: str) -> Any:
-    return getattr(jnp, name)
-
-  def reshape(self, x: Any, newshape: Any) -> Any:
-    return jnp.reshape(x, newshape)
 
 
 def forward(
@@ -39,7 +30,8 @@ def forward(
   """
   import flaxmodels.stylegan2 as theirs
 
-  theirs.ops.jnp = _Numpy()
+  reshape = {'reshape': lambda x, newshape: jnp.reshape(x, newshape)}
+  theirs.ops.jnp = types.SimpleNamespace(**vars(jnp) | reshape)
   architecture = generator.architecture
   assert isinstance(architecture, stylegan2.StyleGAN2)
   last = architecture.channels[-1]

@@ -68,16 +68,6 @@ def our_step(
   return step
 
 
-def _torch_step(*args: Any, **options: Any) -> Step:
-  from benchmarks import torch_gan
-
-  return torch_gan.make_step(*args, **options)
-
-
-# What makes a step, arguments as of `our_step`.
-_KINDS = {'ours': our_step, 'PyTorch': _torch_step}
-
-
 def measure(
   kind: str,
   channels: tuple[int, ...],
@@ -86,9 +76,14 @@ def measure(
   n: int,
 ) -> np.ndarray:
   """Medians of n: [step, penalty] by [seconds, CPU seconds]."""
+  make_step = our_step
+  if kind == 'PyTorch':
+    from benchmarks import torch_gan
+
+    make_step = torch_gan.make_step
   medians = []
   for penalty in (False, True):
-    step = _KINDS[kind](channels, latent_size, options, penalty=penalty)
+    step = make_step(channels, latent_size, options, penalty=penalty)
     clocks = []
     for _ in range(_WARMUP + n + 1):
       clocks.append((time.perf_counter(), time.process_time()))

@@ -20,18 +20,11 @@ _PAGE = pathlib.Path(__file__).parent / 'assets' / 'data_card.html'
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-  """A picture of a report.
+  """A picture of a report."""
 
-  Attributes:
-    name: of its file, without the ending.
-    title: over it.
-    caption: under it.
-    picture: itself.
-  """
-
-  name: str
-  title: str
-  caption: str
+  name: str  # of its file, without the ending
+  title: str  # over it
+  caption: str  # under it
   picture: Image.Image
 
 
@@ -63,26 +56,16 @@ def figures(
     return samples[rows].sheet(captions, maximum)
 
   score_text = samples.task.score_text if samples.task else ''
+  first = (
+    'The first ones, not chosen by hand: image, labels over it, and how far '
+    'the interpreters disagree.'
+  )
+  lowest = f'The lowest scores. {score_text}'
+  highest = 'The highest scores: the kind that is set apart.'
   return [
-    Figure(
-      'contact_sheet',
-      'Samples',
-      'The first ones, not chosen by hand: image, labels over it, and how far '
-      'the interpreters disagree.',
-      sheet(by_index[:shown]),
-    ),
-    Figure(
-      'least_uncertain',
-      'Least uncertain',
-      f'The lowest scores. {score_text}',
-      sheet(least),
-    ),
-    Figure(
-      'most_uncertain',
-      'Most uncertain',
-      'The highest scores: the kind that is set apart.',
-      sheet(most),
-    ),
+    Figure('contact_sheet', 'Samples', first, sheet(by_index[:shown])),
+    Figure('least_uncertain', 'Least uncertain', lowest, sheet(least)),
+    Figure('most_uncertain', 'Most uncertain', highest, sheet(most)),
     Figure(
       f'{frequencies.what}_frequencies',
       f'{frequencies.what.capitalize()} frequencies',
@@ -123,8 +106,7 @@ def data_card(
   """The page; all texts are escaped, all pictures are inside.
 
   Args:
-    title: of the dataset.
-    summary: what it is, in a sentence or two.
+    title, summary: what the dataset is, in a sentence or two.
     notice: what nobody may overlook, e.g. that the images are rendered.
     highlights: a few figures in large type, by what they count.
     facts: sections by title, each of names and values: where it comes from
@@ -147,11 +129,10 @@ def data_card(
     *others,
   ]
   for name, values in facts.items():
-    items = (
-      f'<dt>{_text(key)}</dt><dd>{_text(value)}</dd>'
-      for key, value in values.items()
+    items = ''.join(
+      f'<dt>{_text(k)}</dt><dd>{_text(v)}</dd>' for k, v in values.items()
     )
-    body.append(_section(name, f'<dl>{"".join(items)}</dl>'))
+    body.append(_section(name, f'<dl>{items}</dl>'))
   if commands:
     lines = _text('\n'.join(commands))
     body.append(_section('Commands', f'<pre>{lines}</pre>'))

@@ -38,13 +38,8 @@ class Locks:
     self._file = open(folder / _LOCK, 'a+b')  # noqa: SIM115
 
   def take(self, number: int, *, wait: bool, shared: bool = False) -> bool:
-    """Locks a number from 0 to 2**62; False if another has it.
-
-    Args:
-      number: what to lock.
-      wait: until whoever has it is done or dead.
-      shared: with others that share it.
-    """
+    """Locks a number from 0 to 2**62, perhaps shared with others that share it;
+    False if another has it and one does not wait until that is done or dead."""
     try:
       self._set(fcntl.LOCK_SH if shared else fcntl.LOCK_EX, number, wait)
     except OSError as error:
@@ -97,11 +92,8 @@ def opening(folder: storage.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def use(folder: storage.PathLike, *, shared: bool = False) -> Iterator[None]:
-  """A folder for as long as one works in it.
-
-  Args:
-    folder: made if need be, and then taken away if nothing came into it.
-    shared: with others that share it.
+  """A folder for as long as one works in it, perhaps shared with others that
+  share it; made if need be, and then taken away if nothing came into it.
 
   Raises:
     errors.UserError: another process works there.
@@ -124,11 +116,8 @@ def use(folder: storage.PathLike, *, shared: bool = False) -> Iterator[None]:
 
 
 def open_run(folder: storage.PathLike, identity: Mapping[str, Any]) -> None:
-  """Starts a run in a folder, or makes sure that it is the same run.
-
-  Args:
-    folder: of the run; made if need be.
-    identity: everything that the bytes of the run depend on, as JSON values.
+  """Starts a run in a folder, or makes sure that it is the same run; `identity`
+  is everything that its bytes depend on, as JSON values.
 
   Raises:
     errors.UserError: the folder holds another run; the message says in what

@@ -6,14 +6,10 @@ command's own imports.
 
 import os
 
-
-def _cache_folder() -> str:
-  """Where compiled programs are kept from one run to the next."""
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-  return os.path.join(base, 'dgan_jax', 'compiled')
-
-
-os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', _cache_folder())
+# Where compiled programs are kept from one run to the next.
+_caches = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+_compiled = os.path.join(_caches, 'dgan_jax', 'compiled')
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', _compiled)
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')  # errors only
 # On CPUs rounding depends on the size of XLA's thread pool, which is the larger
 # of the numbers of cores and of CPU devices. A fixed one makes runs with up to

@@ -9,8 +9,6 @@ Example:
   python -m launch.annotate --annotator=out/annotator/annotator --folder=paint
 """
 
-import pathlib
-
 from absl import flags
 
 from dgan_jax import errors, storage, workdir
@@ -31,16 +29,12 @@ def main() -> None:
   if not _ANNOTATOR.value or not _FOLDER.value:
     raise errors.UserError('Say --annotator=FOLDER and --folder=FOLDER.')
   with workdir.use(_FOLDER.value):
-    _annotate(_ANNOTATOR.value, storage.path(_FOLDER.value))
-
-
-def _annotate(name: str, folder: pathlib.Path) -> None:
-  annotator = annotator_lib.load(name)
-  facts = annotator_lib.load_facts(name)
-  images, masks = painting.paint(folder, annotator, facts=facts)
-  sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
-  path = folder / 'annotated.png'
-  storage.write_bytes(path, sheets.png(sheet))
+    annotator = annotator_lib.load(_ANNOTATOR.value)
+    facts = annotator_lib.load_facts(_ANNOTATOR.value)
+    images, masks = painting.paint(_FOLDER.value, annotator, facts=facts)
+    sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
+    path = storage.path(_FOLDER.value) / 'annotated.png'
+    storage.write_bytes(path, sheets.png(sheet))
   print(f'{painting.WORDS}\nLook at {path}.')
 
 

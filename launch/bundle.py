@@ -19,7 +19,6 @@ from dgan_jax import api, errors, rng, storage, workdir
 from dgan_jax.annotations import entries
 from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
-from dgan_jax.segmentation import annotator as annotator_lib
 from dgan_jax.segmentation import painting, predict
 from dgan_jax.visualize import sheets
 from launch import command, common, config_file, sample
@@ -48,7 +47,11 @@ def main() -> None:
 def _bundle(name: str, folder: pathlib.Path) -> None:
   generator = store.load_generator(name)
   annotator = common.load_annotator(_ANNOTATOR.value)
-  changed = _labels_changed(generator, annotator)
+  before, after = (
+    predict.annotate(annotator, _images(one, 'compare', _COMPARED))[0]
+    for one in (generator, store.rounded(generator, _DTYPE))
+  )
+  changed = (before != after).mean()
   print(f'{_DTYPE} changes {changed:.3%} of the labels.')
   if changed > _MOST_CHANGED:
     raise errors.UserError(
@@ -64,7 +67,11 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
   painting.paint(folder / 'annotated', annotator)
   # How to paint them, and with paths of this machine.
   (folder / 'annotated' / 'README.txt').unlink()
-  _draw_sheet(store.load_generator(folder / 'generator'), annotator, folder)
+  written = store.load_generator(folder / 'generator')
+  images = _images(written, 'show', _SHOWN)
+  masks, _ = predict.annotate(annotator, images)
+  sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
+  storage.write_bytes(folder / 'contact_sheet.png', sheets.png(sheet))
   print(f'{painting.WORDS}\nLook at {folder / "contact_sheet.png"}.')
 
 
@@ -73,28 +80,6 @@ def _images(generator: generators.Generator, name: str, n: int) -> np.ndarray:
   keys = rng.sample_keys(rng.stream(rng.root_key(0), name), np.arange(n))
   with command.terminal_progress(f'images to {name}') as on_progress:
     return api.sample(generator, keys=keys, on_progress=on_progress).image
-
-
-def _labels_changed(
-  generator: generators.Generator, annotator: annotator_lib.Annotator
-) -> float:
-  """The share of labels that rounding the generator changes."""
-  before, after = (
-    predict.annotate(annotator, _images(one, 'compare', _COMPARED))[0]
-    for one in (generator, store.rounded(generator, _DTYPE))
-  )
-  return float((before != after).mean())
-
-
-def _draw_sheet(
-  generator: generators.Generator,
-  annotator: annotator_lib.Annotator,
-  folder: pathlib.Path,
-) -> None:
-  images = _images(generator, 'show', _SHOWN)
-  masks, _ = predict.annotate(annotator, images)
-  sheet = sheets.contact_sheet(images, masks, schema=annotator.schema)
-  storage.write_bytes(folder / 'contact_sheet.png', sheets.png(sheet))
 
 
 if __name__ == '__main__':

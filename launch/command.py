@@ -81,9 +81,7 @@ def run(main: Callable[[], None], config: str | None = None) -> NoReturn:
   2; Ctrl-C exits with 130. A bug keeps its traceback. `--help` prints the
   docstring of the command and its flags.
 
-  Args:
-    main: the command.
-    config: of `run_config`.
+  `config` is that of `run_config`.
   """
 
   def call(argv: Sequence[str]) -> None:
@@ -175,11 +173,8 @@ def terminal_progress(
   """Gives an `on_progress` that shows where a library call is.
 
   On a terminal one line is drawn over and over; elsewhere (a log file) there
-  is a line every ten seconds and one at the end.
-
-  Args:
-    unit: what is counted, a plural.
-    writer: also gets the metrics, with the count as the step.
+  is a line every ten seconds and one at the end. A `writer` gets the metrics
+  too, with the count of the unit (a plural) as the step.
   """
   live = sys.stdout.isatty()
   line, shown, shown_at = '', '', -float('inf')

@@ -14,7 +14,6 @@ from dgan_jax import workdir as workdir_lib
 from dgan_jax.api import reading
 from dgan_jax.checkpoints import opening
 from dgan_jax.datasets import bundled
-from dgan_jax.factory import run as run_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
@@ -118,12 +117,6 @@ def interpreter_options(
     return made
 
   return validation.build('config.interpreter', options, config.interpreter)
-
-
-def factory_options(config: Config) -> run_lib.FactoryOptions:
-  """Which samples are to be generated."""
-  fields = {**config.factory, 'seed': config.seed}
-  return validation.build('config.factory', run_lib.FactoryOptions, fields)
 
 
 def note_command(workdir: pathlib.Path) -> None:

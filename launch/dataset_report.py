@@ -87,19 +87,14 @@ def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
   examples = [dataset.read(position) for position in positions]
   columns = jax.tree.map(lambda *x: np.stack(x), *examples)
   layout = dataset.layout
-  labels = [layout.task.read(example) for example in examples]
-  return samples.Samples(
-    columns['image'],
-    columns['latent'],
-    columns['key'],
-    columns['index'],
-    jax.tree.map(lambda *x: np.stack(x), *labels),
-    task_lib.from_uint8(
-      columns['uncertainty'][..., 0], layout.uncertainty_maximum
-    ),
-    columns['score'],
-    layout.task,
+  columns['uncertainty'] = task_lib.from_uint8(
+    columns['uncertainty'][..., 0], layout.uncertainty_maximum
   )
+  names = ('image', 'latent', 'key', 'index', 'uncertainty', 'score')
+  fields = {name: columns[name] for name in names}
+  labels = [layout.task.read(example) for example in examples]
+  fields['labels'] = jax.tree.map(lambda *x: np.stack(x), *labels)
+  return samples.Samples(**fields, task=layout.task)
 
 
 def _facts(

@@ -34,21 +34,14 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Measures what the config says, but for what is there."""
   setup = _setup(config)
   plan = _plan(config, setup.annotator.schema)
-  identity = {
-    **setup.identity(),
-    'seed': config.seed,
-    'num_samples': config.num_samples,
-  }
+  seed, count = config.seed, config.num_samples
+  identity = {**setup.identity(), 'seed': seed, 'num_samples': count}
   workdir_lib.open_run(workdir, identity)
   common.note_command(workdir)
   rows = plan_lib.Rows(workdir / 'rows.jsonl')
   with command.terminal_progress('samples to measure on') as on_progress:
     truth = annotated_samples.truth(
-      setup,
-      config.seed,
-      config.num_samples,
-      workdir / 'truth.npy',
-      on_progress=on_progress,
+      setup, seed, count, workdir / 'truth.npy', on_progress=on_progress
     )
   planned = plan.runs()
   missing = [run for run in planned if run not in rows]
@@ -86,18 +79,15 @@ def _plan(config: command.Config, schema: schema_lib.Schema) -> plan_lib.Plan:
   options = common.interpreter_options(config, schema.classes)
   names = ('annotated', 'ceiling', 'reference', 'candidates', 'modes')
   fields = {name: config[name] for name in (*names, 'dropouts', 'seeds')}
-  return validation.build(
-    'config', plan_lib.Plan, {'options': options, **fields}
-  )
+  fields['options'] = options
+  return validation.build('config', plan_lib.Plan, fields)
 
 
 def _setup(config: command.Config) -> annotated_samples.Setup:
   generator = common.load_generator(config)
-  setup = annotated_samples.Setup(
-    generator,
-    common.sampling(config, generator),
-    common.load_annotator(config.annotator),
-  )
+  sampling = common.sampling(config, generator)
+  annotator = common.load_annotator(config.annotator)
+  setup = annotated_samples.Setup(generator, sampling, annotator)
   if schema := common.given_schema(config):
     setup.check(schema)
   return setup

@@ -12,7 +12,7 @@ Example:
 
 import pathlib
 
-from dgan_jax import errors, parallel, progress, storage
+from dgan_jax import errors, parallel, progress, storage, validation
 from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
@@ -22,20 +22,19 @@ from launch import command, common, dataset_report
 
 def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
   """Generates what the config says; needs WORKDIR/interpreter."""
-  if not pytrees.is_saved(workdir / 'interpreter'):
+  place = workdir / 'interpreter'
+  if not pytrees.is_saved(place):
     raise errors.UserError(
-      f'There is no {workdir / "interpreter"}; train one first: '
+      f'There is no {place}; train one first: '
       f'python -m launch.train_interpreter --workdir={workdir}.'
     )
   generator = common.load_generator(config)
-  job = run.Job(
-    source.GeneratorSource(generator, common.sampling(config, generator)),
-    store.load_interpreter(workdir / 'interpreter'),
-    common.factory_options(config),
-  )
-  common.check_task(
-    config, str(workdir / 'interpreter'), job.interpreter.spec.task
-  )
+  drawn = source.GeneratorSource(generator, common.sampling(config, generator))
+  interpreter = store.load_interpreter(place)
+  fields = {**config.factory, 'seed': config.seed}
+  options = validation.build('config.factory', run.FactoryOptions, fields)
+  job = run.Job(drawn, interpreter, options)
+  common.check_task(config, str(place), interpreter.spec.task)
   common.note_command(workdir)
   folder = workdir / 'generation'
   if process := parallel.process_index():

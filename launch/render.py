@@ -69,10 +69,9 @@ def _render(folder: pathlib.Path) -> None:
         shown.append(rendered)
       if _FILES.value:
         name = f'{index:06}.png'
+        image = sheets.png(rendered.image)
         mask = masks.encode(rendered.mask, cars.schema)
-        storage.write_bytes(
-          folder / 'images' / name, sheets.png(rendered.image)
-        )
+        storage.write_bytes(folder / 'images' / name, image)
         storage.write_bytes(folder / 'masks' / name, mask)
   path = folder / 'sheet.png'
   storage.write_bytes(path, sheets.png(sheet(shown, cars.schema)))
@@ -82,24 +81,21 @@ def _render(folder: pathlib.Path) -> None:
 def sheet(
   shown: Sequence[renderer.Rendered], classes: schema.Schema
 ) -> Image.Image:
-  """Pictures with their keypoints, each beside its labels."""
-  images = np.stack([with_keypoints(one) for one in shown])
+  """Pictures with their keypoints, filled where they are visible, each beside
+  its labels."""
+  pictures = []
+  for one in shown:
+    there = one.keypoints.any(1)
+    points, filled = one.keypoints[there], one.visible[there]
+    colors = [_POINT] * len(points)
+    pictures.append(
+      sheets.keypoint_overlay(one.image, points, colors, filled, width=_TILE)
+    )
+  images = np.stack(pictures)
   factor = images.shape[2] // shown[0].image.shape[1]
   labels = np.stack([one.mask for one in shown])
   labels = labels.repeat(factor, 1).repeat(factor, 2)
   return sheets.contact_sheet(images, labels, schema=classes, columns=3)
-
-
-def with_keypoints(rendered: renderer.Rendered) -> np.ndarray:
-  """The enlarged image with its keypoints, filled where they are visible."""
-  there = rendered.keypoints.any(1)
-  return sheets.keypoint_overlay(
-    rendered.image,
-    rendered.keypoints[there],
-    [_POINT] * int(there.sum()),
-    rendered.visible[there],
-    width=_TILE,
-  )
 
 
 if __name__ == '__main__':

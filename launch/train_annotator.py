@@ -80,13 +80,10 @@ def _network_and_options(
   config: command.Config, domain: domain_lib.Domain
 ) -> tuple[unet.UNet, training.Options]:
   """The network and how it is trained."""
-  for name in ('num_pairs', 'num_held_out'):
-    validation.expect(f'config.{name}', config[name], validation.Count)
-  validation.expect(
-    'config.stored_dtype',
-    config.stored_dtype,
-    Annotated[str, validation.choice(annotator_lib.DTYPES)],
-  )
+  dtype = Annotated[str, validation.choice(annotator_lib.DTYPES)]
+  hints = {'num_pairs': validation.Count, 'num_held_out': validation.Count}
+  for name, hint in {**hints, 'stored_dtype': dtype}.items():
+    validation.expect(f'config.{name}', config[name], hint)
   build = validation.build
   network = {'num_classes': domain.schema.num_classes, **config.network}
   architecture = build('config.network', unet.UNet, network)

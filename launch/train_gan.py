@@ -13,7 +13,7 @@ Example:
 
 import contextlib
 import pathlib
-from typing import Annotated
+from typing import Annotated, Any
 
 from dgan_jax import errors, renderers, rng, storage, validation
 from dgan_jax.gan import data, inception, loop, quality, training_log
@@ -82,36 +82,24 @@ def _networks_and_options(
 def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
   """The real images that the config names; kept in `cache`."""
   name, resolution = config.images, config.network.resolution
+  if name.endswith('.npy'):
+    return data.from_array(name)
   with command.terminal_progress('images read') as on_progress:
+    kept: dict[str, Any] = {'cache': cache, 'on_progress': on_progress}
     if name == 'domain':
       fields = {'resolution': resolution, **config.domain}
       count, at_first = fields.pop('count'), fields.pop('at_first')
       validation.expect('config.domain.count', count, validation.Count)
       validation.expect('config.domain.at_first', at_first, validation.Whole)
-      return data.from_domain(
-        validation.build('config.domain', renderers.get, fields),
-        count,
-        cache=cache,
-        at_first=at_first,
-        on_progress=on_progress,
-      )
-    if name.endswith('.npy'):
-      return data.from_array(name)
+      domain = validation.build('config.domain', renderers.get, fields)
+      return data.from_domain(domain, count, at_first=at_first, **kept)
     if name.startswith('tfds:'):
       dataset, _, split = name.removeprefix('tfds:').rpartition('/')
       if not dataset:
         validation.refuse('config.images', name, 'tfds:NAME/SPLIT')
-      return data.from_tfds(
-        dataset,
-        split,
-        resolution,
-        cache=cache,
-        data_dir=config.data_dir or None,
-        on_progress=on_progress,
-      )
-    return data.from_folder(
-      name, resolution, cache=cache, on_progress=on_progress
-    )
+      kept['data_dir'] = config.data_dir or None
+      return data.from_tfds(dataset, split, resolution, **kept)
+    return data.from_folder(name, resolution, **kept)
 
 
 def _extractor(config: command.Config) -> quality.Extractor | None:

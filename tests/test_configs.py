@@ -87,7 +87,7 @@ def test_what_a_generator_cannot_do_is_refused(field, value, words):
 
 
 def test_a_config_gives_the_library_its_factory_options(config):
-  options = common.factory_options(config)
+  options = run.FactoryOptions(**config.factory, seed=config.seed)
   assert options.num_samples == config.factory.num_samples
 
 
@@ -108,7 +108,7 @@ def test_the_default_config_trains_as_the_library_does_by_default():
 
 def test_the_default_config_makes_what_tfds_would_make_on_first_use():
   config = fields.get_config()
-  options = common.factory_options(config)
+  options = run.FactoryOptions(**config.factory, seed=config.seed)
   assert options == run.FactoryOptions(num_samples=1000)
 
 

@@ -171,12 +171,8 @@ def is_made(target: Target) -> bool:
 def read_payloads(
   sources: Iterable[Iterable[record_files.RecordFile]], positions: np.ndarray
 ) -> Iterator[bytes]:
-  """The records at these positions, ascending.
-
-  Args:
-    sources: of each, the files follow each other; every position is in one.
-    positions: int64 [n].
-  """
+  """The records at these positions, int64 [n], ascending. Of each source the
+  files follow each other; every position is in one."""
   chains = (
     itertools.chain.from_iterable(file.read(positions) for file in files)
     for files in sources

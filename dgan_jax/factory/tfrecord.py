@@ -32,11 +32,8 @@ def frame(payload: bytes) -> bytes:
 def read(
   path: str | os.PathLike[str], starts: Iterable[int] | None = None
 ) -> Iterator[bytes]:
-  """Yields the payloads of a file, every checksum verified.
-
-  Args:
-    path: of the file.
-    starts: of the records that are wanted, in bytes; None: of all.
+  """Yields the payloads of a file, every checksum verified: of the records at
+  `starts`, in bytes, or of all.
 
   Raises:
     DamagedError: the file ends early or a checksum is wrong.

@@ -160,9 +160,8 @@ def reals(
   images = (batch.images.astype(jnp.float32) - 127.5) / 127.5
   if not config.options.flip:
     return images
-  flips = jax.vmap(lambda key: jax.random.bernoulli(rng.stream(key, 'flip')))(
-    keys
-  )
+  keys = jax.vmap(lambda key: rng.stream(key, 'flip'))(keys)
+  flips = jax.vmap(jax.random.bernoulli)(keys)
   return jnp.where(flips[:, None, None, None], images[:, :, ::-1], images)
 
 
@@ -210,9 +209,8 @@ def r1_penalty(
   faster on CPUs than differentiating backward twice.
 
   Args:
-    score: (params, images) to logits [batch].
-    params: of the discriminator.
-    images: [batch, height, width, 3].
+    score: (params, images [batch, height, width, 3]) to logits [batch].
+    params, images: that the penalty is taken at.
 
   Returns:
     The penalty and its gradient by the parameters.

@@ -70,12 +70,9 @@ class Cache:
   def make(
     self, pictures: Pictures, count: int | None = None
   ) -> Generator[int, None, None]:
-    """Makes what is missing, unless another process does.
-
-    Args:
-      pictures: makes them.
-      count: how many there will be; None: as many as `pictures` gives. Then
-        it begins at 0, as what a kill left may lack some.
+    """Makes what is missing of `count` pictures, unless another process does;
+    None: of as many as `pictures` gives, from 0 on, as what a kill left may
+    lack some.
 
     Yields:
       How many are there, as often as that may have changed.
@@ -142,8 +139,7 @@ class Growing:
     at_first: int,
     on_progress: progress.OnProgress | None = None,
   ):
-    """Makes the first ones, `at_first` of `count`; `on_progress` is told of
-    these."""
+    """Makes the first ones, `at_first`, which `on_progress` is told of."""
     self._cache, self._pictures, self._count = cache, pictures, count
     self._stopped = False
     self._error: Exception | None = None

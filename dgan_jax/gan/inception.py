@@ -10,7 +10,7 @@ that PyTorch writes; the published weights were not at hand.
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import chex
@@ -55,8 +55,7 @@ def extractor(
 
   Args:
     params: see `load`.
-    block_size: images that a device computes in one go; default 4 on CPUs,
-      else 64.
+    block_size: of a device; default 4 on CPUs, else 64.
     devices: default all of this host.
   """
   if block_size is None:
@@ -126,15 +125,9 @@ def from_state_dict(
       f'{source} has an auxiliary classifier, as the Inception of torchvision '
       f'does; expected that of the FID, {FILE}.'
     )
-  stored = state_dict_lib.to_params(
-    {
-      key: value
-      for key, value in state_dict.items()
-      if not key.endswith('.num_batches_tracked')
-    },
-    _entries(),
-    source,
-  )
+  counters = '.num_batches_tracked'
+  used = {k: v for k, v in state_dict.items() if not k.endswith(counters)}
+  stored = state_dict_lib.to_params(used, _entries(), source)
   del stored['fc']
   params = {}
   for key, arrays in stored.items():
@@ -142,27 +135,29 @@ def from_state_dict(
       raise errors.UserError(
         f'{source}: {key}.bn.running_var has negative values.'
       )
-    for name, value in _folded(arrays).items():
-      params[*key.split('.'), name] = value
+    # Convolution and (x - mean) / sqrt(var + eps) * scale + shift as one.
+    x = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+    factor = x['scale'] / np.sqrt(x['var'] + _EPS)
+    kernel, bias = x['kernel'] * factor, x['shift'] - x['mean'] * factor
+    path = key.split('.')
+    params[*path, 'kernel'] = kernel.astype(np.float32)
+    params[*path, 'bias'] = bias.astype(np.float32)
   return traverse_util.unflatten_dict(params)
 
 
 def _entries() -> Iterator[state_dict_lib.Entry]:
   """The arrays of the state dict."""
+  entry = state_dict_lib.Entry
   for path, shape in _shapes().items():
     if path[-1] == 'kernel':
       key = '.'.join(path[:-1])
-      yield state_dict_lib.Entry(
-        f'{key}.conv.weight', (key, 'kernel'), shape, 'oihw'
-      )
+      yield entry(f'{key}.conv.weight', (key, 'kernel'), shape, 'oihw')
       for ours, theirs in _NORM.items():
-        yield state_dict_lib.Entry(
-          f'{key}.bn.{theirs}', (key, ours), shape[-1:]
-        )
+        yield entry(f'{key}.bn.{theirs}', (key, ours), shape[-1:])
   # Features don't need it; a file without it is of another network.
   kernel = (NUM_FEATURES, _NUM_CLASSES)
-  yield state_dict_lib.Entry('fc.weight', ('fc', 'kernel'), kernel, 'oi')
-  yield state_dict_lib.Entry('fc.bias', ('fc', 'bias'), kernel[1:])
+  yield entry('fc.weight', ('fc', 'kernel'), kernel, 'oi')
+  yield entry('fc.bias', ('fc', 'bias'), kernel[1:])
 
 
 @functools.cache
@@ -174,13 +169,3 @@ def _shapes() -> dict[state_dict_lib.Path, tuple[int, ...]]:
   )
   leaves = traverse_util.flatten_dict(made['params'])
   return {path: leaf.shape for path, leaf in leaves.items()}
-
-
-def _folded(arrays: Mapping[str, chex.Array]) -> dict[str, np.ndarray]:
-  """Convolution and (x - mean) / sqrt(var + eps) * scale + shift as one."""
-  x = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
-  factor = x['scale'] / np.sqrt(x['var'] + _EPS)
-  return {
-    'kernel': (x['kernel'] * factor).astype(np.float32),
-    'bias': (x['shift'] - x['mean'] * factor).astype(np.float32),
-  }

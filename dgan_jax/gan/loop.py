@@ -39,20 +39,9 @@ def train(
   """Trains a generator, or goes on where it was stopped; see `Loop.run`.
 
   What it writes: see `training_log.Log` and `run_folder.RunFolder`, whose
-  folder is `gan`.
-
-  Args:
-    architecture: of the generator.
-    discriminator: that it is trained against.
-    options: how.
-    images: real ones.
-    workdir: folder for all that is written.
-    seed: of weights, latents and the order of images.
-    distance: of a generator's images from real ones; the best generator is
-      kept too.
-    schedule: when something is written.
-    on_progress: told of images shown and metrics.
-    devices: default all.
+  folder is `gan`. By a `distance` the best generator is kept too. The seed is
+  that of weights, latents and the order of images; `on_progress` is told of
+  images shown and metrics; `devices` are all by default.
 
   Raises:
     errors.UserError: the images are of another size, the networks don't fit

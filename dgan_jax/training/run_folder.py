@@ -31,12 +31,8 @@ class RunFolder:
     *,
     seconds_per_save: float = 30.0,
   ):
-    """Opens it, or makes it.
-
-    Args:
-      folder: of the training.
-      identity: all that its bits depend on, as JSON values.
-      seconds_per_save: between two checkpoints, if nothing else asks for one.
+    """Opens it, or makes it; `identity` is all that the training's bits depend
+    on, as JSON values.
 
     Raises:
       errors.UserError: in every process, where it holds another training, or
@@ -81,12 +77,9 @@ class RunFolder:
     *,
     now: bool = False,
   ) -> None:
-    """Writes a checkpoint, whole or not at all, unless it is not finite.
-
-    Args:
-      state: a pytree of arrays with the field `step`.
-      facts: what JSON can hold, given back by `restore`.
-      now: else most calls are passed over, as saving costs time too.
+    """Writes a checkpoint, whole or not at all, of a state that is finite: a
+    pytree of arrays with the field `step`. `restore` gives the facts back, JSON
+    values. But `now`, most calls are passed over, as saving costs time too.
 
     Raises:
       OSError: the disk is full; the checkpoint before is whole.

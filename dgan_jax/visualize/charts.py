@@ -27,27 +27,20 @@ Values = Sequence[float] | np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class LineChart:
-  """Lines over one axis, named at their ends.
+  """Lines over one axis, named at their ends."""
 
-  Attributes:
-    series: x and y of every line, by its name; y that is not finite leaves a
-      gap. A name has one colour in charts that list the same names.
-    x_label, y_label: what the axes count, with units.
-    title: over the chart.
-    bands: lowest and highest y of lines that have a spread, by name.
-    log_x: whether x is logarithmic.
-    y_range: of the axis; None: that of the lines.
-  """
-
+  # x and y of every line, by its name; y that is not finite leaves a gap. A
+  # name has one colour in charts that list the same names.
   series: Mapping[str, tuple[Values, Values]]
-  x_label: str
+  x_label: str  # what the axis counts, with units
   y_label: str
   title: str = ''
+  # Lowest and highest y of lines that have a spread, by name.
   bands: Mapping[str, tuple[Values, Values]] = dataclasses.field(
     default_factory=dict
   )
   log_x: bool = False
-  y_range: tuple[float, float] | None = None
+  y_range: tuple[float, float] | None = None  # None: that of the lines
 
   def __post_init__(self) -> None:
     if not self.series:
@@ -137,15 +130,9 @@ def _name_lines(plot: axes.Axes, ends: Mapping[str, tuple[float, str]]) -> None:
     places.append(max(place, places[-1] + gap))
   too_high = float(np.mean(places) - np.mean(wanted))
   for name, place in zip(order, places, strict=True):
-    plot.text(
-      1.015,
-      place - too_high,
-      name,
-      transform=plot.transAxes,
-      color=ends[name][1],
-      fontsize=9.5,
-      verticalalignment='center',
-    )
+    style = {'color': ends[name][1], 'fontsize': 9.5, 'va': 'center'}
+    y = place - too_high
+    plot.text(1.015, y, name, transform=plot.transAxes, **style)
 
 
 def _count(x: float, _: int) -> str:

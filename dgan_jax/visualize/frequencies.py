@@ -14,21 +14,14 @@ BAR: sheets.Color = (91, 110, 160)
 
 @dataclasses.dataclass(frozen=True)
 class Frequencies:
-  """How often what a task names occurs in a dataset.
+  """How often what a task names occurs in a dataset."""
 
-  Attributes:
-    what: is counted, one of it.
-    names: of all.
-    colors: of all.
-    columns: shares [names] by what they are shares of; the first is drawn.
-    caption: what the chart shows.
-  """
-
-  what: str
+  what: str  # is counted, one of it
   names: tuple[str, ...]
   colors: tuple[sheets.Color, ...]
+  # Shares [names] by what they are shares of; the first is drawn.
   columns: Mapping[str, np.ndarray]
-  caption: str
+  caption: str  # what the chart shows
 
   def rows(self) -> list[tuple[str, sheets.Color, list[float]]]:
     """Name, colour and shares of each."""
@@ -55,24 +48,17 @@ def chart(frequencies: Frequencies) -> Image.Image:
   for decade in decades:
     x = x_of(10.0**decade)
     draw.line((x, top, x, bottom), sheets.LINE)
-    draw.text(
-      (x, top - 6),
-      f'{100 * 10.0**decade:g} %',
-      sheets.MUTED,
-      small,
-      anchor='ms',
-    )
+    label = f'{100 * 10.0**decade:g} %'
+    draw.text((x, top - 6), label, sheets.MUTED, small, anchor='ms')
   right = left + plot + 40
   for place, head in enumerate(frequencies.columns):
-    draw.text(
-      (right + 90 * place, top - 6), head, sheets.MUTED, small, anchor='ls'
-    )
+    at = (right + 90 * place, top - 6)
+    draw.text(at, head, sheets.MUTED, small, anchor='ls')
   for row, (name, color, shares) in enumerate(frequencies.rows()):
     y = top + step * row + step // 2
     ink = sheets.INK if shares[0] else sheets.FAINT
-    draw.rectangle(
-      (sheets.MARGIN, y - 7, sheets.MARGIN + 14, y + 7), color, sheets.FAINT
-    )
+    patch = (sheets.MARGIN, y - 7, sheets.MARGIN + 14, y + 7)
+    draw.rectangle(patch, color, sheets.FAINT)
     draw.text((sheets.MARGIN + 22, y), name, ink, font, anchor='lm')
     if shares[0]:
       draw.rectangle((left, y - 6, max(x_of(shares[0]), left + 1), y + 6), BAR)

@@ -40,14 +40,9 @@ def overlay(
   schema: schema_lib.Schema,
   alpha: float = 0.65,
 ) -> np.ndarray:
-  """The image with its labels painted over it, uint8 [height, width, 3].
-
-  Args:
-    image: uint8 [height, width, 3].
-    mask: uint8 [height, width].
-    schema: of the mask; a class 0 called 'background' is left unpainted.
-    alpha: 0 shows the image, 1 the labels.
-  """
+  """The image uint8 [height, width, 3] with the labels of a mask uint8 [height,
+  width] painted over it, of which `alpha` 0 shows none and 1 nothing else; a
+  class 0 called 'background' is left unpainted."""
   colors = schema_lib.colorize(mask, schema).astype(np.float64)
   blended = np.rint(alpha * colors + (1 - alpha) * image).astype(np.uint8)
   if schema.classes[0] != 'background':
@@ -62,16 +57,10 @@ def keypoint_overlay(
   filled: Sequence[bool] | np.ndarray | None = None,
   width: int = _TILE_WIDTHS[0],
 ) -> np.ndarray:
-  """The image with a dot on every keypoint, uint8 [height, width, 3], enlarged
-  by a whole factor: as large as on a contact sheet.
-
-  Args:
-    image: uint8 [height, width, 3].
-    keypoints: x and y in pixels from the top left corner, [n, 2].
-    colors: of the dots.
-    filled: bool [n]; the others are rings. None: all are filled.
-    width: that the picture is to have at least.
-  """
+  """The image uint8 [height, width, 3] with a dot on every keypoint [n, 2], x
+  and y in pixels from the top left corner; those not `filled`, bool [n], are
+  rings. Enlarged by a whole factor, to `width` at least: as large as on a
+  contact sheet."""
   picture = _enlarged(image, width)
   factor = picture.width // image.shape[1]
   draw = ImageDraw.Draw(picture)
@@ -138,15 +127,8 @@ def contact_sheet(
   *,
   title: str = '',
 ) -> Image.Image:
-  """Samples side by side, each as image and labels.
-
-  Args:
-    images: uint8 [n, height, width, 3].
-    masks: uint8 [n, height, width], or None.
-    schema: of the masks; needed with them.
-    captions: this and what follows as for `strip_sheet`.
-    columns: see there.
-    title: see there.
+  """Samples side by side, each as image uint8 [height, width, 3] and labels
+  uint8 [height, width], if there are `masks`; see `strip_sheet`.
 
   Raises:
     ValueError: no samples, or masks without a schema.
