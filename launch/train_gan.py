@@ -26,9 +26,9 @@ from launch import command, common
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   """Trains what the config says, as far as it is not."""
-  generator, discriminator, options = _networks_and_options(config)
-  pair = {'discriminator': discriminator, 'options': options}
-  validation.build('config.training', loop.check_sharing, pair)
+  training = _train_config(config)
+  fields = {'config': training}
+  validation.build('config.training', loop.check_sharing, fields)
   schedule = validation.build(
     'config.schedule', training_log.Schedule, config.schedule
   )
@@ -40,9 +40,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     command.terminal_progress('images') as on_progress,
   ):
     loop.train(
-      generator,
-      discriminator,
-      options,
+      training,
       images,
       workdir,
       seed=config.seed,
@@ -54,29 +52,18 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   print(f'Look at the sheets in {workdir / "gan" / "samples"}.')
 
 
-def _networks_and_options(
-  config: command.Config,
-) -> tuple[
-  generators.Architecture,
-  discriminators.ResidualDiscriminator,
-  state_lib.Options,
-]:
+def _train_config(config: command.Config) -> state_lib.TrainConfig:
   """Generator, discriminator and how they are trained."""
-  build, fields = validation.build, dict(config.network)
-  group_size = fields.pop('group_size')
+  build, section = validation.build, 'config.network'
+  fields = dict(config.network)
+  judge = {'group_size': fields.pop('group_size')}
   generator: generators.Architecture = build(
-    'config.network',
-    lambda **network: generators.architecture_from_json(network),
-    fields,
+    section, lambda **kind: generators.architecture_from_json(kind), fields
   )
-  pair = {'resolution': generator.resolution, 'channels': generator.channels}
-  discriminator = build(
-    'config.network',
-    discriminators.ResidualDiscriminator,
-    {**pair, 'group_size': group_size},
-  )
+  judge |= {'resolution': generator.resolution, 'channels': generator.channels}
+  discriminator = build(section, discriminators.ResidualDiscriminator, judge)
   options = build('config.training', state_lib.Options, config.training)
-  return generator, discriminator, options
+  return state_lib.TrainConfig.of(generator, discriminator, options)
 
 
 def _images(config: command.Config, cache: pathlib.Path) -> data.Images:

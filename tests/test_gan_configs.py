@@ -21,10 +21,10 @@ def test_a_config_has_the_fields_that_common_declares_and_no_lists(config):
 
 
 def test_a_config_gives_networks_and_options_that_fit(config):
-  generator, discriminator, options = train_gan._networks_and_options(config)
-  made = state.TrainConfig.of(generator, discriminator, options)
-  assert options.batch_size % discriminator.group_size == 0
-  assert options.r1_batch % discriminator.group_size == 0
+  made = train_gan._train_config(config)
+  group = made.discriminator.group_size
+  assert made.options.batch_size % group == 0
+  assert made.options.r1_batch % group == 0
   assert made.generator.resolution == config.network.resolution
 
 

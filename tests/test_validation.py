@@ -296,9 +296,11 @@ def test_weights_of_other_classes_are_refused():
 def test_groups_that_do_not_fill_a_batch_are_refused():
   judge = discriminator.ResidualDiscriminator(16, (6, 5, 4), group_size=3)
   options = gan.Options(batch_size=8, r1_batch=4)
+  drawn = stylegan1.StyleGAN1(16, (6, 5, 4), 8)
+  config = gan.TrainConfig.of(drawn, judge, options)
   words = 'batch_size is 8; expected a multiple of 24: 8 devices, groups of 3'
   with pytest.raises(errors.UserError, match=words):
-    loop.check_sharing(judge, options)
+    loop.check_sharing(config)
 
 
 @pytest.mark.parametrize(('count', 'reals'), [(1, 5), (5, 1), (5, 0)])

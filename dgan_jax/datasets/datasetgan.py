@@ -11,9 +11,13 @@ from dgan_jax.datasets import base, bundled
 
 
 def _official(
-  name: str, checkpoint: str, height: int, width: int
+  name: str, height: int, width: int, published: str = ''
 ) -> base.GanConfig:
-  """The dataset of `configs/<name>.py`, from a generator's checkpoint."""
+  """The dataset of `configs/<name>.py`, from a published generator or another
+  of such images."""
+  checkpoint = f'a StyleGAN1 of {name.partition("_")[0]}s'
+  if published:
+    checkpoint = f'karras2019stylegan-{published}.for_g_all.pt'
   return base.GanConfig(
     name=name,
     description=f'Made by launch.generate with configs/{name}.py.',
@@ -38,9 +42,7 @@ class DatasetganCar(base.LabelledGanBuilder):
       license='Apache-2.0',
       layout=base.Layout(64, 64, latent_size=128, task=base.parts('car_20')),
     ),
-    _official(
-      'car_20', 'karras2019stylegan-cars-512x384.for_g_all.pt', 384, 512
-    ),
+    _official('car_20', 384, 512, 'cars-512x384'),
   )
 
   def job(self, workdir: pathlib.Path) -> base.Job:
@@ -53,34 +55,22 @@ class DatasetganCar(base.LabelledGanBuilder):
 class DatasetganFace(base.LabelledGanBuilder):
   """Faces in 34 parts, labelled by an interpreter of a face generator."""
 
-  BUILDER_CONFIGS = (
-    _official(
-      'face_34', 'karras2019stylegan-celebahq-1024x1024.for_g_all.pt', 512, 512
-    ),
-  )
+  BUILDER_CONFIGS = (_official('face_34', 512, 512, 'celebahq-1024x1024'),)
 
 
 class DatasetganCat(base.LabelledGanBuilder):
   """Cats in 16 parts, labelled by an interpreter of a cat generator."""
 
-  BUILDER_CONFIGS = (
-    _official(
-      'cat_16', 'karras2019stylegan-cats-256x256.for_g_all.pt', 256, 256
-    ),
-  )
+  BUILDER_CONFIGS = (_official('cat_16', 256, 256, 'cats-256x256'),)
 
 
 class DatasetganBird(base.LabelledGanBuilder):
   """Birds in 11 parts, labelled by an interpreter of a bird generator."""
 
-  BUILDER_CONFIGS = (_official('bird_11', 'a StyleGAN1 of birds', 512, 512),)
+  BUILDER_CONFIGS = (_official('bird_11', 512, 512),)
 
 
 class DatasetganBedroom(base.LabelledGanBuilder):
   """Bedrooms in 19 parts, labelled by an interpreter of a bedroom generator."""
 
-  BUILDER_CONFIGS = (
-    _official(
-      'bedroom_19', 'karras2019stylegan-bedrooms-256x256.for_g_all.pt', 256, 256
-    ),
-  )
+  BUILDER_CONFIGS = (_official('bedroom_19', 256, 256, 'bedrooms-256x256'),)

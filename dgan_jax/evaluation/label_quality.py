@@ -115,22 +115,16 @@ def measure(
   """Labels samples and compares them with the truth, a few at a time."""
   schema = setup.annotator.schema
   count, classes = len(truth.masks), schema.num_classes
-  confusions = {
-    voting: np.zeros((count, classes, classes), np.int64) for voting in VOTINGS
-  }
+  confusions: dict[str, list[np.ndarray]] = {voting: [] for voting in VOTINGS}
   scores = np.zeros(count, np.float32)
   pixels = np.zeros((2, _FLOAT16_VALUES), np.int64)
   done = 0
   run = label(setup, interpreter)
   for size, arrays in run(np.asarray(jax.random.key_data(truth.keys))):
     masks = truth.masks[done : done + size]
-    for voting in VOTINGS:
-      for row, (mask, found) in enumerate(
-        zip(masks, arrays[voting], strict=False)
-      ):
-        confusions[voting][done + row] = metrics.confusion_matrix(
-          mask, found, classes
-        )
+    for voting, confused in confusions.items():
+      for pair in zip(masks, arrays[voting], strict=False):
+        confused.append(metrics.confusion_matrix(*pair, classes))
     scores[done : done + size] = arrays['score'][:size]
     divergence = arrays['uncertainty'][:size].view(np.uint16)
     right = masks == arrays['majority'][:size]
@@ -139,7 +133,8 @@ def measure(
     done += size
     if on_progress:
       on_progress(done, count, {})
-  return Measured(schema, confusions, scores, pixels)
+  stacked = {voting: np.stack(found) for voting, found in confusions.items()}
+  return Measured(schema, stacked, scores, pixels)
 
 
 def train_and_measure(

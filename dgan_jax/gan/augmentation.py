@@ -56,26 +56,15 @@ def adapt(
   target: float,
   images_to_one: int,
 ) -> Ada:
-  """Moves p towards where the mean sign of reals is on target.
-
-  Args:
-    ada: so far.
-    sign: `gradients.overfitting` of this step.
-    batch_size: images of this step.
-    target: mean sign that is held; 0.6 in the paper.
-    images_to_one: images after which p can have come from 0 to 1.
-  """
+  """Moves p towards where the mean `sign` of reals (`gradients.overfitting`) is
+  on target, 0.6 in the paper; after so many `images_to_one`, p can have come
+  from 0 to 1."""
   signs, steps = ada.signs + sign, ada.steps + 1
   full = steps == _STEPS_PER_MOVE
   move = _STEPS_PER_MOVE * batch_size / images_to_one
-  p = ada.p + jnp.where(
-    full, jnp.sign(signs / _STEPS_PER_MOVE - target) * move, 0.0
-  )
-  return Ada(
-    jnp.clip(p, 0, 1),
-    jnp.where(full, 0.0, signs),
-    jnp.where(full, 0, steps),
-  )
+  towards = jnp.sign(signs / _STEPS_PER_MOVE - target)
+  p = jnp.clip(ada.p + jnp.where(full, towards * move, 0.0), 0, 1)
+  return Ada(p, jnp.where(full, 0.0, signs), jnp.where(full, 0, steps))
 
 
 def augment(
@@ -107,12 +96,8 @@ def _normal(key: chex.PRNGKey, name: str, shape: Any = ()) -> chex.Array:
 def _geometry(
   key: chex.PRNGKey, p: chex.Array | float, size: int
 ) -> chex.Array:
-  """Where the pixels of a transformed image come from.
-
-  Returns:
-    [3, 3], from homogeneous (x, y, 1) in pixels from the centre of the result
-    to those of the source.
-  """
+  """Where the pixels of a transformed image come from: [3, 3], from homogeneous
+  (x, y, 1) in pixels from the centre of the result to those of the source."""
 
   def perhaps(name: str, transform: chex.Array, p: Any = p) -> chex.Array:
     happens = _uniform(key, f'{name}?', 0, 1) < p

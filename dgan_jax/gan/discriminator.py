@@ -6,6 +6,7 @@ al. 2018, section 3).
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -94,15 +95,10 @@ class _Trunk(nn.Module):
   def __call__(self, images: chex.Array) -> chex.Array:
     architecture = self.architecture
     sizes = architecture.channels[::-1]
-    x = images.astype(self.dtype)
-    x = layers.activate(
-      Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')(x)
-    )
-    for resolution, size in zip(
-      pyramid.resolutions_up_to(architecture.resolution)[:0:-1],
-      sizes[1:],
-      strict=True,
-    ):
+    from_rgb = Convolution(sizes[0], 1, dtype=self.dtype, name='from_rgb')
+    x = layers.activate(from_rgb(images.astype(self.dtype)))
+    resolutions = pyramid.resolutions_up_to(architecture.resolution)[:0:-1]
+    for resolution, size in zip(resolutions, sizes[1:], strict=True):
       x = Block(size, self.dtype, name=f'block_{resolution}')(x)
     return x
 
@@ -134,15 +130,11 @@ class Block(nn.Module):
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
     """[batch, 2h, 2w, in] to [batch, h, w, size]."""
-    shortcut = Convolution(
-      self.size, 1, bias=False, dtype=self.dtype, name='skip'
-    )(downsample(x))
-    y = layers.activate(
-      Convolution(x.shape[-1], dtype=self.dtype, name='conv_0')(x)
-    )
-    y = layers.activate(
-      Convolution(self.size, down=True, dtype=self.dtype, name='conv_1')(y)
-    )
+    convolution = functools.partial(Convolution, dtype=self.dtype)
+    skip = convolution(self.size, 1, bias=False, name='skip')
+    shortcut = skip(downsample(x))
+    y = layers.activate(convolution(x.shape[-1], name='conv_0')(x))
+    y = layers.activate(convolution(self.size, down=True, name='conv_1')(y))
     return (shortcut + y) * math.sqrt(0.5)
 
 

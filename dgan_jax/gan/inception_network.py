@@ -6,7 +6,7 @@ networks of the name: averages leave out what was padded, and the last block
 takes maxima. Modules are named as in PyTorch's ports of it.
 """
 
-import functools
+from typing import Any
 
 import chex
 import flax.linen as nn
@@ -41,8 +41,15 @@ class Layer(nn.Module):
     return nn.relu(layers.add_channels(y, bias))
 
 
-# One that halves, without padding.
-_Halving = functools.partial(Layer, window=(3, 3), stride=2, padding='VALID')
+# What makes it halve, without padding.
+_HALVING = ((3, 3), 2, 'VALID')
+
+
+def _chain(x: chex.Array, name: str, *layers: Any) -> chex.Array:
+  """Layers one after another, their names numbered from 1."""
+  for number, arguments in enumerate(layers, 1):
+    x = Layer(*arguments, name=f'{name}_{number}')(x)
+  return x
 
 
 class BlockA(nn.Module):
@@ -53,11 +60,8 @@ class BlockA(nn.Module):
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
     single = Layer(64, name='branch1x1')(x)
-    large = Layer(48, name='branch5x5_1')(x)
-    large = Layer(64, (5, 5), name='branch5x5_2')(large)
-    double = Layer(64, name='branch3x3dbl_1')(x)
-    double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
-    double = Layer(96, (3, 3), name='branch3x3dbl_3')(double)
+    large = _chain(x, 'branch5x5', (48,), (64, (5, 5)))
+    double = _chain(x, 'branch3x3dbl', (64,), (96, (3, 3)), (96, (3, 3)))
     mean = Layer(self.pooled, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
@@ -67,10 +71,8 @@ class BlockB(nn.Module):
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
-    single = _Halving(384, name='branch3x3')(x)
-    double = Layer(64, name='branch3x3dbl_1')(x)
-    double = Layer(96, (3, 3), name='branch3x3dbl_2')(double)
-    double = _Halving(96, name='branch3x3dbl_3')(double)
+    single = Layer(384, *_HALVING, name='branch3x3')(x)
+    double = _chain(x, 'branch3x3dbl', (64,), (96, (3, 3)), (96, *_HALVING))
     return jnp.concatenate([single, double, halving_pool(x)], -1)
 
 
@@ -81,16 +83,11 @@ class BlockC(nn.Module):
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
-    row, column = (1, 7), (7, 1)
+    size, row, column = self.size, (1, 7), (7, 1)
+    down, along = (size, column), (size, row)
     single = Layer(192, name='branch1x1')(x)
-    large = Layer(self.size, name='branch7x7_1')(x)
-    large = Layer(self.size, row, name='branch7x7_2')(large)
-    large = Layer(192, column, name='branch7x7_3')(large)
-    double = Layer(self.size, name='branch7x7dbl_1')(x)
-    double = Layer(self.size, column, name='branch7x7dbl_2')(double)
-    double = Layer(self.size, row, name='branch7x7dbl_3')(double)
-    double = Layer(self.size, column, name='branch7x7dbl_4')(double)
-    double = Layer(192, row, name='branch7x7dbl_5')(double)
+    large = _chain(x, 'branch7x7', (size,), along, (192, column))
+    double = _chain(x, 'branch7x7dbl', (size,), down, along, down, (192, row))
     mean = Layer(192, name='branch_pool')(average_pool(x))
     return jnp.concatenate([single, large, double, mean], -1)
 
@@ -100,12 +97,9 @@ class BlockD(nn.Module):
 
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
-    small = Layer(192, name='branch3x3_1')(x)
-    small = _Halving(320, name='branch3x3_2')(small)
-    large = Layer(192, name='branch7x7x3_1')(x)
-    large = Layer(192, (1, 7), name='branch7x7x3_2')(large)
-    large = Layer(192, (7, 1), name='branch7x7x3_3')(large)
-    large = _Halving(192, name='branch7x7x3_4')(large)
+    square = (192, (1, 7)), (192, (7, 1))
+    small = _chain(x, 'branch3x3', (192,), (320, *_HALVING))
+    large = _chain(x, 'branch7x7x3', (192,), *square, (192, *_HALVING))
     return jnp.concatenate([small, large, halving_pool(x)], -1)
 
 
@@ -122,8 +116,7 @@ class BlockE(nn.Module):
     small = Layer(384, name='branch3x3_1')(x)
     small_row = Layer(384, row, name='branch3x3_2a')(small)
     small_column = Layer(384, column, name='branch3x3_2b')(small)
-    large = Layer(448, name='branch3x3dbl_1')(x)
-    large = Layer(384, (3, 3), name='branch3x3dbl_2')(large)
+    large = _chain(x, 'branch3x3dbl', (448,), (384, (3, 3)))
     large_row = Layer(384, row, name='branch3x3dbl_3a')(large)
     large_column = Layer(384, column, name='branch3x3dbl_3b')(large)
     seen = Layer(192, name='branch_pool')(around(x))
@@ -138,7 +131,7 @@ class Network(nn.Module):
   @nn.compact
   def __call__(self, x: chex.Array) -> chex.Array:
     """[batch, 299, 299, 3] in [-1, 1] to [batch, 8, 8, 2048]."""
-    x = _Halving(32, name='Conv2d_1a_3x3')(x)
+    x = Layer(32, *_HALVING, name='Conv2d_1a_3x3')(x)
     x = Layer(32, (3, 3), padding='VALID', name='Conv2d_2a_3x3')(x)
     x = Layer(64, (3, 3), name='Conv2d_2b_3x3')(x)
     x = Layer(80, name='Conv2d_3b_1x1')(halving_pool(x))

@@ -11,7 +11,6 @@ import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage, validation
 from dgan_jax.gan import data, steps, training_log
-from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.training import loop, run_folder
@@ -24,9 +23,7 @@ _Work = tuple[state_lib.Batch, bool]
 
 
 def train(
-  architecture: generators.Architecture,
-  discriminator: discriminators.ResidualDiscriminator,
-  options: state_lib.Options,
+  config: state_lib.TrainConfig,
   images: data.Images,
   workdir: storage.PathLike,
   *,
@@ -44,22 +41,18 @@ def train(
   images shown and metrics; `devices` are all by default.
 
   Raises:
-    errors.UserError: the images are of another size, the networks don't fit
-      each other, the devices cannot share a batch, or the folder holds another
-      training.
+    errors.UserError: the images are of another size, the devices cannot share
+      a batch, or the folder holds another training.
     FloatingPointError: the training diverged; says between which steps.
     OSError: the disk is full; the last checkpoint is whole.
   """
-  if images.resolution != architecture.resolution:
+  options = config.options
+  if images.resolution != config.generator.resolution:
     raise errors.UserError(
       f'The images have {images.resolution} pixels a side; a generator of '
-      f'{architecture.resolution} was asked for.'
+      f'{config.generator.resolution} was asked for.'
     )
-  try:
-    config = state_lib.TrainConfig.of(architecture, discriminator, options)
-  except ValueError as error:
-    raise errors.UserError(str(error)) from None
-  check_sharing(discriminator, options, devices)
+  check_sharing(config, devices)
   schedule = schedule or training_log.Schedule()
   key = rng.root_key(seed)
   log = training_log.Log(workdir, config, schedule, key=key, distance=distance)
@@ -95,16 +88,14 @@ def train(
 
 
 def check_sharing(
-  discriminator: discriminators.ResidualDiscriminator,
-  options: state_lib.Options,
-  devices: Sequence[jax.Device] | None = None,
+  config: state_lib.TrainConfig, devices: Sequence[jax.Device] | None = None
 ) -> None:
   """Raises errors.UserError unless devices can share a batch so that each has
   whole groups, of the batch and of what the penalty is taken on."""
   count = len(devices) if devices else parallel.device_count()
-  group = discriminator.group_size
+  group = config.discriminator.group_size
   for name in ('batch_size', 'r1_batch'):
-    size = getattr(options, name)
+    size = getattr(config.options, name)
     if size % (count * group):
       expected = f'a multiple of {count * group}: {count} devices, groups of '
       validation.refuse(name, size, f'{expected}{group} images')

@@ -35,14 +35,10 @@ class Drawer:
 
   def __call__(self, generator: generators.Generator, count: int) -> np.ndarray:
     """Samples 0 to count - 1, uint8 [count, size, size, 3]."""
-    blocks = [
-      np.asarray(
-        self._draw(
-          generator, rng.sample_keys(self._key, start + np.arange(_BLOCK))
-        )
-      )
-      for start in range(0, count, _BLOCK)
-    ]
+    blocks = []
+    for start in range(0, count, _BLOCK):
+      keys = rng.sample_keys(self._key, start + np.arange(_BLOCK))
+      blocks.append(np.asarray(self._draw(generator, keys)))
     return np.concatenate(blocks)[:count]
 
 
@@ -83,12 +79,10 @@ class FrechetDistance:
     return metrics.frechet_distance(*self._reals, *drawn)
 
   def _moments(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    found = np.concatenate(
-      [
-        np.asarray(self._extract(images[i : i + 256]), np.float64)
-        for i in range(0, len(images), 256)
-      ]
-    )
+    blocks = [
+      self._extract(images[i : i + 256]) for i in range(0, len(images), 256)
+    ]
+    found = np.concatenate(blocks, dtype=np.float64)
     return found.mean(0), np.cov(found, rowvar=False)
 
 

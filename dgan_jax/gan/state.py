@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from dgan_jax import rng, validation
+from dgan_jax import errors, rng, validation
 from dgan_jax.gan import augmentation
 from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.generators import generator as generators
@@ -72,16 +72,17 @@ class TrainConfig:
     """With Adam (0, 0.99), as the StyleGANs.
 
     Raises:
-      ValueError: the two are for images of different sizes, or the generator
-        is conditional.
+      errors.UserError: the two are for images of different sizes, or the
+        generator is conditional.
     """
     if generator.resolution != discriminator.resolution:
-      raise ValueError(
+      raise errors.UserError(
         f'A generator of {generator.resolution} px and a discriminator of '
         f'{discriminator.resolution} px.'
       )
     if generator.num_labels:
-      raise ValueError('Conditional generators cannot be trained here.')
+      message = 'Conditional generators cannot be trained here.'
+      raise errors.UserError(message)
     # Karras et al. 2020, appendix B: the penalty's extra steps are made up for.
     share = discriminator_share(options)
     return cls(

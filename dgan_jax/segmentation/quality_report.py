@@ -65,19 +65,12 @@ def table(confusion: np.ndarray, schema: schema_lib.Schema) -> str:
   """The same as lines of text, for a terminal; '-' for what doesn't occur."""
   found = scores(confusion, schema)
   shares = confusion.sum(1) / confusion.sum()
-  width = max(len(name) for name in (*schema.classes, 'class'))
-  heads = (f'{head:>10}' for head in ('IoU', 'accuracy', 'of pixels'))
-  lines = ['  '.join((f'{"class":{width}}', *heads))]
+  rows = [['class', 'IoU', 'accuracy', 'of pixels']]
   for name, share in zip(schema.classes, shares, strict=True):
-    cells = (
-      _percent(found['iou'].get(name)),
-      _percent(found['class_accuracy'].get(name)),
-      frequencies.percent(share),
-    )
-    lines.append('  '.join((f'{name:{width}}', *(f'{x:>10}' for x in cells))))
-  total = (_percent(found['mean_iou']), _percent(found['accuracy']))
-  lines.append('  '.join((f'{"all":{width}}', *(f'{x:>10}' for x in total))))
-  return '\n'.join(lines)
+    values = (found[key].get(name) for key in ('iou', 'class_accuracy'))
+    rows.append([name, *map(_percent, values), frequencies.percent(share)])
+  rows.append(['all', _percent(found['mean_iou']), _percent(found['accuracy'])])
+  return frequencies.aligned(rows)
 
 
 def sheet(

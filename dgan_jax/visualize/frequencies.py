@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -70,13 +70,19 @@ def chart(frequencies: Frequencies) -> Image.Image:
 
 def table(frequencies: Frequencies) -> str:
   """The same as lines of text, for a terminal."""
-  width = max(len(name) for name in (*frequencies.names, frequencies.what))
-  heads = ''.join(f'  {head:>10}' for head in frequencies.columns)
-  lines = [f'{frequencies.what:{width}}{heads}']
+  rows = [[frequencies.what, *frequencies.columns]]
   for name, _, shares in frequencies.rows():
-    values = ''.join(f'  {percent(share):>10}' for share in shares)
-    lines.append(f'{name:{width}}{values}')
-  return '\n'.join(lines)
+    rows.append([name, *map(percent, shares)])
+  return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+  """Rows as lines of text: names, and cells to the right of their columns."""
+  width = max(len(name) for name, *_ in rows)
+  return '\n'.join(
+    f'{name:{width}}' + ''.join(f'  {cell:>10}' for cell in cells)
+    for name, *cells in rows
+  )
 
 
 def percent(share: float) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from dgan_jax import errors, parallel, storage
 from dgan_jax.checkpoints import pytrees, store
-from dgan_jax.gan import data, loop, steps, training_log
+from dgan_jax.gan import data, loop, state, steps, training_log
 from tests.gan import tiny
 
 _OPTIONS = dataclasses.replace(tiny.OPTIONS, images=160, flip=True)
@@ -34,9 +34,11 @@ def _train(workdir, stop_at=None, fails_with=KeyboardInterrupt, **options):
       raise fails_with
 
   loop.train(
-    tiny.GENERATOR,
-    options.pop('discriminator', tiny.DISCRIMINATOR),
-    dataclasses.replace(_OPTIONS, **options.pop('options', {})),
+    state.TrainConfig.of(
+      tiny.GENERATOR,
+      options.pop('discriminator', tiny.DISCRIMINATOR),
+      dataclasses.replace(_OPTIONS, **options.pop('options', {})),
+    ),
     options.pop('images', _IMAGES),
     workdir,
     schedule=dataclasses.replace(_SCHEDULE, **options.pop('schedule', {})),

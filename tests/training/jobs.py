@@ -4,7 +4,6 @@ What each found goes to FOLDER/INDEX.json; the last job goes on until it is told
 to end. Run by test_processes.py, which does some of the jobs alone to compare.
 """
 
-import dataclasses
 import functools
 import inspect
 
@@ -89,9 +88,7 @@ def gan_gradients(devices=None):
 def train_gan(workdir, images=64, on_progress=None):
   """A few steps, or as many as are asked for."""
   loop.train(
-    tiny.GENERATOR,
-    tiny.DISCRIMINATOR,
-    dataclasses.replace(tiny.OPTIONS, images=images, r1_batch=8),
+    tiny.config(images=images, r1_batch=8),
     _IMAGES,
     workdir,
     seed=3,
