@@ -117,13 +117,9 @@ def report(
   *,
   as_json: bool,
 ) -> None:
-  """Prints what was found, and on which machine.
-
-  Args:
-    rows: of a table, each with the same columns.
-    figures: what follows from them, by what it is.
-    as_json: for machines, where a number that is none becomes null.
-  """
+  """Prints what was found, and on which machine: rows of a table, each with the
+  same columns, and by name the figures that follow from them. JSON is for
+  machines; a number that is none becomes null there."""
   machine, figures = alone(_machine), figures or {}
   if as_json:
     result = {

@@ -18,11 +18,8 @@ from dgan_jax.generators import stylegan2
 def forward(
   generator: generators.Generator,
 ) -> tuple[Callable[[Any, Any], Any], Any]:
-  """The same network under flaxmodels.
-
-  Args:
-    generator: a StyleGAN2 of config f's channels, at the same or a smaller
-      maximum, with skip connections and noise maps.
+  """The same network under flaxmodels, of a StyleGAN2 of config f's channels,
+  at the same or a smaller maximum, with skip connections and noise maps.
 
   Returns:
     (variables, z [batch, latent_size]) -> rgb, untruncated, to be compiled;

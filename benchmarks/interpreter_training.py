@@ -45,8 +45,7 @@ class Run:
   """A trained ensemble in numbers."""
 
   members: int
-  seconds: float
-  peak_gib: float
+  took: common.Measurement
   mean_iou: float  # on the evaluation masks
   curve: tuple[tuple[float, float], ...] = ()  # (seconds, mean IoU) on the way
 
@@ -86,8 +85,7 @@ def train_paper(members: int, max_epochs: int, seed: int) -> Run:
       key=rng.root_key(seed),
     )
   )
-  mean_iou = cars.mean_iou(interpreter)
-  return Run(members, measured.seconds, measured.peak_gib, mean_iou)
+  return Run(members, measured, cars.mean_iou(interpreter))
 
 
 def time_torch(members: int, max_epochs: int, seed: int) -> float:
@@ -126,9 +124,7 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
     (seconds, cars.mean_iou(ensemble.Interpreter(interpreter.spec, params)))
     for seconds, params in (snapshots.taken if snapshots else ())
   )
-  mean_iou = cars.mean_iou(interpreter)
-  seconds, peak_gib = dataclasses.astuple(measured)
-  return Run(options.members, seconds, peak_gib, mean_iou, curve)
+  return Run(options.members, measured, cars.mean_iou(interpreter), curve)
 
 
 def train_car_sized(
@@ -182,14 +178,14 @@ def compare(
     {
       'variant': name,
       'members': run.members,
-      'seconds': run.seconds,
-      'peak GiB': run.peak_gib,
+      'seconds': run.took.seconds,
+      'peak GiB': run.took.peak_gib,
       'mean IoU': run.mean_iou,
     }
     for name, run in runs.items()
   ]
   # Members run one after another, so time is proportional to them.
-  seconds = paper.seconds * options.members / release_members
+  seconds = paper.took.seconds * options.members / release_members
   reached = default.seconds_to(paper.mean_iou)
   figures = {
     f'mean IoU of default, evaluation {i}, after {t:.1f} s': found

@@ -95,9 +95,7 @@ def sampling(
 
 
 def annotated_sampling(
-  config: Config,
-  annotated: reading.Annotated,
-  generator: generators.Generator,
+  config: Config, annotated: reading.Annotated, generator: generators.Generator
 ) -> generators.Sampling:
   """How the annotated images were drawn: as their manifest says, if any."""
   if not annotated.sampling:

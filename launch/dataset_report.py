@@ -81,10 +81,9 @@ def _needed(dataset: dataset_lib.Dataset) -> str:
 def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
   """The first samples, the most and the least uncertain."""
   scores = dataset.summary['score']
-  least, most = sheets.extremes(scores, min((_SHOWN + 1) // 2, len(scores)))
-  first = np.arange(min(_SHOWN, len(scores)))
-  positions = np.unique(np.concatenate([first, least, most])).tolist()
-  examples = [dataset.read(position) for position in positions]
+  least, most = sheets.extremes(scores, (_SHOWN + 1) // 2)
+  positions = {*range(len(scores))[:_SHOWN], *least.tolist(), *most.tolist()}
+  examples = [dataset.read(position) for position in sorted(positions)]
   columns = jax.tree.map(lambda *x: np.stack(x), *examples)
   layout = dataset.layout
   columns['uncertainty'] = task_lib.from_uint8(

@@ -115,9 +115,7 @@ def _extractor(config: command.Config) -> quality.Extractor | None:
 
 
 def _distance(
-  config: command.Config,
-  extract: quality.Extractor | None,
-  images: data.Images,
+  config: command.Config, extract: quality.Extractor | None, images: data.Images
 ) -> training_log.Distance | None:
   """Of a generator from the images that are there from the start."""
   if extract is None:

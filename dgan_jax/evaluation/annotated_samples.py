@@ -78,14 +78,12 @@ def paint(
     _draw, setup.generator, BLOCK_SIZE, static=(setup.sampling,)
   )
   label = predict.labeller(setup.annotator)
-  painted = np.zeros((len(keys), *setup.size), np.uint8)
-  done = 0
+  painted: list[np.ndarray] = []
   for count, images in run(np.asarray(jax.random.key_data(keys))):
-    painted[done : done + count] = label(images)[0][:count]
-    done += count
+    painted += list(label(images)[0][:count])
     if on_progress:
-      on_progress(done, len(keys), {})
-  return painted
+      on_progress(len(painted), len(keys), {})
+  return np.stack(painted)
 
 
 def _draw(

@@ -36,12 +36,8 @@ def finish(
   Processes that call this at once share its files. It appears whole, by the
   renaming of a folder, in place of the one that was there.
 
-  Args:
-    target: what is to be there.
-    there: what is there, the first samples; see `find`.
-    new: the files of all other samples.
-    summary: of all samples.
-    process: see `workers.fill`.
+  What is `there` are the first samples, see `find`, and `new` the files of all
+  others; the summary is of all samples. For `process` see `workers.fill`.
 
   Raises:
     errors.UserError: another dataset has that name.

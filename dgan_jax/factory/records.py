@@ -212,12 +212,9 @@ def write_info(
 ) -> None:
   """Makes a folder of record files a dataset that TFDS reads.
 
-  Args:
-    directory: holds `file_paths(...)` of every split.
-    card, layout: of the records.
-    splits: name -> number of records in each file.
-    metadata: JSON values; `builder.info.metadata` shows them.
-    formats: kinds of files that are there; TFDS reads several since 4.9.7.
+  It holds the `file_paths` of the splits, name -> number of records in each
+  file, in all formats, of which TFDS reads several since 4.9.7. Its
+  `builder.info.metadata` shows the metadata, JSON values.
   """
   directory = storage.path(directory)
   identity = dataset_info.DatasetIdentity(

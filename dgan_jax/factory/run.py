@@ -107,8 +107,7 @@ def generate(
   anew.
 
   Args:
-    job: what to make.
-    card: the dataset's name and texts.
+    job, card: what to make, its name and texts.
     workdir: for the shards, which go when the dataset is finished.
     data_dir: TFDS's folder of datasets.
     formats: kinds of files that the dataset is stored in.

@@ -42,10 +42,7 @@ class ResidualDiscriminator:
     stylegan.check(self.resolution, self.channels)
 
   def score(
-    self,
-    params: Any,
-    images: chex.Array,
-    dtype: chex.ArrayDType = jnp.float32,
+    self, params: Any, images: chex.Array, dtype: chex.ArrayDType = jnp.float32
   ) -> chex.Array:
     """How real images [batch, resolution, resolution, 3], about [-1, 1], look:
     logits float32 [batch], positive for real. Of another `dtype` all is
@@ -57,10 +54,7 @@ class ResidualDiscriminator:
     return self.head(params, self.trunk(params, images, dtype), dtype)
 
   def trunk(
-    self,
-    params: Any,
-    images: chex.Array,
-    dtype: chex.ArrayDType = jnp.float32,
+    self, params: Any, images: chex.Array, dtype: chex.ArrayDType = jnp.float32
   ) -> chex.Array:
     """The part of `score` in which every image is by itself: to [batch, 4, 4,
     channels[0]]."""
@@ -70,10 +64,7 @@ class ResidualDiscriminator:
     return result
 
   def head(
-    self,
-    params: Any,
-    x: chex.Array,
-    dtype: chex.ArrayDType = jnp.float32,
+    self, params: Any, x: chex.Array, dtype: chex.ArrayDType = jnp.float32
   ) -> chex.Array:
     """The rest of `score`, where the images of a group meet."""
     result: Any = _Head(self, dtype).apply({'params': params}, x)
@@ -194,12 +185,13 @@ def append_minibatch_deviation(x: chex.Array, group_size: int) -> chex.Array:
 def downsample(x: chex.Array) -> chex.Array:
   """The filter [1, 3, 3, 1] / 8 along both axes, zero-padded, then every
   second pixel: [batch, 2h, 2w, c] to [batch, h, w, c]."""
-  return _downsample(x)
+  return _filtered(x, stride=2)
 
 
-def _downsample(x: chex.Array) -> chex.Array:
+def _filtered(x: chex.Array, **how: int) -> chex.Array:
+  """[1, 3, 3, 1] / 8 along both axes of what `layers.neighbours` gives."""
   for axis in (1, 2):
-    taps = layers.neighbours(x, axis, 4, stride=2)
+    taps = layers.neighbours(x, axis, 4, **how)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 
@@ -207,7 +199,7 @@ def _downsample(x: chex.Array) -> chex.Array:
 # Transposed, it is StyleGAN2's upsampling but for a factor of two along each
 # axis. Left to JAX, a gradient would be padded once for each tap.
 downsample.defvjp(
-  lambda x: (_downsample(x), None),
+  lambda x: (_filtered(x, stride=2), None),
   lambda _, slope: (layers.upsample(slope) / 4,),
 )
 
@@ -217,13 +209,13 @@ def downsampling_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   """The filter [1, 3, 3, 1] / 8 along both axes, then a convolution with a
   kernel [3, 3, in, out] at every second pixel: [batch, 2h, 2w, in], zero-padded
   by 2, to [batch, h, w, out]."""
-  return _strided_conv(_blur(x), kernel)
+  return _strided_conv(_filtered(x, pad=2), kernel)
 
 
 def _downsampling_conv_forward(
   x: chex.Array, kernel: chex.Array
 ) -> tuple[chex.Array, tuple[chex.Array, chex.Array]]:
-  blurred = _blur(x)
+  blurred = _filtered(x, pad=2)
   return _strided_conv(blurred, kernel), (blurred, kernel)
 
 
@@ -241,14 +233,6 @@ def _downsampling_conv_backward(
 downsampling_conv.defvjp(
   _downsampling_conv_forward, _downsampling_conv_backward
 )
-
-
-def _blur(x: chex.Array) -> chex.Array:
-  """[batch, h, w, c] to [batch, h + 1, w + 1, c]."""
-  for axis in (1, 2):
-    taps = layers.neighbours(x, axis, 4, pad=2)
-    x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
-  return x
 
 
 def _strided_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:

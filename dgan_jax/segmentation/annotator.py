@@ -79,13 +79,8 @@ def save(
   facts: Mapping[str, Any] | None = None,
   dtype: str = 'float32',
 ) -> None:
-  """Writes an annotator; see `pytrees.save`.
-
-  Args:
-    directory: made if it does not exist.
-    annotator: what is written.
-    facts: what JSON can hold about where it comes from; see `load_facts`.
-    dtype: 'float16' for a folder half the size, of nearly the same weights.
+  """Writes an annotator, with `facts` about where it comes from, JSON values. Of
+  float16 weights it is half the size, and nearly the same; see `pytrees.save`.
 
   Raises:
     ValueError: another type.

@@ -130,9 +130,9 @@ def _name_lines(plot: axes.Axes, ends: Mapping[str, tuple[float, str]]) -> None:
     places.append(max(place, places[-1] + gap))
   too_high = float(np.mean(places) - np.mean(wanted))
   for name, place in zip(order, places, strict=True):
-    style = {'color': ends[name][1], 'fontsize': 9.5, 'va': 'center'}
-    y = place - too_high
-    plot.text(1.015, y, name, transform=plot.transAxes, **style)
+    end = (1.015, place - too_high)
+    text = plot.text(*end, name, transform=plot.transAxes, fontsize=9.5)
+    text.set(color=ends[name][1], verticalalignment='center')
 
 
 def _count(x: float, _: int) -> str:

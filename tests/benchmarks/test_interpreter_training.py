@@ -45,7 +45,7 @@ def test_memory_is_measured_on_images_of_another_size(quick, narrow, capsys):
 
 
 def test_the_time_to_a_mean_iou_is_that_of_the_first_to_reach_it():
-  run = interpreter_training.Run(10, 3.0, 1.0, 0.7, ((1.0, 0.5), (2.0, 0.7)))
+  run = interpreter_training.Run(10, None, 0.7, ((1.0, 0.5), (2.0, 0.7)))
   assert run.seconds_to(0.6) == 2
   assert run.seconds_to(0.8) == np.inf
 
