@@ -201,20 +201,14 @@ def _plan(args: argparse.Namespace, size: int) -> list[tuple[Case, str]]:
   num_classes, rows = _DOMAINS.get(size, (20, None))
   if len(args.networks) > 1:
     rows = None
-  cases = (
-    Case(size, num_classes, rows, args.members, args.block, args.dtype, network)
-    for network in args.networks
-  )
-  return [
-    (case, variant)
-    for case in cases
-    for variant in VARIANTS
-    if (variant != 'paper' or size in args.paper_sizes)
-    and (
-      variant != 'flaxmodels'
-      or (args.flaxmodels and case.network == 'StyleGAN2')
-    )
-  ]
+  fields = (args.members, args.block, args.dtype)
+  plan = []
+  for network in args.networks:
+    case = Case(size, num_classes, rows, *fields, network)
+    theirs = args.flaxmodels and network == 'StyleGAN2'
+    asked = {'flaxmodels': theirs, 'paper': size in args.paper_sizes}
+    plan += [(case, one) for one in VARIANTS if asked.get(one, True)]
+  return plan
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -39,7 +39,7 @@ class Locks:
 
   def take(self, number: int, *, wait: bool, shared: bool = False) -> bool:
     """Locks a number from 0 to 2**62, perhaps shared with others that share it;
-    False if another has it and one does not wait until that is done or dead."""
+    False if another has it. To `wait` is until that one is done or dead."""
     try:
       self._set(fcntl.LOCK_SH if shared else fcntl.LOCK_EX, number, wait)
     except OSError as error:

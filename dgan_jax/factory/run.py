@@ -132,10 +132,10 @@ def generate(
     **layout.metadata(),
     'seed': options.seed,
     'block_size': job.block_size,
+    'first_index': options.first_index,
   }
   provenance = {
     **made_from,
-    'first_index': options.first_index,
     'num_samples': options.num_samples,
     'uncertain_fraction': options.uncertain_fraction,
     'formats': record_files.in_order(formats),
@@ -146,11 +146,7 @@ def generate(
   plan = shards.Plan(
     options.first_index, options.num_samples, options.samples_per_shard
   )
-  identity = {
-    **made_from,
-    'first_index': options.first_index,
-    'samples_per_shard': options.samples_per_shard,
-  }
+  identity = {**made_from, 'samples_per_shard': options.samples_per_shard}
   encoder = records.Encoder(layout.features())
 
   def encode(sample: records.LabelledSample) -> shards.Record:

@@ -79,8 +79,8 @@ def save(
   facts: Mapping[str, Any] | None = None,
   dtype: str = 'float32',
 ) -> None:
-  """Writes an annotator, with `facts` about where it comes from, JSON values. Of
-  float16 weights it is half the size, and nearly the same; see `pytrees.save`.
+  """Writes an annotator, and JSON values about where it comes from. In float16
+  it is half the size, of nearly the same weights. See `pytrees.save`.
 
   Raises:
     ValueError: another type.
