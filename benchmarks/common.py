@@ -122,11 +122,8 @@ def report(
   machines; a number that is none becomes null there."""
   machine, figures = alone(_machine), figures or {}
   if as_json:
-    result = {
-      'machine': machine,
-      'rows': [_plain(row) for row in rows],
-      'figures': _plain(figures),
-    }
+    plain = {'rows': [*map(_plain, rows)], 'figures': _plain(figures)}
+    result = {'machine': machine, **plain}
     print(json.dumps(result, indent=2, allow_nan=False))
     return
   print(
@@ -146,12 +143,11 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
   """Aligned columns under their names; numbers have four digits."""
-  lines = [
-    list(rows[0]),
-    *(
-      [f'{x:.4g}' if isinstance(x, float) else str(x) for x in row.values()]
-      for row in rows
-    ),
-  ]
+  lines = [list(rows[0])]
+  for row in rows:
+    cells = row.values()
+    lines.append(
+      [f'{x:.4g}' if isinstance(x, float) else str(x) for x in cells]
+    )
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   return '\n'.join('  '.join(map(str.rjust, line, widths)) for line in lines)

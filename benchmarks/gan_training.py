@@ -124,23 +124,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     for _ in range(args.rounds)
   ]
   rows, rates = [], []
+  heads = ('images/s', 'images/CPU s', 's/step', 's/penalty')
   for kind, seconds in zip(kinds, np.median(rounds, axis=0), strict=True):
     rates.append(images_per_second(seconds, options))
-    rows.append(
-      {
-        args.dtype: kind,
-        'images/s': float(rates[-1][0]),
-        'images/CPU s': float(rates[-1][1]),
-        's/step': float(seconds[0, 0]),
-        's/penalty': float(seconds[1, 0]),
-      }
-    )
-  figures = {}
+    figures = [*rates[-1].tolist(), *seconds[:, 0].tolist()]
+    rows.append({args.dtype: kind, **dict(zip(heads, figures, strict=True))})
+  ratios = {}
   if args.torch:
     by_clock, by_processor = rates[0] / rates[1]
-    figures["ours over PyTorch's images per second"] = float(by_clock)
-    figures["ours over PyTorch's images per CPU second"] = float(by_processor)
-  common.report(rows, figures, as_json=args.json)
+    ratios["ours over PyTorch's images per second"] = float(by_clock)
+    ratios["ours over PyTorch's images per CPU second"] = float(by_processor)
+  common.report(rows, ratios, as_json=args.json)
 
 
 if __name__ == '__main__':

@@ -75,15 +75,9 @@ class _Snapshots(run_folder.RunFolder):
 def train_paper(members: int, max_epochs: int, seed: int) -> Run:
   """The release's procedure and dataflow."""
   cars = models.BundledCars.load()
+  given, key = (*cars.to_learn_from, members, max_epochs), rng.root_key(seed)
   interpreter, measured = common.measure(
-    lambda: paper_dataflow.train(
-      cars.setup.generator,
-      cars.annotated,
-      cars.setup.sampling,
-      members=members,
-      max_epochs=max_epochs,
-      key=rng.root_key(seed),
-    )
+    lambda: paper_dataflow.train(*given, key=key)
   )
   return Run(members, measured, cars.mean_iou(interpreter))
 
@@ -93,9 +87,7 @@ def time_torch(members: int, max_epochs: int, seed: int) -> float:
   from benchmarks import torch_release
 
   cars = models.BundledCars.load()
-  pixels = paper_dataflow.stack(
-    cars.setup.generator, cars.annotated, cars.setup.sampling
-  )
+  pixels = paper_dataflow.stack(*cars.to_learn_from)
   return torch_release.train(
     np.array(pixels.features),
     np.array(pixels.labels),
@@ -110,15 +102,9 @@ def train_ours(options: training.TrainingOptions, seed: int) -> Run:
   """Our training, either procedure."""
   cars = models.BundledCars.load()
   snapshots = _Snapshots() if options.mode == 'default' else None
+  given, key = (*cars.to_learn_from, options), rng.root_key(seed)
   interpreter, measured = common.measure(
-    lambda: training.train(
-      cars.setup.generator,
-      cars.annotated,
-      cars.setup.sampling,
-      options,
-      key=rng.root_key(seed),
-      folder=snapshots,
-    )
+    lambda: training.train(*given, key=key, folder=snapshots)
   )
   curve = tuple(
     (seconds, cars.mean_iou(ensemble.Interpreter(interpreter.spec, params)))
@@ -151,13 +137,8 @@ def train_car_sized(
     names=tuple(str(i) for i in range(count)),
     schema=car,
   )
-  return common.measure(
-    lambda: (
-      training.train(
-        generator, annotations, sampling, options, key=rng.root_key(0)
-      ).params
-    )
-  )[1]
+  given, key = (generator, annotations, sampling, options), rng.root_key(0)
+  return common.measure(lambda: training.train(*given, key=key).params)[1]
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import dgan_jax
 from dgan_jax import metrics, pyramid
@@ -74,6 +75,11 @@ class BundledCars:
     keys = annotated_samples.measured_keys(0, _MEASURED)
     truth = annotated_samples.Truth(keys, annotated_samples.paint(setup, keys))
     return cls(setup, annotated, truth)
+
+  @property
+  def to_learn_from(self) -> tuple[Any, ...]:
+    """What trainings are given first."""
+    return self.setup.generator, self.annotated, self.setup.sampling
 
   def mean_iou(self, interpreter: ensemble.Interpreter) -> float:
     """Over the classes that occur, by the majority's labels."""

@@ -106,10 +106,8 @@ def stack(
   sampling: generators.Sampling,
 ) -> Stacked:
   """Features and labels of all annotated images, of latents in z."""
-  features = [
-    _sample(generator, latent[None], None, sampling)[1]
-    for latent in annotations.latents
-  ]
+  latents = annotations.latents[:, None]
+  features = [_sample(generator, z, None, sampling)[1] for z in latents]
   labels = jnp.asarray(annotations.masks.reshape(-1).astype(np.int32))
   return Stacked(jnp.concatenate(features), labels)
 
@@ -118,21 +116,18 @@ def train(
   generator: generators.Generator,
   annotations: annotations_lib.Annotations,
   sampling: generators.Sampling,
-  *,
   members: int,
   max_epochs: int = 100,
+  *,
   key: chex.PRNGKey,
 ) -> ensemble.Interpreter:
   """The release's procedure (see `interpreter.release`) on stacked features,
   of constant noise, one member after another."""
   pixels = stack(generator, annotations, sampling)
   task = part_segmentation.PartSegmentation(annotations.schema)
-  spec = ensemble.InterpreterSpec(
-    generator.architecture.feature_channels,
-    task,
-    ensemble.hidden_sizes(len(task.names)),
-    members,
-  )
+  channels = generator.architecture.feature_channels
+  hidden = ensemble.hidden_sizes(len(task.names))
+  spec = ensemble.InterpreterSpec(channels, task, hidden, members)
   classifier = ensemble.PixelClassifier(spec.hidden, spec.num_outputs)
   step = optimization.make_step(classifier, release.adam(), task.loss)
   run = jax.jit(functools.partial(release.run, step=step))
@@ -140,9 +135,8 @@ def train(
   for number in range(members):
     stream = jax.random.fold_in(key, number)
     state = release.initial(classifier, spec.num_features, 1, stream)
-    for _, batches in release.chunks(
-      pixels.num_pixels, 1, 0, max_epochs, stream
-    ):
+    chunks = release.chunks(pixels.num_pixels, 1, 0, max_epochs, stream)
+    for _, batches in chunks:
       state, _ = run(state, pixels, batches, key=stream)
       if state.misses > release.PATIENCE:
         break

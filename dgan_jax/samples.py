@@ -83,16 +83,11 @@ class Samples:
     if task is None or some.uncertainty is None or some.score is None:
       return sheets.contact_sheet(some.image, captions=captions)
     top = maximum or sheets.uncertainty_maximum(some.uncertainty)
-    labels = [
-      {name: x[row] for name, x in some.labels.items()}
-      for row in range(len(some))
-    ]
-    strips = [
-      [image, task.draw(image, one), sheets.uncertainty_image(uncertain, top)]
-      for image, one, uncertain in zip(
-        some.image, labels, some.uncertainty, strict=True
-      )
-    ]
+    strips, labels = [], []
+    for row, image in enumerate(some.image):
+      labels.append({name: x[row] for name, x in some.labels.items()})
+      heat = sheets.uncertainty_image(some.uncertainty[row], top)
+      strips.append([image, task.draw(image, labels[-1]), heat])
     return sheets.strip_sheet(
       strips,
       ['image', 'labels', 'uncertainty'],

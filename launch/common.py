@@ -53,13 +53,9 @@ def check_task(config: Config, source: str, task: task_lib.Task) -> None:
       f'{config.task!r}; train one for it in another --workdir.'
     )
   if schema := given_schema(config):
-    schema_lib.check_same_classes(
-      source,
-      task.names,
-      f'the schema {schema.name!r}',
-      kinds.create(task.kind, schema).names,
-      task.noun,
-    )
+    asked = f'the schema {schema.name!r}'
+    names = kinds.create(task.kind, schema).names
+    schema_lib.check_same_classes(source, task.names, asked, names, task.noun)
 
 
 def load_annotations(

@@ -129,9 +129,8 @@ def _draw_sheet(
   keys = rng.key_from_data(drawn.key)
   sampling = generators.usual_sampling(generator)
   labels = generators.labels_of(generator, count, keys, sampling)
-  captions = None
-  if labels is not None:
-    captions = [f'class {label}' for label in np.asarray(labels)]
+  classes = () if labels is None else np.asarray(labels)
+  captions = [f'class {label}' for label in classes]
   sheet = sheets.contact_sheet(drawn.image, captions=captions)
   storage.write_bytes(path, sheets.png(sheet))
 
@@ -141,11 +140,10 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
     raise errors.UserError(
       'An interpreter needs its generator and schema: --generator, --schema.'
     )
+  generator = opening.load_generator(_GENERATOR.value)
+  schema = api.load_schema(_SCHEMA.value)
   interpreter = api.load_interpreter(
-    pattern,
-    opening.load_generator(_GENERATOR.value),
-    schema=api.load_schema(_SCHEMA.value),
-    rows=_rows(),
+    pattern, generator, schema=schema, rows=_rows()
   )
   spec = interpreter.spec
   count = sum(leaf.size for leaf in jax.tree.leaves(interpreter.params))

@@ -31,11 +31,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   dataset = generate.main(config, workdir)
   line = dataset_report.loading_line(dataset)
   print(f'In a new process:\n\n  {line}\n', flush=True)
-  done = subprocess.run(
-    [sys.executable, '-c', _CHECK.format(line=line)],
-    capture_output=True,
-    text=True,
-  )
+  check = [sys.executable, '-c', _CHECK.format(line=line)]
+  done = subprocess.run(check, capture_output=True, text=True)
   if done.returncode:
     raise RuntimeError(f'The dataset does not load:\n{done.stderr}')
   print(done.stdout, end='')

@@ -52,12 +52,8 @@ def main() -> None:
 
 
 def _render(folder: pathlib.Path) -> None:
-  cars = renderers.get(
-    'rendered_car',
-    setting=_SETTING.value,
-    resolution=_RESOLUTION.value,
-    aspect=_ASPECT.value,
-  )
+  fields = {'setting': _SETTING.value, 'aspect': _ASPECT.value}
+  cars = renderers.get('rendered_car', resolution=_RESOLUTION.value, **fields)
   indices = range(_FIRST_INDEX.value, _FIRST_INDEX.value + _NUM_IMAGES.value)
   for name in ('images', 'masks') if _FILES.value else ('',):
     (folder / name).mkdir(parents=True, exist_ok=True)

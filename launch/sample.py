@@ -44,7 +44,7 @@ _CANDIDATES = flags.DEFINE_integer(
 _README = """\
 {count} images to paint
 
-images/      paint on these as they are, {height} x {width} (height x width)
+images/      paint on these as they are, {size}
 masks/       save NAME.png here for images/NAME.png: same size, one 8-bit
              channel, grey or indexed colours, whose values are the labels
              below; or RGB in exactly the colours of schema.json. No
@@ -67,14 +67,8 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   classes = _classes(config, workdir)
   generator = common.load_generator(config)
   sampling = common.sampling(config, generator)
-  indices = selection.choose(
-    generator,
-    sampling,
-    config.seed,
-    _NUM_SAMPLES.value,
-    _CANDIDATES.value,
-    _FIRST_INDEX.value,
-  )
+  wanted = (_NUM_SAMPLES.value, _CANDIDATES.value, _FIRST_INDEX.value)
+  indices = selection.choose(generator, sampling, config.seed, *wanted)
   keys = rng.sample_keys(rng.root_key(config.seed), indices)
   names = tuple(f'{index:03}' for index in indices)
   listed = manifest.Manifest(
@@ -134,8 +128,7 @@ def _readme(
     labels.append(f'{classes.ignore_label:5}  not sure: ignored in training')
   return _README.format(
     count=count,
-    height=image.shape[0],
-    width=image.shape[1],
+    size=f'{image.shape[0]} x {image.shape[1]} (height x width)',
     labels='\n'.join(labels),
     train=_command('launch.train_interpreter', workdir),
     generate=_command('launch.generate', workdir),

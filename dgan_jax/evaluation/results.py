@@ -53,21 +53,13 @@ class Outcome:
   def by_count(self, name: str, mode: str) -> np.ndarray:
     """A figure over the numbers of annotated samples of the mode, [counts,
     seeds]."""
-    return np.stack(
-      [
-        self.values(name, annotated=count, mode=mode)
-        for count in self.plan.counts(mode)
-      ]
-    )
+    counts = self.plan.counts(mode)
+    return np.stack([self.values(name, annotated=n, mode=mode) for n in counts])
 
   def by_dropped(self, name: str, mode: str) -> np.ndarray:
     """A figure of the reference, [shares of `label_quality.DROPPED`, seeds]."""
-    return np.stack(
-      [
-        self.values('kept', place, name, mode=mode)
-        for place in range(len(label_quality.DROPPED))
-      ]
-    )
+    places = range(len(label_quality.DROPPED))
+    return np.stack([self.values('kept', i, name, mode=mode) for i in places])
 
   def to_json(self) -> dict[str, Any]:
     """All of it, as what JSON can hold."""
@@ -145,11 +137,8 @@ def _by_mode(
 def _by_voting(outcome: Outcome) -> str:
   plan = outcome.plan
   variants: list[dict[str, Any]] = [{'mode': mode} for mode in plan.all_modes]
-  variants += [
-    {'dropout': dropout}
-    for dropout in plan.dropouts
-    if dropout != plan.options.dropout
-  ]
+  others = [x for x in plan.dropouts if x != plan.options.dropout]
+  variants += [{'dropout': dropout} for dropout in others]
   if plan.candidates:
     variants.append({'candidates': 0})
   heads = ['mode', 'dropout', 'samples']
@@ -158,25 +147,19 @@ def _by_voting(outcome: Outcome) -> str:
   rows = []
   for changes in variants:
     run = plan.run(plan.seeds[0], **changes)
-    figures = [
-      _figure(outcome.values(name, voting=voting, **changes))
-      for voting, name in itertools.product(
-        label_quality.VOTINGS, ('mean_iou', 'accuracy')
-      )
-    ]
     options = run.options
-    rows.append([options.mode, f'{options.dropout:g}', run.choice, *figures])
+    row = [options.mode, f'{options.dropout:g}', run.choice]
+    for voting in label_quality.VOTINGS:
+      for name in ('mean_iou', 'accuracy'):
+        row.append(_figure(outcome.values(name, voting=voting, **changes)))
+    rows.append(row)
   return _table(heads, rows)
 
 
 def _by_certainty(outcome: Outcome) -> str:
   plan = outcome.plan
-  accuracies = np.array(
-    [
-      outcome.found[plan.run(seed)]['accuracy_by_certainty']
-      for seed in plan.seeds
-    ]
-  )
+  found = [outcome.found[plan.run(seed)] for seed in plan.seeds]
+  accuracies = np.array([one['accuracy_by_certainty'] for one in found])
   heads = ['tenth, most certain first', *map(str, range(1, 11))]
   return _table(heads, [['accuracy', *map(_figure, accuracies.T)]])
 
@@ -185,17 +168,13 @@ def _by_class(outcome: Outcome) -> str:
   """Of every number of annotated samples; of classes that occur."""
   counts = outcome.plan.counts()
   shares = outcome.counts.pixel_shares
-  rows = [
-    [name, frequencies.percent(share)]
-    + [
-      _figure(outcome.values('iou', name, annotated=count)) for count in counts
-    ]
-    for name, share in zip(outcome.classes, shares, strict=True)
-    if share
-  ]
-  return _table(
-    ['class', 'of pixels', *(f'{count} annotated' for count in counts)], rows
-  )
+  rows = []
+  for name, share in zip(outcome.classes, shares, strict=True):
+    if share:
+      ious = [outcome.values('iou', name, annotated=n) for n in counts]
+      rows.append([name, frequencies.percent(share), *map(_figure, ious)])
+  heads = ['class', 'of pixels', *(f'{count} annotated' for count in counts)]
+  return _table(heads, rows)
 
 
 def _figure(values: np.ndarray) -> str:

@@ -54,11 +54,9 @@ def check_images(images: np.ndarray) -> None:
 
 def checksum(annotator: Annotator) -> str:
   """Tells annotators apart: over architecture, classes and weights."""
-  return storage.tree_sha256(
-    annotator.params,
-    repr((annotator.architecture, annotator.size)),
-    repr(annotator.schema.classes),
-  )
+  network = repr((annotator.architecture, annotator.size))
+  classes = repr(annotator.schema.classes)
+  return storage.tree_sha256(annotator.params, network, classes)
 
 
 def rounded(annotator: Annotator, dtype: str) -> Annotator:

@@ -63,13 +63,8 @@ def _mapped(
   annotator: annotator_lib.Annotator,
   devices: Sequence[jax.Device] | None,
 ) -> Function:
-  run = parallel.map_items(
-    function,
-    annotator.params,
-    BLOCK_SIZE,
-    devices,
-    static=(annotator.architecture,),
-  )
+  static, params = (annotator.architecture,), annotator.params
+  run = parallel.map_items(function, params, BLOCK_SIZE, devices, static=static)
 
   def checked(images: np.ndarray) -> Any:
     annotator.check(images)
