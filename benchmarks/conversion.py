@@ -105,13 +105,9 @@ def convert(
 ) -> tuple[float, float, float]:
   """Seconds, seconds of converting alone, and GiB of one conversion."""
   with tempfile.TemporaryDirectory() as folder:
-    measured, printed = run(
-      [
-        *(sys.executable, '-m', 'launch.convert', f'--input={checkpoint}'),
-        f'--output={pathlib.Path(folder) / output}',
-        *options,
-      ]
-    )
+    command = (sys.executable, '-m', 'launch.convert', f'--input={checkpoint}')
+    place = f'--output={pathlib.Path(folder) / output}'
+    measured, printed = run([*command, place, *options])
   match = re.search(r'Written to .* in ([\d.]+) s', printed)
   assert match is not None, printed
   return measured.seconds, float(match[1]), measured.peak_gib
@@ -141,16 +137,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         common.note(f'{name} {repeat + 1}')
         runs.setdefault(name, []).append(convert(checkpoint, *output))
   rows = []
+  heads = ('output', 'seconds', 'of which converting', 'peak GiB')
   for name, found in runs.items():
     seconds, converting, peaks = zip(*found, strict=True)
-    rows.append(
-      {
-        'output': name,
-        'seconds': statistics.median(seconds),
-        'of which converting': statistics.median(converting),
-        'peak GiB': max(peaks),
-      }
-    )
+    medians = (statistics.median(seconds), statistics.median(converting))
+    cells = (name, *medians, max(peaks))
+    rows.append(dict(zip(heads, cells, strict=True)))
   common.report(rows, figures, as_json=args.json)
 
 

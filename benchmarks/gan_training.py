@@ -44,11 +44,9 @@ def our_step(
   """Ours, as `gan.loop` runs it, of networks with so many channels from 4x4 up;
   or a step of the R1 penalty, always in float32."""
   size = 4 * 2 ** (len(channels) - 1)
-  config = state_lib.TrainConfig.of(
-    stylegan1.StyleGAN1(size, channels, latent_size),
-    discriminators.ResidualDiscriminator(size, channels),
-    options,
-  )
+  generator = stylegan1.StyleGAN1(size, channels, latent_size)
+  judge = discriminators.ResidualDiscriminator(size, channels)
+  config = state_lib.TrainConfig.of(generator, judge, options)
   key = rng.root_key(0)
   shape = (options.batch_size, size, size, 3)
   batch = state_lib.Batch(

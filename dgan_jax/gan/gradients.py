@@ -1,5 +1,6 @@
 """Losses of generator and discriminator, and their gradients on one batch."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -54,11 +55,8 @@ def in_one_pass(
     return discriminator.trunk(params, images, dtype)
 
   x, pull_trunk = jax.vjp(trunk, state.discriminator, fakes)
-  logits, pull_head = jax.vjp(
-    lambda params, x: discriminator.head(params, x, dtype),
-    state.discriminator,
-    x,
-  )
+  head = functools.partial(discriminator.head, dtype=dtype)
+  logits, pull_head = jax.vjp(head, state.discriminator, x)
   bounded = jnp.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)
   head_gradient, x_gradient = pull_head(jax.nn.sigmoid(bounded) / len(logits))
   _, x_pull = pull_head(-jax.nn.sigmoid(-bounded) / len(logits))
@@ -76,15 +74,9 @@ def in_one_pass(
     each(-jnp.exp(-bounded), image_gradient)
   )
   real_logits, real_gradient = _real_gradient(config, state, batch, keys)
-  return Gradients(
-    generator_gradient,
-    jax.tree.map(
-      lambda *parts: sum(parts), trunk_gradient, head_gradient, real_gradient
-    ),
-    real_logits,
-    logits,
-    w,
-  )
+  parts = (trunk_gradient, head_gradient, real_gradient)
+  gradient = jax.tree.map(lambda *leaves: sum(leaves), *parts)
+  return Gradients(generator_gradient, gradient, real_logits, logits, w)
 
 
 def mixed_ws(

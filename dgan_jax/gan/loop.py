@@ -80,11 +80,8 @@ def train(
       facts=log.facts,
       on_progress=tell,
     )
-    training.run(
-      _advance(config, key, devices),
-      lambda first: _work(images, options, seed, first),
-      state,
-    )
+    advance = _advance(config, key, devices)
+    training.run(advance, lambda i: _work(images, options, seed, i), state)
 
 
 def check_sharing(
@@ -151,11 +148,10 @@ def _work(
 ) -> Iterator[tuple[int, _Work]]:
   """This host's part of the reals of every step from the first on."""
   rows = parallel.local_rows(options.batch_size)
+  positions = np.arange(rows.start, rows.stop, dtype=np.int32)
   interval = options.r1_interval
   for step in range(first, options.steps):
     start = step * options.batch_size
-    batch = state_lib.Batch(
-      images.shown(start + rows.start, start + rows.stop, seed=seed),
-      np.arange(rows.start, rows.stop, dtype=np.int32),
-    )
+    shown = images.shown(start + rows.start, start + rows.stop, seed=seed)
+    batch = state_lib.Batch(shown, positions)
     yield step + 1, (batch, interval > 0 and step % interval == 0)

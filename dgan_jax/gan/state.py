@@ -85,13 +85,9 @@ class TrainConfig:
       raise errors.UserError(message)
     # Karras et al. 2020, appendix B: the penalty's extra steps are made up for.
     share = discriminator_share(options)
-    return cls(
-      generator,
-      discriminator,
-      options,
-      optax.scale_by_adam(0.0, 0.99, 1e-8),
-      optax.scale_by_adam(0.0, 0.99**share, 1e-8),
-    )
+    decays = (0.99, 0.99**share)
+    optimizers = [optax.scale_by_adam(0.0, decay, 1e-8) for decay in decays]
+    return cls(generator, discriminator, options, *optimizers)
 
 
 def discriminator_share(options: Options) -> float:

@@ -56,19 +56,14 @@ def adversarial_step(
     )
   )
   rate = learning_rate(options, state.step)
+  before = (state.generator_optimizer, state.generator)
   generator, generator_optimizer = _update(
-    config.generator_optimizer,
-    gradients[0],
-    state.generator_optimizer,
-    state.generator,
-    rate,
+    config.generator_optimizer, gradients[0], *before, rate
   )
+  before = (state.discriminator_optimizer, state.discriminator)
+  share = state_lib.discriminator_share(options)
   discriminator, discriminator_optimizer = _update(
-    config.discriminator_optimizer,
-    gradients[1],
-    state.discriminator_optimizer,
-    state.discriminator,
-    rate * state_lib.discriminator_share(options),
+    config.discriminator_optimizer, gradients[1], *before, rate * share
   )
   ada = state.ada
   if options.augment:
@@ -130,12 +125,10 @@ def penalty_step(
   gradient = jax.tree.map(lambda x: weight * x, gradient)
   # The step was counted already.
   rate = learning_rate(options, state.step - 1)
+  before = (state.discriminator_optimizer, state.discriminator)
+  share = state_lib.discriminator_share(options)
   discriminator, optimizer = _update(
-    config.discriminator_optimizer,
-    gradient,
-    state.discriminator_optimizer,
-    state.discriminator,
-    rate * state_lib.discriminator_share(options),
+    config.discriminator_optimizer, gradient, *before, rate * share
   )
   after = dataclasses.replace(
     state, discriminator=discriminator, discriminator_optimizer=optimizer

@@ -124,11 +124,9 @@ class Log:
     self._distances.append((step * self._config.options.batch_size, distance))
     if len(self._distances) > 1:
       shown, values = zip(*self._distances, strict=True)
-      chart = charts.LineChart(
-        {'distance': (shown, values)},
-        'images shown',
-        f'Frechet distance, {self._distance.name}',
-      )
+      label = f'Frechet distance, {self._distance.name}'
+      lines = {'distance': (shown, values)}
+      chart = charts.LineChart(lines, 'images shown', label)
       storage.write_bytes(self._folder / 'distance.png', charts.png(chart))
     return {'distance': distance}
 
