@@ -188,10 +188,10 @@ def downsample(x: chex.Array) -> chex.Array:
   return _filtered(x, stride=2)
 
 
-def _filtered(x: chex.Array, **how: int) -> chex.Array:
+def _filtered(x: chex.Array, pad: int = 1, stride: int = 1) -> chex.Array:
   """[1, 3, 3, 1] / 8 along both axes of what `layers.neighbours` gives."""
   for axis in (1, 2):
-    taps = layers.neighbours(x, axis, 4, **how)
+    taps = layers.neighbours(x, axis, 4, pad, stride)
     x = _FAR * (taps[0] + taps[3]) + _NEAR * (taps[1] + taps[2])
   return x
 
