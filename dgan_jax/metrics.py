@@ -180,17 +180,11 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class ClassCounts:
-  """How often each class occurs.
+  """How often each class occurs."""
 
-  Attributes:
-    pixels: of each class, int64 [classes].
-    images: that have a pixel of the class, int64 [classes].
-    num_images: counted in all.
-  """
-
-  pixels: np.ndarray
-  images: np.ndarray
-  num_images: int
+  pixels: np.ndarray  # of each class, int64 [classes]
+  images: np.ndarray  # that have a pixel of the class, int64 [classes]
+  num_images: int  # counted in all
 
   @classmethod
   def of(cls, masks: np.ndarray, num_classes: int) -> 'ClassCounts':

@@ -16,28 +16,19 @@ SCHEMA = 'schema.json'
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entries:
-  """Where annotated images come from.
+  """Where annotated images come from."""
 
-  Attributes:
-    latents: float32 [n, latent_size], or [n, rows, latent_size] in space 'w'.
-    space: 'z', or 'w' for latents that go past mapping and truncation.
-    noise_keys: uint32 [n, 2], the keys of the samples, or None if unknown.
-    names: of the entries.
-    schema: what the labels mean.
-    images: paths of the pictures that were painted on, None where there are
-      none.
-    generator_checksum: of the generator that made the images, '' if unknown.
-    sampling: the fields of `generators.generator.Sampling` that the images
-      were made with, {} if unknown.
-  """
-
+  # Float32 [n, latent_size], or [n, rows, latent_size] in space 'w'.
   latents: np.ndarray
-  space: str
-  noise_keys: np.ndarray | None
-  names: tuple[str, ...]
-  schema: schema_lib.Schema
+  space: str  # 'z', or 'w' for latents that go past mapping and truncation
+  noise_keys: np.ndarray | None  # uint32 [n, 2] of the samples, if known
+  names: tuple[str, ...]  # of the entries
+  schema: schema_lib.Schema  # what the labels mean
+  # Paths of the pictures that were painted on, None where there are none.
   images: tuple[pathlib.Path | None, ...] = ()
-  generator_checksum: str = ''
+  generator_checksum: str = ''  # of who made the images, '' if unknown
+  # The fields of `generators.generator.Sampling` that the images were made
+  # with, {} if unknown.
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def __len__(self) -> int:
@@ -124,9 +115,8 @@ def _latents_of(
       )
     return latents
   if listed.keys is not None and listed.space == 'z':
-    return resolve_latents(
-      listed.keys, _latent_size(folder, listed, expected[1])
-    )
+    size = _latent_size(folder, listed, expected[1])
+    return resolve_latents(listed.keys, size)
   raise errors.UserError(
     f'{folder / manifest.FILENAME} has entries without a "key" and there is '
     f'no {path}; one of them has to say which image is which.'

@@ -34,13 +34,9 @@ _OF_WINDOWS = ('desktop.ini', 'Thumbs.db')  # hidden there, though by no dot
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotations(entries.Entries):
-  """Masks, and where their images come from.
+  """Masks, and where their images come from."""
 
-  Attributes:
-    masks: uint8 [n, height, width].
-  """
-
-  masks: np.ndarray
+  masks: np.ndarray  # uint8 [n, height, width]
 
   task: ClassVar[str] = 'part_segmentation'
 

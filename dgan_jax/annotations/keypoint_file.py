@@ -30,16 +30,11 @@ FILENAME = 'keypoints.json'
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeypointAnnotations(entries.Entries):
-  """Keypoints, and where their images come from.
+  """Keypoints, and where their images come from."""
 
-  Attributes:
-    keypoints: float32 [n, keypoints, 3]: x, y, and 1 where it is visible,
-      else 0.
-    size: (height, width) of the images.
-  """
-
+  # Float32 [n, keypoints, 3]: x, y, and 1 where it is visible, else 0.
   keypoints: np.ndarray
-  size: tuple[int, int]
+  size: tuple[int, int]  # (height, width) of the images
 
   task: ClassVar[str] = 'keypoints'
 

@@ -149,13 +149,7 @@ def _read_header(directory: pathlib.Path) -> _Header:
         f'has over {untrusted.MAX_HEADER_BYTES:,} bytes.'
       )
     content = storage.read_json(path)
-    found = content.get('format'), content.get('version')
-    if found != (_FORMAT, _VERSION):
-      raise untrusted.FormatError(
-        f'is of format {untrusted.shown(found[0])!r}, version '
-        f'{untrusted.shown(found[1])}; expected {_FORMAT!r}, version '
-        f'{_VERSION}.'
-      )
+    untrusted.check_format(content, _FORMAT, _VERSION)
     fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
     parts: list[Any] = [content.get(name) for name in fields]
     if parts[0] not in _ARRAY_FOLDERS or not all(

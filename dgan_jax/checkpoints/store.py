@@ -23,11 +23,9 @@ def save_generator(
   """Writes a generator; see `pytrees.save`. 'float16' is for a folder half the
   size, that is read as `rounded(generator, 'float16')`."""
   generator = rounded(generator, dtype)
-  names = ('params', 'w_avg', 'noise')
-  tree = {name: getattr(generator, name) for name in names}
   pytrees.save(
     directory,
-    jax.tree.map(lambda x: np.asarray(x, dtype), tree),
+    jax.tree.map(lambda x: np.asarray(x, dtype), generator.arrays()),
     {
       'kind': 'generator',
       'architecture': generators.architecture_to_json(generator.architecture),

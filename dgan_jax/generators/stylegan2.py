@@ -31,18 +31,15 @@ class StyleGAN2(stylegan.StyleGAN):
   Its pyramid is the one that EditGAN (Ling et al. 2021) reads: the constant,
   then every convolution after its activation. Of residual blocks the second
   level is the block's output, sum included.
-
-  Attributes:
-    num_labels: classes of a conditional network; 0 if it is none.
-    block: how blocks are connected (figure 7 of the paper): 'skip' sums an
-      image of every resolution, 'resnet' adds blocks to what they are given,
-      'orig' does neither.
-    conv_clamp: bound of every layer's output in networks that were trained
-      with half precision (256 in StyleGAN2-ADA); None: no bound.
   """
 
-  num_labels: validation.Whole = 0
+  num_labels: validation.Whole = 0  # classes; 0 if it is not conditional
+  # How blocks are connected (figure 7 of the paper): 'skip' sums an image of
+  # every resolution, 'resnet' adds blocks to what they are given, 'orig' does
+  # neither.
   block: Annotated[str, validation.choice(BLOCKS)] = 'skip'
+  # Bound of every layer's output in networks that were trained with half
+  # precision (256 in StyleGAN2-ADA); None: no bound.
   conv_clamp: validation.Positive | None = None
 
   @property

@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from dgan_jax import errors, storage, validation
@@ -63,6 +63,18 @@ def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
     raise errors.UserError(
       f'{source} cannot be read: {type(error).__name__} ({shown(error, 160)}).'
     ) from error
+
+
+def check_format(
+  fields: Mapping[str, Any], expected: str, version: int | str
+) -> None:
+  """Refuses what says that it is of another format, or version of it."""
+  found = fields.get('format'), fields.get('version')
+  if found != (expected, version):
+    raise FormatError(
+      f'is of format {shown(found[0])!r}, version {shown(found[1])}; expected '
+      f'{expected!r}, version {version}.'
+    )
 
 
 def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
