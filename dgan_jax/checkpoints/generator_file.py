@@ -9,7 +9,7 @@ import safetensors.numpy
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.formats.untrusted import shown
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
 
@@ -61,13 +61,10 @@ def read(
   tree = state_dict.to_params(arrays, entries, source)
   maps = tree.get('noise')
   noise = maps and tuple(maps[str(i)] for i in range(len(maps)))
-  generator = generators.Generator(
-    architecture, tree['params'], tree['w_avg'], noise
-  )
+  params, w_avg = tree['params'], tree['w_avg']
+  generator = generators.Generator(architecture, params, w_avg, noise)
   if generators.checksum(generator) != metadata.get('checksum'):
-    raise errors.UserError(
-      f'{source} is damaged: its content is not what was saved.'
-    )
+    raise errors.UserError(f'{source} is damaged: it is not what was saved.')
   return generator
 
 
@@ -84,9 +81,8 @@ def architecture_from(fields: Any, source: str) -> generators.Architecture:
       fields = dict(fields)
       kind = fields.pop('kind', kind)
     if not isinstance(kind, str) or kind not in generators.KINDS:
-      raise untrusted.FormatError(
-        f'has the kind {shown(kind)}; expected StyleGAN1 or StyleGAN2.'
-      )
+      expected = ' or '.join(generators.KINDS)
+      raise FormatError(f'has the kind {shown(kind)}; expected {expected}.')
     return untrusted.record(generators.KINDS[kind], fields)
 
 

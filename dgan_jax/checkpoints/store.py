@@ -53,9 +53,8 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
   """
   metadata = _metadata_of(directory, 'generator')
   file = storage.path(directory) / pytrees.FILE
-  architecture = generator_file.architecture_from(
-    metadata.get('architecture'), str(file)
-  )
+  fields = metadata.get('architecture')
+  architecture = generator_file.architecture_from(fields, str(file))
   noise, dtype = metadata.get('noise'), metadata.get('dtype', 'float32')
   if not isinstance(noise, bool) or dtype not in ('float32', 'float16'):
     raise errors.UserError(

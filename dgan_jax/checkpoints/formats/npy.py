@@ -7,7 +7,7 @@ import numpy as np
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import byte_stream, untrusted, zip_entries
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 # The header in each version of the format, behind magic and version.
 _LENGTH_BYTES = {b'\x01\x00': 2, b'\x02\x00': 4, b'\x03\x00': 4}
@@ -35,7 +35,7 @@ def read_npz(path: storage.PathLike) -> dict[str, np.ndarray]:
   Raises:
     errors.UserError: no such file, or not a whole `.npz` of numbers.
   """
-  budget = untrusted.Budget()
+  budget = Budget()
   arrays = {}
   with untrusted.refusing(path, 'is no whole .npz file of numbers: it '):
     data = byte_stream.map_file(path, budget)

@@ -101,8 +101,7 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
     raise FormatError(f'has {shown(fields)} in place of a {kind.__name__}.')
   hints = typing.get_type_hints(kind, include_extras=True)
   values = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in fields.items()
+    k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
   }
   try:
     result = kind(**values, **made)
@@ -126,9 +125,7 @@ class Budget:
     """Counts a file, once."""
     self._files[str(name)] = size
     if self._size > MAX_FILE_BYTES:
-      raise FormatError(
-        f'has {self._size:,} bytes; expected {MAX_FILE_BYTES:,} at most.'
-      )
+      raise FormatError(f'has over {MAX_FILE_BYTES:,} bytes: {self._size:,}.')
 
   @property
   def _size(self) -> int:
