@@ -1,9 +1,9 @@
 """Many pictures of a domain, in several processes."""
 
-import collections
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 
@@ -36,9 +36,7 @@ def render_range(
   if processes is None:
     processes = min(_usable_cpus(), 1 + len(indices) // (8 * _TASK))
   if processes < 1:
-    raise errors.UserError(
-      f'{processes} processes cannot render; 1 or more can.'
-    )
+    raise errors.UserError(f'{processes} processes; expected 1 or more.')
   rendered: Iterator[Rendered]
   if processes == 1:
     rendered = map(domain.render, indices)
@@ -74,13 +72,9 @@ def render_arrays(
 def _in_processes(
   domain: Domain, indices: Sequence[int], processes: int
 ) -> Iterator[Rendered]:
-  context = multiprocessing.get_context('spawn')
-  pool = futures.ProcessPoolExecutor(
-    processes, mp_context=context, initializer=_serve_parent
-  )
-  waiting: collections.deque[futures.Future[list[Rendered]]] = (
-    collections.deque()
-  )
+  spawn = multiprocessing.get_context('spawn')
+  pool = futures.ProcessPoolExecutor(processes, spawn, _serve_parent)
+  waiting: deque[futures.Future[list[Rendered]]] = deque()
   try:
     for start in range(0, len(indices), _TASK):
       task = [int(index) for index in indices[start : start + _TASK]]
