@@ -218,10 +218,8 @@ def styles(
     return truncate(w, generator.w_avg, psi, layers)
   if latents.ndim == 3:
     return latents
-  rows = generator.architecture.num_ws
-  return jnp.broadcast_to(
-    latents[:, None], (latents.shape[0], rows, latents.shape[1])
-  )
+  shape = len(latents), generator.architecture.num_ws, latents.shape[1]
+  return jnp.broadcast_to(latents[:, None], shape)
 
 
 def sample_latents(
@@ -262,9 +260,8 @@ def sample_latents(
   if space == 'z':
     labels = labels_of(generator, latents.shape[0], keys, sampling)
   ws = styles(generator, latents, sampling, space, labels)
-  rgb, pyramid = architecture.synthesize(
-    generator.params, ws, noise, jnp.dtype(sampling.dtype)
-  )
+  dtype = jnp.dtype(sampling.dtype)
+  rgb, pyramid = architecture.synthesize(generator.params, ws, noise, dtype)
   image = sampling.canvas(architecture).image(rgb)
   return pyramid_lib.to_uint8(image), pyramid
 

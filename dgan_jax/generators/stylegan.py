@@ -96,9 +96,8 @@ class StyleGAN:
     chex.assert_shape(z, (None, self.latent_size))
     if self.num_labels and labels is None:
       raise ValueError(f'A network of {self.num_labels} classes needs labels.')
-    result: Any = self.mapping_network().apply(
-      {'params': params['mapping']}, z, labels
-    )
+    network = self.mapping_network()
+    result: Any = network.apply({'params': params['mapping']}, z, labels)
     return result
 
   def synthesize(
@@ -121,9 +120,8 @@ class StyleGAN:
       pyramid that the class describes.
     """
     chex.assert_rank(ws, 3)
-    result: Any = self.synthesis_network(dtype).apply(
-      {'params': params['synthesis']}, ws, noise
-    )
+    network = self.synthesis_network(dtype)
+    result: Any = network.apply({'params': params['synthesis']}, ws, noise)
     return result
 
   def init(self, key: chex.PRNGKey) -> Any:
@@ -134,9 +132,8 @@ class StyleGAN:
     labels = jnp.zeros((1,), int) if self.num_labels else None
     mapping_key, synthesis_key = jax.random.split(key)
     mapping = self.mapping_network().init(mapping_key, z, labels)
-    synthesis = self.synthesis_network(jnp.float32).init(
-      synthesis_key, ws, None
-    )
+    network = self.synthesis_network(jnp.float32)
+    synthesis = network.init(synthesis_key, ws, None)
     return {'mapping': mapping['params'], 'synthesis': synthesis['params']}
 
 

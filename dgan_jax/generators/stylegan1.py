@@ -140,10 +140,8 @@ class Synthesis(nn.Module):
     for i, (resolution, size) in enumerate(
       zip(architecture.resolutions, architecture.channels, strict=True)
     ):
-      block = Block(
-        architecture, resolution, size, self.dtype, name=f'block_{resolution}'
-      )
-      rows = slice(2 * i, 2 * i + 2)
+      name, rows = f'block_{resolution}', slice(2 * i, 2 * i + 2)
+      block = Block(architecture, resolution, size, self.dtype, name=name)
       x, raw = block(x, ws[:, rows], maps[rows])
       levels += [x, raw]
     rgb = layers.EqualizedDense(3, name='to_rgb')(x)

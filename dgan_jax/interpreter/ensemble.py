@@ -134,7 +134,7 @@ class PixelClassifier(nn.Module):
 def merge_batch_stats(params: Any, batch_stats: Any) -> Any:
   """Flax's two collections as the one tree that `Interpreter` holds."""
   return {
-    name: {**params[name], **batch_stats.get(name, {})} for name in params
+    key: {**own, **batch_stats.get(key, {})} for key, own in params.items()
   }
 
 

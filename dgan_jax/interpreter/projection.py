@@ -56,10 +56,8 @@ class Projection:
     """The rows of a kernel [members, features, hidden] for every group of
     levels: [members, channels of the group, hidden] each."""
     parts = jnp.split(kernel, np.cumsum(self._channels)[:-1], axis=1)
-    return tuple(
-      jnp.concatenate([parts[i] for i in numbers], 1)
-      for numbers, _, _ in self._groups
-    )
+    groups = ([parts[i] for i in numbers] for numbers, _, _ in self._groups)
+    return tuple(jnp.concatenate(group, 1) for group in groups)
 
   def hidden(self, kernels: Kernels, bias: chex.Array) -> Rows:
     """One member's first layer, before its ReLU.
@@ -144,9 +142,8 @@ def _seen(
   ends = np.array([canvas.rows[0] - 1.5, canvas.rows[1] + 0.5])
   first, end = np.clip(place.rows.position(ends), 0, height - 1)
   first, end = math.floor(first), math.ceil(end) + 1
-  down = pyramid_lib.Axis(
-    place.rows.scale, place.rows.offset + first * place.rows.scale
-  )
+  scale, offset = place.rows.scale, place.rows.offset
+  down = pyramid_lib.Axis(scale, offset + first * scale)
   return level[first:end], pyramid_lib.Geometry(down, place.columns)
 
 
