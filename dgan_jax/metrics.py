@@ -30,10 +30,8 @@ def confusion_matrix(
   """
   labels, predictions = np.asarray(labels), np.asarray(predictions)
   if labels.shape != predictions.shape:
-    raise ValueError(
-      f'Labels {labels.shape} and predictions {predictions.shape} differ in '
-      'shape.'
-    )
+    shapes = f'Labels {labels.shape} and predictions {predictions.shape}'
+    raise ValueError(f'{shapes} differ in shape.')
   if ignore_label is not None:
     counted = labels != ignore_label
     labels, predictions = labels[counted], predictions[counted]

@@ -22,8 +22,7 @@ def read_npy(path: storage.PathLike) -> np.ndarray:
   if not isinstance(array, np.ndarray):
     array.close()
     raise errors.UserError(
-      f'{path} is an archive of arrays; expected one array, saved with '
-      'numpy.save.'
+      f'{path} is an archive; expected an array, saved with numpy.save.'
     )
   return array
 

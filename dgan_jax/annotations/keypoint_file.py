@@ -81,10 +81,8 @@ def load(
         f'{path} has {name!r}, which is no entry of {manifest.FILENAME}: its '
         'image is unknown.'
       )
-  keypoints = np.array(
-    [_image(found[name], schema, size, path, name) for name in listed.names],
-    np.float32,
-  )
+  places = [_image(found[n], schema, size, path, n) for n in listed.names]
+  keypoints = np.array(places, np.float32)
   seen = keypoints[..., 2].any(0)
   if not seen.all():
     logging.warning(

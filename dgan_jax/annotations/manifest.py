@@ -74,10 +74,9 @@ def read(folder: storage.PathLike) -> Manifest:
       raise errors.UserError(f'{path} has the "{name}" {found!r:.60}.')
     return found
 
-  if value.get('format') != FORMAT:
+  if (kind := value.get('format')) != FORMAT:
     raise errors.UserError(
-      f'{path} has the "format" {value.get("format")!r:.60}; expected '
-      f'{FORMAT!r}.'
+      f'{path} has the "format" {kind!r:.60}; expected {FORMAT!r}.'
     )
   space = field('space', str, 'z')
   if space not in SPACES:

@@ -248,9 +248,7 @@ def _check_palette(
   none of the schema's colours are of somebody's own, and pass; a grey, which
   every palette has, says something only if most of the colours are known.
   """
-  meant = {
-    label: set(_classes_of(color, schema)) for label, (color, _) in seen.items()
-  }
+  meant = {n: set(_classes_of(color, schema)) for n, (color, _) in seen.items()}
   is_ours = 2 * sum(map(bool, meant.values())) > len(seen)
   for label, right_ones in meant.items():
     color, path = seen[label]

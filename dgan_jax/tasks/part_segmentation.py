@@ -78,9 +78,8 @@ class PartSegmentation:
   ) -> np.ndarray:
     """A region is what one class covers; ignored pixels are in none."""
     del canvas
-    return np.where(
-      truth == self.schema.ignore_label, -1, truth.astype(np.int32)
-    )
+    ignored = truth == self.schema.ignore_label
+    return np.where(ignored, -1, truth.astype(np.int32))
 
   def targets(
     self,
@@ -159,9 +158,9 @@ class PartSegmentation:
 
   def scores(self, truth: np.ndarray, labels: Arrays) -> dict[str, float]:
     """`mean_iou` and `accuracy` of all pixels that the truth labels."""
-    confusion = metrics.confusion_matrix(
-      truth, labels['mask'], len(self.names), self.schema.ignore_label
-    )
+    mask, count = labels['mask'], len(self.names)
+    ignored = self.schema.ignore_label
+    confusion = metrics.confusion_matrix(truth, mask, count, ignored)
     return {
       'mean_iou': 100 * metrics.mean_iou(confusion),
       'accuracy': 100 * metrics.pixel_accuracy(confusion),
