@@ -150,9 +150,8 @@ def chunks(
   full, per_epoch = num_pixels // BATCH_SIZE, _batches_per_epoch(num_pixels)
   for epoch in range(first // per_epoch, epochs):
     stream = jax.random.fold_in(rng.stream(key, 'order'), epoch)
-    order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(
-      jax.random.split(stream, members)
-    )
+    keys = jax.random.split(stream, members)
+    order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(keys)
     batches = order[:, : full * BATCH_SIZE].reshape(members, full, BATCH_SIZE)
     batches = batches.transpose(1, 0, 2)
     start = max(first - epoch * per_epoch, 0)
