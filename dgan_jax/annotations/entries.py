@@ -9,7 +9,8 @@ import numpy as np
 
 from dgan_jax import errors, rng, storage
 from dgan_jax import schema as schema_lib
-from dgan_jax.annotations import files, manifest
+from dgan_jax.annotations import manifest
+from dgan_jax.checkpoints.formats import npy
 
 SCHEMA = 'schema.json'
 
@@ -146,9 +147,9 @@ def read_latents(
   Raises:
     errors.UserError: they are no such array.
   """
-  latents = files.read_npy(path)
+  latents = npy.read_npy(path)
   if latents.dtype.kind != 'f':
-    raise errors.UserError(f'{path} holds {latents.dtype}; expected float32.')
+    raise errors.UserError(f'{path} holds {latents.dtype} values, not floats.')
   num_ws, latent_size = expected
   found = latents.shape
   if latents.ndim == 3 and found[1] == 1 and space is not None:
