@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, metrics
-from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.pyramid import Canvas
 from dgan_jax.tasks.task import Arrays
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
@@ -95,9 +95,7 @@ class Keypoints:
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {'keypoints': truth[:, :2], 'visible': truth[:, 2] > 0}
 
-  def regions(
-    self, truth: np.ndarray, canvas: pyramid_lib.Canvas
-  ) -> np.ndarray:
+  def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
     """A region is what is around a keypoint, or all that is around none."""
     row, column = np.indices((canvas.height, canvas.width))
     reach = (_REACH * _SIGMA * canvas.width) ** 2
@@ -113,7 +111,7 @@ class Keypoints:
   def targets(
     self,
     truth: chex.Array,
-    canvas: pyramid_lib.Canvas,
+    canvas: Canvas,
     pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """Gaussians of height 1, float32 [n, keypoints]; 0 for what is hidden."""

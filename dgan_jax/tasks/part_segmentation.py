@@ -14,8 +14,8 @@ import optax
 from jax import lax
 
 from dgan_jax import metrics
-from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.pyramid import Canvas
 from dgan_jax.tasks.task import Arrays
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
@@ -73,9 +73,7 @@ class PartSegmentation:
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {'mask': truth}
 
-  def regions(
-    self, truth: np.ndarray, canvas: pyramid_lib.Canvas
-  ) -> np.ndarray:
+  def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
     """A region is what one class covers; ignored pixels are in none."""
     del canvas
     ignored = truth == self.schema.ignore_label
@@ -84,7 +82,7 @@ class PartSegmentation:
   def targets(
     self,
     truth: chex.Array,
-    canvas: pyramid_lib.Canvas,
+    canvas: Canvas,
     pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """The pixels' classes, int32 [n]."""
