@@ -124,8 +124,9 @@ class Budget:
   def announce(self, name: storage.PathLike, size: int) -> None:
     """Counts a file, once."""
     self._files[str(name)] = size
-    if self._size > MAX_FILE_BYTES:
-      raise FormatError(f'has over {MAX_FILE_BYTES:,} bytes: {self._size:,}.')
+    total, most = self._size, MAX_FILE_BYTES
+    if total > most:
+      raise FormatError(f'has {total:,} bytes; expected {most:,} at most.')
 
   @property
   def _size(self) -> int:
