@@ -171,8 +171,8 @@ def generator(
   maps = opened.noise
   if noise is not None:
     maps = arrays_to_generator.noise_maps(noise, architecture)
-  params, w_avg = opened.params, jnp.asarray(w_avg)
-  return generators.Generator(architecture, params, w_avg, maps)
+  arrays = opened.params, jnp.asarray(w_avg), maps
+  return generators.Generator(architecture, *arrays)
 
 
 def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:

@@ -127,7 +127,7 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   )
   columns = [_fir(even[b], odd[b], axis=1, size=height) for b in (0, 1)]
   rows = zip(*columns, strict=True)
-  return _interleave([_fir(*row, axis=2, size=width) for row in rows])
+  return _interleave([_fir(a, b, axis=2, size=width) for a, b in rows])
 
 
 def _fir(
