@@ -138,7 +138,8 @@ def _check_files(
     if name in written:
       found.add(name)
     elif not path.is_dir():
-      raise FormatError(f'holds {shown(name)}, unknown to its checkpoint.')
+      what = f'holds {shown(name)}, that its checkpoint does not list.'
+      raise FormatError(what)
   for name, digest in written.items():
     data = byte_stream.map_file(folder / name, budget) if name in found else b''
     if name not in found or hashlib.sha256(data).hexdigest() != digest:

@@ -188,10 +188,11 @@ def _read_archive(content: _Read, budget: Budget) -> tuple[Any, _Fetch]:
     order = '<'
 
   def fetch(storage: torch_tensors.Storage) -> np.ndarray:
+    name = f'data/{storage.key}'
     try:
-      raw = content(f'data/{storage.key}')
-    except KeyError as error:
-      raise FormatError(f'is damaged: it has no {shown(error)}.') from None
+      raw = content(name)
+    except KeyError:
+      raise FormatError(f'is damaged: it has no {shown(name)}.') from None
     return torch_tensors.values(storage, raw, order)
 
   return tree, fetch
@@ -206,7 +207,8 @@ def read_legacy(stream: ByteStream, budget: Budget) -> tuple[Any, _Fetch]:
   if load() != _LEGACY_MAGIC:
     raise FormatError('is not a PyTorch checkpoint.')
   if (found := load()) != _LEGACY_PROTOCOL:
-    raise FormatError(f'has protocol {shown(found)}, not {_LEGACY_PROTOCOL}.')
+    expected = f'expected {_LEGACY_PROTOCOL}'
+    raise FormatError(f'has protocol {shown(found)}; {expected}.')
   load()  # type sizes of the machine that wrote it
   descriptions = torch_tensors.Descriptions()
   tree = descriptions.load(stream, budget)

@@ -107,7 +107,8 @@ def load(
       raise refused(next(iter(machine.unknown))) from None
     raise
   except (ValueError, IndexError, KeyError) as error:
-    raise FormatError(f'is no whole pickle ({shown(error)}).') from None
+    what = f'is no pickle, or a damaged one ({shown(error)}).'
+    raise FormatError(what) from None
   raise FormatError('holds a pickle that breaks off.')
 
 
