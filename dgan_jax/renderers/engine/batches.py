@@ -36,7 +36,9 @@ def render_range(
   if processes is None:
     processes = min(_usable_cpus(), 1 + len(indices) // (8 * _TASK))
   if processes < 1:
-    raise errors.UserError(f'{processes} processes; expected 1 or more.')
+    raise errors.UserError(
+      f'{processes} processes cannot render; 1 or more can.'
+    )
   rendered: Iterator[Rendered]
   if processes == 1:
     rendered = map(domain.render, indices)
