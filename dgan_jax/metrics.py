@@ -30,10 +30,8 @@ def confusion_matrix(
   """
   labels, predictions = np.asarray(labels), np.asarray(predictions)
   if labels.shape != predictions.shape:
-    raise ValueError(
-      f'Labels {labels.shape} and predictions {predictions.shape} differ in '
-      'shape.'
-    )
+    shapes = f'Labels {labels.shape} and predictions {predictions.shape}'
+    raise ValueError(f'{shapes} differ in shape.')
   if ignore_label is not None:
     counted = labels != ignore_label
     labels, predictions = labels[counted], predictions[counted]
@@ -180,17 +178,11 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class ClassCounts:
-  """How often each class occurs.
+  """How often each class occurs."""
 
-  Attributes:
-    pixels: of each class, int64 [classes].
-    images: that have a pixel of the class, int64 [classes].
-    num_images: counted in all.
-  """
-
-  pixels: np.ndarray
-  images: np.ndarray
-  num_images: int
+  pixels: np.ndarray  # of each class, int64 [classes]
+  images: np.ndarray  # that have a pixel of the class, int64 [classes]
+  num_images: int  # counted in all
 
   @classmethod
   def of(cls, masks: np.ndarray, num_classes: int) -> 'ClassCounts':

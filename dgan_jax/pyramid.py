@@ -27,14 +27,10 @@ class Axis:
 
   Positions on the labels are counted in their pixels, from the edge of the
   first, before any crop.
-
-  Attributes:
-    scale: length of a level's pixel.
-    offset: where its first pixel begins.
   """
 
-  scale: float = 1.0
-  offset: float = 0.0
+  scale: float = 1.0  # length of a level's pixel
+  offset: float = 0.0  # where its first pixel begins
 
   def __post_init__(self) -> None:
     if not (0 < self.scale < math.inf and math.isfinite(self.offset)):
@@ -59,16 +55,12 @@ class Geometry:
 
 @flax.struct.dataclass
 class FeaturePyramid:
-  """Feature maps at native resolution.
+  """Feature maps at native resolution."""
 
-  Attributes:
-    levels: arrays [batch, h, w, channels], in the order of the feature
-      vector; of any sizes.
-    geometry: where each lies on the labels; None: all cover all of it, as the
-      levels of a generator do.
-  """
-
+  # [batch, h, w, channels] of any sizes, in the order of the feature vector.
   levels: tuple[chex.Array, ...]
+  # Where each lies on the labels; None: all cover all of it, as the levels of a
+  # generator do.
   geometry: tuple[Geometry, ...] | None = flax.struct.field(
     pytree_node=False, default=None
   )
@@ -99,15 +91,10 @@ class FeaturePyramid:
 
 @dataclasses.dataclass(frozen=True)
 class Canvas:
-  """Where labels live: an image, reduced and cropped.
+  """Where labels live: an image, reduced and cropped."""
 
-  Attributes:
-    size: (height, width) before the crop.
-    rows: (first, end) of the rows kept.
-  """
-
-  size: tuple[int, int]
-  rows: tuple[int, int]
+  size: tuple[int, int]  # (height, width) before the crop
+  rows: tuple[int, int]  # (first, end) of those kept
 
   @classmethod
   def of(cls, resolution: int, rows: tuple[int, int] | None = None) -> 'Canvas':
@@ -142,7 +129,7 @@ class Canvas:
 
   def image(self, rgb: chex.Array) -> chex.Array:
     """Reduces and crops [batch, h, w, c] to [batch, height, width, c]."""
-    return resize(rgb, self.size)[:, self.rows[0] : self.rows[1]]
+    return resize(rgb, self.size)[:, slice(*self.rows)]
 
 
 def to_uint8(rgb: chex.Array) -> chex.Array:

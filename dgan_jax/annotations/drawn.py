@@ -37,9 +37,7 @@ def mismatched(
       compared.
   """
   pictures = _pictures(annotations, images.shape[1:3])
-  compared = [
-    place for place, found in enumerate(pictures) if found is not None
-  ]
+  compared = [n for n, found in enumerate(pictures) if found is not None]
   theirs = np.array([_reduced(pictures[place]) for place in compared])
   wrong = []
   for row, place in enumerate(compared):
@@ -76,9 +74,7 @@ def check(images: np.ndarray, annotations: keypoint_file.Annotated) -> None:
 
 
 def sheet(
-  images: np.ndarray,
-  annotations: keypoint_file.Annotated,
-  task: task_lib.Task,
+  images: np.ndarray, annotations: keypoint_file.Annotated, task: task_lib.Task
 ) -> Image.Image:
   """What an interpreter learns from, to look at before it does.
 
@@ -92,10 +88,8 @@ def sheet(
     images, only these, with the picture that was painted on.
   """
   labels = [task.annotated(one) for one in task.truth(annotations)]
-  strips = [
-    [image, task.draw(image, one)]
-    for image, one in zip(images, labels, strict=True)
-  ]
+  pairs = zip(images, labels, strict=True)
+  strips = [[image, task.draw(image, one)] for image, one in pairs]
   heads = ['image', 'labels']
   places: Sequence[int] = range(len(images))
   title = f'{len(annotations)} annotated images'

@@ -9,35 +9,27 @@ import numpy as np
 
 from dgan_jax import errors, rng, storage
 from dgan_jax import schema as schema_lib
-from dgan_jax.annotations import files, manifest
+from dgan_jax.annotations import manifest
+from dgan_jax.checkpoints.formats import npy
 
 SCHEMA = 'schema.json'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entries:
-  """Where annotated images come from.
+  """Where annotated images come from."""
 
-  Attributes:
-    latents: float32 [n, latent_size], or [n, rows, latent_size] in space 'w'.
-    space: 'z', or 'w' for latents that go past mapping and truncation.
-    noise_keys: uint32 [n, 2], the keys of the samples, or None if unknown.
-    names: of the entries.
-    schema: what the labels mean.
-    images: paths of the pictures that were painted on, None where there are
-      none.
-    generator_checksum: of the generator that made the images, '' if unknown.
-    sampling: the fields of `generators.generator.Sampling` that the images
-      were made with, {} if unknown.
-  """
-
+  # Float32 [n, latent_size], or [n, rows, latent_size] in space 'w'.
   latents: np.ndarray
-  space: str
-  noise_keys: np.ndarray | None
-  names: tuple[str, ...]
-  schema: schema_lib.Schema
+  space: str  # 'z', or 'w' for latents that go past mapping and truncation
+  noise_keys: np.ndarray | None  # uint32 [n, 2] of the samples, if known
+  names: tuple[str, ...]  # of the entries
+  schema: schema_lib.Schema  # what the labels mean
+  # Paths of the pictures that were painted on, None where there are none.
   images: tuple[pathlib.Path | None, ...] = ()
-  generator_checksum: str = ''
+  generator_checksum: str = ''  # of who made the images, '' if unknown
+  # The fields of `generators.generator.Sampling` that the images were made
+  # with, {} if unknown.
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def __len__(self) -> int:
@@ -96,10 +88,8 @@ def read_schema(
     return given
   own = schema_lib.get_schema(str(path))
   if given is not None:
-    names, others = getattr(own, noun), getattr(given, noun)
-    schema_lib.check_same_classes(
-      str(path), names, f'the schema {given.name!r}', others, noun
-    )
+    theirs = f'the schema {given.name!r}', getattr(given, noun)
+    schema_lib.check_same_classes(str(path), getattr(own, noun), *theirs, noun)
   return own
 
 
@@ -114,36 +104,29 @@ def _latents_of(
   expected: tuple[int | None, int | None],
 ) -> np.ndarray:
   """latents.npy, or what the keys say."""
-  path = folder / 'latents.npy'
+  path, file = folder / 'latents.npy', folder / manifest.FILENAME
   if path.exists():
     latents, _ = read_latents(path, listed.space, expected)
     if len(latents) != len(listed.names):
       raise errors.UserError(
-        f'{path} has {len(latents)} rows; {folder / manifest.FILENAME} has '
-        f'{len(listed.names)} entries: row k belongs to entry k.'
+        f'{path} has {len(latents)} rows; {file} has {len(listed.names)} '
+        'entries: row k belongs to entry k.'
       )
     return latents
   if listed.keys is not None and listed.space == 'z':
-    return resolve_latents(
-      listed.keys, _latent_size(folder, listed, expected[1])
-    )
+    usual = expected[1]
+    size = usual if listed.latent_size is None else listed.latent_size
+    if size is None or size < 1 or usual not in (None, size):
+      wanted = usual or "the generator's"
+      raise errors.UserError(
+        f'{file} has the "latent_size" {size}; expected {wanted}: use the '
+        'generator that the images were made with.'
+      )
+    return resolve_latents(listed.keys, size)
   raise errors.UserError(
-    f'{folder / manifest.FILENAME} has entries without a "key" and there is '
-    f'no {path}; one of them has to say which image is which.'
+    f'{file} has entries without a "key" and there is no {path}; one of them '
+    'has to say which image is which.'
   )
-
-
-def _latent_size(
-  folder: pathlib.Path, listed: manifest.Manifest, expected: int | None
-) -> int:
-  found = expected if listed.latent_size is None else listed.latent_size
-  if found is None or found < 1 or expected not in (None, found):
-    wanted = "the generator's" if expected is None else expected
-    raise errors.UserError(
-      f'{folder / manifest.FILENAME} has the "latent_size" {found}; expected '
-      f'{wanted}: use the generator that the images were made with.'
-    )
-  return found
 
 
 def read_latents(
@@ -164,11 +147,9 @@ def read_latents(
   Raises:
     errors.UserError: they are no such array.
   """
-  latents = files.read_npy(path)
+  latents = npy.read_npy(path)
   if latents.dtype.kind != 'f':
-    raise errors.UserError(
-      f'{path} holds {latents.dtype} values; expected float32.'
-    )
+    raise errors.UserError(f'{path} holds {latents.dtype} values, not floats.')
   num_ws, latent_size = expected
   found = latents.shape
   if latents.ndim == 3 and found[1] == 1 and space is not None:

@@ -34,13 +34,9 @@ _OF_WINDOWS = ('desktop.ini', 'Thumbs.db')  # hidden there, though by no dot
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotations(entries.Entries):
-  """Masks, and where their images come from.
+  """Masks, and where their images come from."""
 
-  Attributes:
-    masks: uint8 [n, height, width].
-  """
-
-  masks: np.ndarray
+  masks: np.ndarray  # uint8 [n, height, width]
 
   task: ClassVar[str] = 'part_segmentation'
 
@@ -53,11 +49,8 @@ class Annotations(entries.Entries):
 def missing_classes(annotations: Annotations) -> tuple[str, ...]:
   """Names of the classes that no mask has a pixel of."""
   present = set(np.unique(annotations.masks))
-  return tuple(
-    name
-    for label, name in enumerate(annotations.schema.classes)
-    if label not in present
-  )
+  classes = enumerate(annotations.schema.classes)
+  return tuple(name for label, name in classes if label not in present)
 
 
 def load(
@@ -120,6 +113,7 @@ def _read_masks(
   size: tuple[int, int] | None,
 ) -> np.ndarray:
   """uint8 [n, height, width], after matching files and entries."""
+  listed = folder / manifest.FILENAME
   paths: dict[str, pathlib.Path] = {}
   for path in sorted((folder / 'masks').glob('[!.]*')):
     if path.name in _OF_WINDOWS:
@@ -142,16 +136,14 @@ def _read_masks(
   for name in names:
     if name not in paths:
       raise errors.UserError(
-        f'{folder / manifest.FILENAME} has the entry {name!r}, but there is no '
-        f'{folder / "masks" / name}.png or .npy: paint it, or take the entry '
-        'out.'
+        f'{listed} has the entry {name!r}, but there is no '
+        f'{folder / "masks" / name}.png or .npy: paint it, or take it out.'
       )
   for name, path in paths.items():
     if name not in names:
       raise errors.UserError(
-        f'Mask {path} has no entry in {folder / manifest.FILENAME}; '
-        'without one its image is unknown: add the entry, or take the mask '
-        'away.'
+        f'Mask {path} has no entry in {listed}, so its image is unknown: add '
+        'one, or take the mask away.'
       )
   painted = masks_lib.read_masks([paths[name] for name in names], schema, size)
   for name in names:

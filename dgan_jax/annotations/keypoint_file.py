@@ -30,16 +30,11 @@ FILENAME = 'keypoints.json'
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeypointAnnotations(entries.Entries):
-  """Keypoints, and where their images come from.
+  """Keypoints, and where their images come from."""
 
-  Attributes:
-    keypoints: float32 [n, keypoints, 3]: x, y, and 1 where it is visible,
-      else 0.
-    size: (height, width) of the images.
-  """
-
+  # Float32 [n, keypoints, 3]: x, y, and 1 where it is visible, else 0.
   keypoints: np.ndarray
-  size: tuple[int, int]
+  size: tuple[int, int]  # (height, width) of the images
 
   task: ClassVar[str] = 'keypoints'
 
@@ -86,10 +81,8 @@ def load(
         f'{path} has {name!r}, which is no entry of {manifest.FILENAME}: its '
         'image is unknown.'
       )
-  keypoints = np.array(
-    [_image(found[name], schema, size, path, name) for name in listed.names],
-    np.float32,
-  )
+  places = [_image(found[n], schema, size, path, n) for n in listed.names]
+  keypoints = np.array(places, np.float32)
   seen = keypoints[..., 2].any(0)
   if not seen.all():
     logging.warning(

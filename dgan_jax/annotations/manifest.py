@@ -18,26 +18,17 @@ _NAME = re.compile(r'\w[\w.-]*')
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-  """What manifest.json says.
+  """What manifest.json says; for space and sampling see `entries.Entries`."""
 
-  Attributes:
-    names: of images and masks, without the ending.
-    keys: uint32 [n, 2], the keys of the samples; None where latents.npy (row
-      k is entry k) says which image is which.
-    indices: of the samples under the root key of `seed`, or None.
-    seed: of the root key, or None.
-    latent_size: of the generator.
-    generator: its checksum, '' if unknown.
-    space, sampling: see `entries.Entries`.
-  """
-
-  names: tuple[str, ...]
+  names: tuple[str, ...]  # of images and masks, without the ending
+  # uint32 [n, 2] of the samples; None where latents.npy (row k is entry k)
+  # says which image is which.
   keys: np.ndarray | None = None
-  indices: tuple[int, ...] | None = None
-  seed: int | None = None
+  indices: tuple[int, ...] | None = None  # of the samples under the root key
+  seed: int | None = None  # of the root key
   space: str = 'z'
-  latent_size: int | None = None
-  generator: str = ''
+  latent_size: int | None = None  # of the generator
+  generator: str = ''  # its checksum, '' if unknown
   sampling: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -83,10 +74,9 @@ def read(folder: storage.PathLike) -> Manifest:
       raise errors.UserError(f'{path} has the "{name}" {found!r:.60}.')
     return found
 
-  if value.get('format') != FORMAT:
+  if (kind := value.get('format')) != FORMAT:
     raise errors.UserError(
-      f'{path} has the "format" {value.get("format")!r:.60}; expected '
-      f'{FORMAT!r}.'
+      f'{path} has the "format" {kind!r:.60}; expected {FORMAT!r}.'
     )
   space = field('space', str, 'z')
   if space not in SPACES:

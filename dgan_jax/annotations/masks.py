@@ -17,6 +17,7 @@ from PIL import Image
 from dgan_jax import errors, storage
 from dgan_jax import schema as schema_lib
 from dgan_jax.annotations import files
+from dgan_jax.checkpoints.formats import npy
 from dgan_jax.visualize import sheets
 
 # Told by the names of files, however they are written.
@@ -206,7 +207,7 @@ def _from_colors(
 
 
 def _read_npy(path: pathlib.Path) -> np.ndarray:
-  mask = files.read_npy(path)
+  mask = npy.read_npy(path)
   if mask.ndim == 3 and mask.shape[-1] == 1:
     mask = mask[..., 0]
   if mask.ndim != 2 or not mask.size:
@@ -248,9 +249,7 @@ def _check_palette(
   none of the schema's colours are of somebody's own, and pass; a grey, which
   every palette has, says something only if most of the colours are known.
   """
-  meant = {
-    label: set(_classes_of(color, schema)) for label, (color, _) in seen.items()
-  }
+  meant = {n: set(_classes_of(color, schema)) for n, (color, _) in seen.items()}
   is_ours = 2 * sum(map(bool, meant.values())) > len(seen)
   for label, right_ones in meant.items():
     color, path = seen[label]

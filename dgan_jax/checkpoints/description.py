@@ -117,9 +117,7 @@ def unknown_folder(path: pathlib.Path) -> str:
   names = sorted(p.name for p in itertools.islice(path.iterdir(), 1000))
   inside = [name for name in names if zip_entries.is_checkpoint(name)]
   if inside:
-    return (
-      f'holds no checkpoint of ours; give {untrusted.shown(inside[0])} in it.'
-    )
+    return f'holds no checkpoint; give {untrusted.shown(inside[0])} in it.'
   return f'holds no checkpoint (no checkpoint.json); {EXPECTED}.'
 
 

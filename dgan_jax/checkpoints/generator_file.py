@@ -9,17 +9,12 @@ import safetensors.numpy
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.formats.untrusted import shown
+from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
 from dgan_jax.checkpoints.origins import state_dict
 from dgan_jax.generators import generator as generators
-from dgan_jax.generators import stylegan1, stylegan2
 
 _FORMAT = 'dgan_jax generator'
 _VERSION = '1'
-_KINDS: Mapping[str, type[generators.Architecture]] = {
-  'StyleGAN1': stylegan1.StyleGAN1,
-  'StyleGAN2': stylegan2.StyleGAN2,
-}
 
 
 def write(path: storage.PathLike, generator: generators.Generator) -> None:
@@ -29,11 +24,8 @@ def write(path: storage.PathLike, generator: generators.Generator) -> None:
     OSError: the folder cannot be written, or the disk is full.
   """
   has_noise = generator.noise is not None
-  arrays = {
-    'params': generator.params,
-    'w_avg': generator.w_avg,
-    'noise': {str(i): v for i, v in enumerate(generator.noise or ())},
-  }
+  maps = {str(i): v for i, v in enumerate(generator.noise or ())}
+  arrays = {**generator.arrays(), 'noise': maps}
   architecture = generators.architecture_to_json(generator.architecture)
   data = safetensors.numpy.save(
     state_dict.from_params(arrays, _entries(generator.architecture, has_noise)),
@@ -60,13 +52,8 @@ def read(
   Raises:
     errors.UserError: it is damaged, or something else.
   """
-  found = metadata.get('format'), metadata.get('version')
-  if found != (_FORMAT, _VERSION):
-    raise errors.UserError(
-      f'{source} is of format {shown(found[0])}, version '
-      f'{shown(found[1])}; expected {_FORMAT}, version {_VERSION}.'
-    )
   with untrusted.refusing(source):
+    untrusted.check_format(metadata, _FORMAT, _VERSION)
     fields = json.loads(metadata.get('architecture', 'null'))
   architecture = architecture_from(fields, source)
   has_noise = any(key.startswith('noise.') for key in arrays)
@@ -74,13 +61,10 @@ def read(
   tree = state_dict.to_params(arrays, entries, source)
   maps = tree.get('noise')
   noise = maps and tuple(maps[str(i)] for i in range(len(maps)))
-  generator = generators.Generator(
-    architecture, tree['params'], tree['w_avg'], noise
-  )
+  params, w_avg = tree['params'], tree['w_avg']
+  generator = generators.Generator(architecture, params, w_avg, noise)
   if generators.checksum(generator) != metadata.get('checksum'):
-    raise errors.UserError(
-      f'{source} is damaged: its content is not what was saved.'
-    )
+    raise errors.UserError(f'{source} is damaged: it is not what was saved.')
   return generator
 
 
@@ -92,15 +76,14 @@ def architecture_from(fields: Any, source: str) -> generators.Architecture:
     errors.UserError: it describes none, or one larger than any real one.
   """
   with untrusted.refusing(source, 'does not describe a generator: it '):
-    kind, rest = 'StyleGAN1', fields
+    kind = 'StyleGAN1'
     if isinstance(fields, dict):
-      rest = dict(fields)
-      kind = rest.pop('kind', kind)
-    if not isinstance(kind, str) or kind not in _KINDS:
-      raise untrusted.FormatError(
-        f'has the kind {shown(kind)}; expected StyleGAN1 or StyleGAN2.'
-      )
-    return untrusted.record(_KINDS[kind], rest)
+      fields = dict(fields)
+      kind = fields.pop('kind', kind)
+    if not isinstance(kind, str) or kind not in generators.KINDS:
+      expected = ' or '.join(generators.KINDS)
+      raise FormatError(f'has the kind {shown(kind)}; expected {expected}.')
+    return untrusted.record(generators.KINDS[kind], fields)
 
 
 def _entries(

@@ -4,7 +4,6 @@ what it holds as ours, converted and checked as a whole."""
 import dataclasses
 import itertools
 import pathlib
-import re
 from collections.abc import Mapping
 
 import jax.numpy as jnp
@@ -113,18 +112,15 @@ def open_arrays(
     errors.UserError: see `open_checkpoint`.
   """
   found = [
-    (key.removesuffix(names_of.marker), names_of)
-    for key, names_of in itertools.product(arrays, _NAMINGS)
-    if f'.{key}'.endswith(f'.{names_of.marker}')
+    (key.removesuffix(origin.marker), origin)
+    for key, origin in itertools.product(arrays, _NAMINGS)
+    if f'.{key}'.endswith(f'.{origin.marker}')
   ]
   if not found:
     raise description.unknown_arrays(arrays, source)
   prefix, chosen = min(found, key=lambda f: ('ema' not in f[0].lower(), f[0]))
-  network = {
-    key.removeprefix(prefix): value
-    for key, value in arrays.items()
-    if key.startswith(prefix)
-  }
+  own = [key for key in arrays if key.startswith(prefix)]
+  network = {key.removeprefix(prefix): arrays[key] for key in own}
   others = {key.split('.')[0] for key in arrays if not key.startswith(prefix)}
   if chosen is known_origins.EDITGAN and 'latent_avg' in arrays:
     network['latent_avg'] = arrays['latent_avg']
@@ -164,9 +160,7 @@ def generator(
   """
   architecture = opened.architecture
   if architecture is None:
-    raise errors.UserError(
-      f'{opened.path} holds an interpreter; expected a generator.'
-    )
+    raise errors.UserError(f'{opened.path} holds an interpreter, no generator.')
   if avg_latent is not None:
     w_avg = arrays_to_generator.w_avg_rows(avg_latent, architecture)
   elif opened.w_avg is not None:
@@ -177,19 +171,15 @@ def generator(
   maps = opened.noise
   if noise is not None:
     maps = arrays_to_generator.noise_maps(noise, architecture)
-  return generators.Generator(
-    architecture, opened.params, jnp.asarray(w_avg), maps
-  )
+  arrays = opened.params, jnp.asarray(w_avg), maps
+  return generators.Generator(architecture, *arrays)
 
 
 def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
-  if not (path / 'checkpoint.json').exists():
-    members = any(
-      re.fullmatch(r'model_\d+\.pth', p.name) for p in path.iterdir()
-    )
-    if not members:
+  if not pytrees.is_saved(path):
+    paths = release_files.members_in(path)
+    if not paths:
       raise untrusted.FormatError(description.unknown_folder(path))
-    paths = release_files.member_files(str(path))
     first = torch_format.read_checkpoint(paths[0], budget).state_dict
     return _open_members(first, str(path), len(paths))
   kind = pytrees.load_metadata(path).get('kind')
@@ -208,10 +198,8 @@ def _open_folder(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 
 
 def _own(path: pathlib.Path, kind: str, made: generators.Generator) -> Opened:
-  w_avg = np.asarray(made.w_avg)
-  return Opened(
-    str(path), kind, made.architecture, made.params, w_avg, made.noise
-  )
+  arrays = {**made.arrays(), 'w_avg': np.asarray(made.w_avg)}
+  return Opened(str(path), kind, made.architecture, **arrays)
 
 
 def _open_networks(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
@@ -248,11 +236,9 @@ def _open_torch(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
   if 'latent_avg' in checkpoint.beside:
     arrays['latent_avg'] = checkpoint.beside['latent_avg']
     others.discard('latent_avg')
+  settings = checkpoint.settings or None
   opened = open_arrays(
-    arrays,
-    checkpoint.settings or None,
-    source=str(path),
-    container='PyTorch file',
+    arrays, settings, source=str(path), container='PyTorch file'
   )
   return dataclasses.replace(
     opened,
@@ -264,9 +250,8 @@ def _open_torch(path: pathlib.Path, budget: untrusted.Budget) -> Opened:
 def _open_members(
   state_dict: state_dict_lib.StateDict, source: str, members: int
 ) -> Opened:
-  spec = release_files.interpreter_from_release(
-    [state_dict], sources=[source]
-  ).spec
+  read = release_files.interpreter_from_release
+  spec = read([state_dict], sources=[source]).spec
   return Opened(
     path=source,
     format=f'Interpreter of {known_origins.RELEASE_TITLE} (PyTorch)',

@@ -8,6 +8,7 @@ that loads. Nothing in it is executed and no type is looked up by name.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 import pathlib
@@ -111,13 +112,10 @@ def load(
   if budget is None:
     sizes = (math.prod(leaf.shape) * 4 for leaf in jax.tree.leaves(like or {}))
     budget = untrusted.Budget(sum(sizes))
-  leaves = orbax_arrays.read(
-    directory / header.folder, header.shapes, header.digests, budget
-  )
+  folder = directory / header.folder
+  leaves = orbax_arrays.read(folder, header.shapes, header.digests, budget)
   if _digest(header.metadata, leaves) != header.sha256:
-    raise errors.UserError(
-      f'{directory} is damaged: its content is not what was saved.'
-    )
+    raise errors.UserError(f'{directory} is damaged: it is not what was saved.')
   if like is None:
     return leaves
   ordered = [leaves[key] for key in _flat(like)]
@@ -144,18 +142,10 @@ def _read_header(directory: pathlib.Path) -> _Header:
     )
   with untrusted.refusing(path):
     byte_stream.refuse_links(directory, path)
-    if path.stat().st_size > untrusted.MAX_HEADER_BYTES:
-      raise untrusted.FormatError(
-        f'has over {untrusted.MAX_HEADER_BYTES:,} bytes.'
-      )
+    if path.stat().st_size > (most := untrusted.MAX_HEADER_BYTES):
+      raise untrusted.FormatError(f'has over {most:,} bytes.')
     content = storage.read_json(path)
-    found = content.get('format'), content.get('version')
-    if found != (_FORMAT, _VERSION):
-      raise untrusted.FormatError(
-        f'is of format {untrusted.shown(found[0])!r}, version '
-        f'{untrusted.shown(found[1])}; expected {_FORMAT!r}, version '
-        f'{_VERSION}.'
-      )
+    untrusted.check_format(content, _FORMAT, _VERSION)
     fields = ('folder', 'metadata', 'arrays', 'files', 'sha256')
     parts: list[Any] = [content.get(name) for name in fields]
     if parts[0] not in _ARRAY_FOLDERS or not all(
@@ -169,10 +159,8 @@ def _read_header(directory: pathlib.Path) -> _Header:
 def _flat(tree: Any) -> dict[str, Any]:
   """Leaves under dotted paths, in the order of the tree."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
-  flat = {
-    jax.tree_util.keystr(path, simple=True, separator='.'): leaf
-    for path, leaf in leaves
-  }
+  name = functools.partial(jax.tree_util.keystr, simple=True, separator='.')
+  flat = {name(path): leaf for path, leaf in leaves}
   assert len(flat) == len(leaves), 'Two leaves have the same dotted path.'
   return flat
 

@@ -23,11 +23,9 @@ def save_generator(
   """Writes a generator; see `pytrees.save`. 'float16' is for a folder half the
   size, that is read as `rounded(generator, 'float16')`."""
   generator = rounded(generator, dtype)
-  names = ('params', 'w_avg', 'noise')
-  tree = {name: getattr(generator, name) for name in names}
   pytrees.save(
     directory,
-    jax.tree.map(lambda x: np.asarray(x, dtype), tree),
+    jax.tree.map(lambda x: np.asarray(x, dtype), generator.arrays()),
     {
       'kind': 'generator',
       'architecture': generators.architecture_to_json(generator.architecture),
@@ -55,9 +53,8 @@ def load_generator(directory: storage.PathLike) -> generators.Generator:
   """
   metadata = _metadata_of(directory, 'generator')
   file = storage.path(directory) / pytrees.FILE
-  architecture = generator_file.architecture_from(
-    metadata.get('architecture'), str(file)
-  )
+  fields = metadata.get('architecture')
+  architecture = generator_file.architecture_from(fields, str(file))
   noise, dtype = metadata.get('noise'), metadata.get('dtype', 'float32')
   if not isinstance(noise, bool) or dtype not in ('float32', 'float16'):
     raise errors.UserError(

@@ -16,8 +16,9 @@ import numpy as np
 
 from dgan_jax import errors, parallel, progress, rng, storage
 from dgan_jax import schema as schema_lib
-from dgan_jax.annotations import entries, files
+from dgan_jax.annotations import entries
 from dgan_jax.annotations import folder as annotations_lib
+from dgan_jax.checkpoints.formats import npy
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.segmentation import annotator as annotator_lib
@@ -146,7 +147,7 @@ def truth(
     np.save(buffer, painted)
     storage.write_bytes(path, buffer.getvalue())
     return Truth(keys, painted)
-  kept = files.read_npy(path)
+  kept = npy.read_npy(path)
   if kept.dtype != np.uint8 or kept.shape != (count, *setup.size):
     raise errors.UserError(
       f'{path} holds {kept.dtype} {list(kept.shape)}; expected uint8 '

@@ -16,6 +16,10 @@ from dgan_jax import rng, storage, validation
 from dgan_jax.generators import stylegan1, stylegan2
 
 Architecture = stylegan1.StyleGAN1 | stylegan2.StyleGAN2
+KINDS: Mapping[str, type[Architecture]] = {
+  'StyleGAN1': stylegan1.StyleGAN1,
+  'StyleGAN2': stylegan2.StyleGAN2,
+}
 
 NOISE_MODES = ('const', 'random', 'none')
 DTYPES = ('float32', 'bfloat16')
@@ -23,45 +27,39 @@ DTYPES = ('float32', 'bfloat16')
 
 @flax.struct.dataclass
 class Generator:
-  """latent -> ws -> (image, features).
+  """latent -> ws -> (image, features)."""
 
-  Attributes:
-    architecture: what the weights belong to; static under jit.
-    params: the weights, nested dict of float32 arrays.
-    w_avg: mean w, [num_ws, latent_size]; rows may differ.
-    noise: constant noise maps [1, r, r, 1], one per entry of the
-      architecture's `noise_resolutions`, or None if the generator has none of
-      its own.
-  """
-
+  # What the weights belong to; static under jit.
   architecture: Architecture = flax.struct.field(pytree_node=False)
-  params: Any
-  w_avg: chex.Array
+  params: Any  # the weights, nested dict of float32 arrays
+  w_avg: chex.Array  # mean w, [num_ws, latent_size]; rows may differ
+  # Constant maps [1, r, r, 1], one per entry of the architecture's
+  # `noise_resolutions`; None if the generator has none of its own.
   noise: tuple[chex.Array, ...] | None = None
+
+  def arrays(self) -> dict[str, Any]:
+    """All but the architecture."""
+    return {'params': self.params, 'w_avg': self.w_avg, 'noise': self.noise}
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-  """How images are drawn from a generator.
+  """How images are drawn from a generator."""
 
-  Attributes:
-    truncation_psi: 1 draws from all of the distribution, 0 the mean image,
-      -1 the opposites of what 1 draws.
-    truncation_layers: rows of ws that truncation acts on.
-    noise: 'const' (the generator's own maps: images are functions of the
-      latent), 'random' (from the sample's key) or 'none'.
-    rows: (first, end) of the image rows kept, for domains that aren't square
-      (512 px cars: (64, 448)); None keeps all.
-    dtype: 'float32' or, on accelerators, 'bfloat16'.
-    label: class of a conditional generator's images; None draws one, all as
-      likely, from the sample's key.
-  """
-
+  # 1 draws from all of the distribution, 0 the mean image, -1 the opposites of
+  # what 1 draws.
   truncation_psi: Annotated[float, validation.between(-2.0, 2.0)] = 0.7
-  truncation_layers: validation.Whole = 8
+  truncation_layers: validation.Whole = 8  # rows of ws that truncation acts on
+  # 'const' (the generator's own maps: images are functions of the latent),
+  # 'random' (from the sample's key) or 'none'.
   noise: Annotated[str, validation.choice(NOISE_MODES)] = 'const'
+  # (first, end) of the image rows kept, for domains that aren't square (512 px
+  # cars: (64, 448)); None keeps all.
   rows: tuple[validation.Whole, validation.Whole] | None = None
+  # 'float32' or, on accelerators, 'bfloat16'.
   dtype: Annotated[str, validation.choice(DTYPES)] = 'float32'
+  # Class of a conditional generator's images; None draws one, all as likely,
+  # from the sample's key.
   label: validation.Whole | None = None
 
   def __post_init__(self) -> None:
@@ -108,12 +106,8 @@ def architecture_from_json(fields: Mapping[str, Any]) -> Architecture:
   """
   fields = {**fields, 'channels': tuple(fields['channels'])}
   kind = fields.pop('kind', 'StyleGAN1')
-  kinds: dict[str, type[Architecture]] = {
-    'StyleGAN1': stylegan1.StyleGAN1,
-    'StyleGAN2': stylegan2.StyleGAN2,
-  }
-  validation.expect('kind', kind, Annotated[str, validation.choice(kinds)])
-  return kinds[kind](**fields)
+  validation.expect('kind', kind, Annotated[str, validation.choice(KINDS)])
+  return KINDS[kind](**fields)
 
 
 @functools.cache
@@ -139,15 +133,9 @@ def usual_sampling(generator: Generator) -> Sampling:
 
 def checksum(generator: Generator) -> str:
   """sha256 of architecture and arrays: what a dataset names as its source."""
-  header = json.dumps(
-    dataclasses.asdict(generator.architecture), sort_keys=True
-  )
-  arrays = {
-    'params': generator.params,
-    'w_avg': generator.w_avg,
-    'noise': generator.noise,
-  }
-  return storage.tree_sha256(arrays, header)
+  fields = dataclasses.asdict(generator.architecture)
+  header = json.dumps(fields, sort_keys=True)
+  return storage.tree_sha256(generator.arrays(), header)
 
 
 def truncate(
@@ -191,15 +179,13 @@ def labels_of(
       without keys.
   """
   count, label = generator.architecture.num_labels, sampling.label
+  if label is not None and label >= count:
+    raise ValueError(
+      f'Class {label} is none of the {count} classes of this generator.'
+    )
   if not count:
-    if label is not None:
-      raise ValueError(f'Class {label} of a generator that is not conditional.')
     return None
   if label is not None:
-    if not 0 <= label < count:
-      raise ValueError(
-        f'Class {label} is none of the {count} classes of this generator.'
-      )
     return jnp.full((batch,), label)
   if keys is None:
     raise ValueError(
@@ -228,18 +214,12 @@ def styles(
   """
   if space == 'z':
     w = generator.architecture.map(generator.params, latents, labels)
-    return truncate(
-      w,
-      generator.w_avg,
-      sampling.truncation_psi,
-      sampling.truncation_layers,
-    )
+    psi, layers = sampling.truncation_psi, sampling.truncation_layers
+    return truncate(w, generator.w_avg, psi, layers)
   if latents.ndim == 3:
     return latents
-  rows = generator.architecture.num_ws
-  return jnp.broadcast_to(
-    latents[:, None], (latents.shape[0], rows, latents.shape[1])
-  )
+  shape = len(latents), generator.architecture.num_ws, latents.shape[1]
+  return jnp.broadcast_to(latents[:, None], shape)
 
 
 def sample_latents(
@@ -266,15 +246,13 @@ def sample_latents(
       without keys, or a class that there isn't.
   """
   architecture = generator.architecture
-  noise = None
-  if sampling.noise == 'const':
-    noise = generator.noise
-    if noise is None:
-      raise ValueError(
-        "noise='const' needs a generator with noise maps of its own; this "
-        "one has none: use noise='random'."
-      )
-  elif sampling.noise == 'random':
+  noise = generator.noise if sampling.noise == 'const' else None
+  if sampling.noise == 'const' and noise is None:
+    raise ValueError(
+      "noise='const' needs a generator with noise maps of its own; this one "
+      "has none: use noise='random'."
+    )
+  if sampling.noise == 'random':
     if keys is None:
       raise ValueError("noise='random' needs the keys of the samples.")
     noise = rng.noise(keys, architecture.noise_resolutions)
@@ -282,9 +260,8 @@ def sample_latents(
   if space == 'z':
     labels = labels_of(generator, latents.shape[0], keys, sampling)
   ws = styles(generator, latents, sampling, space, labels)
-  rgb, pyramid = architecture.synthesize(
-    generator.params, ws, noise, jnp.dtype(sampling.dtype)
-  )
+  dtype = jnp.dtype(sampling.dtype)
+  rgb, pyramid = architecture.synthesize(generator.params, ws, noise, dtype)
   image = sampling.canvas(architecture).image(rgb)
   return pyramid_lib.to_uint8(image), pyramid
 

@@ -30,10 +30,8 @@ def _backward(
   function: Product, inputs: tuple[chex.Array, chex.Array], slope: chex.Array
 ) -> tuple[chex.Array, chex.Array]:
   x, kernel = inputs
-  x_gradient: chex.Array = jax.vjp(lambda x: function(x, kernel), x)[1](slope)[
-    0
-  ]
-  return x_gradient, kernel_gradient(function, x, kernel, slope)
+  _, pull = jax.vjp(lambda x: function(x, kernel), x)
+  return pull(slope)[0], kernel_gradient(function, x, kernel, slope)
 
 
 def kernel_gradient(

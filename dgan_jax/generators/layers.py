@@ -84,19 +84,16 @@ def upsample_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
 
   [batch, h, w, in] and a kernel [3, 3, in, out] give [batch, 2h, 2w, out].
   """
-  batch, height, width, _ = x.shape
+  batch, h, w, _ = x.shape
   channels = kernel.shape[-1]
   kernels = _phase_taps(_phase_taps(kernel, axis=0), axis=2)
   kernels = kernels.transpose(2, 3, 4, 1, 0, 5)  # [taps, taps, in, a, b, out]
   kernels = kernels.reshape(2, 2, x.shape[-1], 4 * channels)
   padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
   y = conv(padded, kernels, 'VALID')
-  y = y.reshape(batch, height + 1, width + 1, 2, 2, channels)
+  y = y.reshape(batch, h + 1, w + 1, 2, 2, channels)
   return _interleave(
-    [
-      [y[:, a : a + height, b : b + width, a, b] for b in (0, 1)]
-      for a in (0, 1)
-    ]
+    [[y[:, a : a + h, b : b + w, a, b] for b in (0, 1)] for a in (0, 1)]
   )
 
 
@@ -124,14 +121,13 @@ def transposed_conv(x: chex.Array, kernel: chex.Array) -> chex.Array:
   # Of 2h + 1 rows, even ones see two source rows, odd ones see one (and the
   # two beyond the border, which the filter needs, see none).
   taps = (slice(None, None, -2), slice(1, 2))
-  y = [
-    [conv(padded, kernel[taps[a], taps[b]], 'VALID') for b in (0, 1)]
-    for a in (0, 1)
-  ]
-  columns = [_fir(y[0][b], y[1][b], axis=1, size=height) for b in (0, 1)]
-  return _interleave(
-    [_fir(columns[0][a], columns[1][a], axis=2, size=width) for a in (0, 1)]
+  even, odd = (
+    [conv(padded, kernel[down, across], 'VALID') for across in taps]
+    for down in taps
   )
+  columns = [_fir(even[b], odd[b], axis=1, size=height) for b in (0, 1)]
+  rows = zip(*columns, strict=True)
+  return _interleave([_fir(a, b, axis=2, size=width) for a, b in rows])
 
 
 def _fir(
@@ -240,9 +236,8 @@ class EqualizedDense(nn.Module):
   def __call__(self, x: chex.Array) -> chex.Array:
     """[..., in] to [..., size]."""
     fan_in = x.shape[-1]
-    kernel = self.param(
-      'kernel', nn.initializers.normal(1 / self.lr), (fan_in, self.size)
-    )
+    normal = nn.initializers.normal(1 / self.lr)
+    kernel = self.param('kernel', normal, (fan_in, self.size))
     bias = self.param('bias', nn.initializers.constant(self.bias), (self.size,))
     product = dense_in_parts if x.ndim == 2 else dense
     y = product(x.astype(self.dtype), kernel.astype(self.dtype))

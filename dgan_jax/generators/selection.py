@@ -17,10 +17,8 @@ from dgan_jax.generators import generator as generators
 # Feature maps of this size tell which way a thing looks and how it is built,
 # without being about single pixels.
 _RESOLUTION = 8
-
 # Candidates, at most: it takes a matrix of all their distances.
 MOST = 10_000
-
 # Samples that a device draws in one go.
 _BLOCK_SIZE = 16
 
@@ -55,10 +53,8 @@ def describe(
   float32 [n, d], scaled so that every map has a say."""
   run = parallel.map_items(_maps, generator, _BLOCK_SIZE, static=(sampling,))
   described = parallel.collect(run(np.asarray(jax.random.key_data(keys))))
-  scales = [np.sqrt(level.var(0).sum()) for level in described]
-  return np.concatenate(
-    [x / max(s, 1e-12) for x, s in zip(described, scales, strict=True)], axis=1
-  )
+  scaled = [x / max(np.sqrt(x.var(0).sum()), 1e-12) for x in described]
+  return np.concatenate(scaled, axis=1)
 
 
 def _maps(

@@ -30,32 +30,21 @@ def check(resolution: int, channels: tuple[int, ...]) -> None:
   if resolution != 2 ** (stages + 1) or not (
     MIN_RESOLUTION <= resolution <= MAX_RESOLUTION
   ):
-    validation.refuse(
-      'resolution',
-      resolution,
-      f'a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}',
-    )
+    expected = f'a power of two from {MIN_RESOLUTION} to {MAX_RESOLUTION}'
+    validation.refuse('resolution', resolution, expected)
   if len(channels) != stages:
-    validation.refuse(
-      'channels', channels, f'{stages}, one per resolution up to {resolution}'
-    )
+    expected = f'{stages}, one per resolution up to {resolution}'
+    validation.refuse('channels', channels, expected)
 
 
 @dataclasses.dataclass(frozen=True)
 class StyleGAN:
-  """The architecture: everything about a network but its weights.
+  """The architecture: everything about a network but its weights."""
 
-  Attributes:
-    resolution: height and width of the image, a power of two, 8 to 1024.
-    channels: of every resolution from 4x4 up.
-    latent_size: length of z and of w.
-    mapping_layers: dense layers between z and w.
-  """
-
-  resolution: int
-  channels: tuple[Width, ...]
-  latent_size: Width = 512
-  mapping_layers: Depth = 8
+  resolution: int  # height and width of the image, a power of two, 8 to 1024
+  channels: tuple[Width, ...]  # of every resolution from 4x4 up
+  latent_size: Width = 512  # length of z and of w
+  mapping_layers: Depth = 8  # dense layers between z and w
 
   def __post_init__(self) -> None:
     validation.check(self)
@@ -107,9 +96,8 @@ class StyleGAN:
     chex.assert_shape(z, (None, self.latent_size))
     if self.num_labels and labels is None:
       raise ValueError(f'A network of {self.num_labels} classes needs labels.')
-    result: Any = self.mapping_network().apply(
-      {'params': params['mapping']}, z, labels
-    )
+    network = self.mapping_network()
+    result: Any = network.apply({'params': params['mapping']}, z, labels)
     return result
 
   def synthesize(
@@ -132,9 +120,8 @@ class StyleGAN:
       pyramid that the class describes.
     """
     chex.assert_rank(ws, 3)
-    result: Any = self.synthesis_network(dtype).apply(
-      {'params': params['synthesis']}, ws, noise
-    )
+    network = self.synthesis_network(dtype)
+    result: Any = network.apply({'params': params['synthesis']}, ws, noise)
     return result
 
   def init(self, key: chex.PRNGKey) -> Any:
@@ -145,9 +132,8 @@ class StyleGAN:
     labels = jnp.zeros((1,), int) if self.num_labels else None
     mapping_key, synthesis_key = jax.random.split(key)
     mapping = self.mapping_network().init(mapping_key, z, labels)
-    synthesis = self.synthesis_network(jnp.float32).init(
-      synthesis_key, ws, None
-    )
+    network = self.synthesis_network(jnp.float32)
+    synthesis = network.init(synthesis_key, ws, None)
     return {'mapping': mapping['params'], 'synthesis': synthesis['params']}
 
 
@@ -161,10 +147,8 @@ class Mapping(nn.Module):
 
   @nn.compact
   def __call__(self, z: chex.Array, labels: chex.Array | None) -> chex.Array:
-    size, num_labels = (
-      self.architecture.latent_size,
-      self.architecture.num_labels,
-    )
+    size = self.architecture.latent_size
+    num_labels = self.architecture.num_labels
     x = layers.pixel_norm(z)
     if num_labels:
       embed = layers.EqualizedDense(size, name='embed')

@@ -23,15 +23,12 @@ class StyleGAN1(stylegan.StyleGAN):
 
   Its pyramid has per resolution the output of the second epilogue, then the
   second convolution before its noise (spec of the release).
-
-  Attributes:
-    instance_norm_eps: 1e-5 in the release, 1e-8 in the official code.
-    fused_from: output resolution from which upsampling and convolution were
-      fused in training. A fused kernel is the spatial mirror of an unfused
-      one.
   """
 
+  # 1e-5 in the release, 1e-8 in the official code.
   instance_norm_eps: validation.Positive = 1e-5
+  # Output resolution from which upsampling and convolution were fused in
+  # training. A fused kernel is the spatial mirror of an unfused one.
   fused_from: int = 128
 
   @property
@@ -68,10 +65,9 @@ class Convolution(nn.Module):
     kernel = kernel.astype(self.dtype)
     if self.flip:
       kernel = kernel[::-1, ::-1]
-    if self.upsample:
-      x = layers.blur(gradients.product(layers.upsample_conv, x, kernel))
-    else:
-      x = gradients.product(layers.conv, x, kernel)
+    conv = layers.upsample_conv if self.upsample else layers.conv
+    x = gradients.product(conv, x, kernel)
+    x = layers.blur(x) if self.upsample else x
     return layers.add_channels(x, bias)
 
 
@@ -144,10 +140,8 @@ class Synthesis(nn.Module):
     for i, (resolution, size) in enumerate(
       zip(architecture.resolutions, architecture.channels, strict=True)
     ):
-      block = Block(
-        architecture, resolution, size, self.dtype, name=f'block_{resolution}'
-      )
-      rows = slice(2 * i, 2 * i + 2)
+      name, rows = f'block_{resolution}', slice(2 * i, 2 * i + 2)
+      block = Block(architecture, resolution, size, self.dtype, name=name)
       x, raw = block(x, ws[:, rows], maps[rows])
       levels += [x, raw]
     rgb = layers.EqualizedDense(3, name='to_rgb')(x)

@@ -20,7 +20,6 @@ from dgan_jax import pyramid, validation
 from dgan_jax.generators import layers, stylegan
 
 BLOCKS = ('skip', 'resnet', 'orig')
-
 _DEMODULATION_EPS = 1e-8
 
 
@@ -31,18 +30,15 @@ class StyleGAN2(stylegan.StyleGAN):
   Its pyramid is the one that EditGAN (Ling et al. 2021) reads: the constant,
   then every convolution after its activation. Of residual blocks the second
   level is the block's output, sum included.
-
-  Attributes:
-    num_labels: classes of a conditional network; 0 if it is none.
-    block: how blocks are connected (figure 7 of the paper): 'skip' sums an
-      image of every resolution, 'resnet' adds blocks to what they are given,
-      'orig' does neither.
-    conv_clamp: bound of every layer's output in networks that were trained
-      with half precision (256 in StyleGAN2-ADA); None: no bound.
   """
 
-  num_labels: validation.Whole = 0
+  num_labels: validation.Whole = 0  # classes; 0 if it is not conditional
+  # How blocks are connected (figure 7 of the paper): 'skip' sums an image of
+  # every resolution, 'resnet' adds blocks to what they are given, 'orig' does
+  # neither.
   block: Annotated[str, validation.choice(BLOCKS)] = 'skip'
+  # Bound of every layer's output in networks that were trained with half
+  # precision (256 in StyleGAN2-ADA); None: no bound.
   conv_clamp: validation.Positive | None = None
 
   @property
@@ -87,9 +83,8 @@ class StyledConv(nn.Module):
     style = style * layers.multiplier(9 * fan_in, gain=1)
     # Tap by tap: XLA's sum over leading axes is forty times slower on a CPU.
     squares = sum(jnp.square(kernel[a, b]) for a in range(3) for b in range(3))
-    demodulation = lax.rsqrt(
-      layers.dense(jnp.square(style), squares) + _DEMODULATION_EPS
-    )
+    power = layers.dense(jnp.square(style), squares)
+    demodulation = lax.rsqrt(power + _DEMODULATION_EPS)
     x = x * per_channel(style, self.dtype)
     conv = layers.transposed_conv if self.upsample else layers.conv
     y = conv(x, kernel.astype(self.dtype))
@@ -156,9 +151,8 @@ class Block(nn.Module):
     else:
       up = StyledConv(self.size, upsample=True, name='conv_0', **conv)
       first = up(x, ws[:, 0], noise[0])
-    second = StyledConv(self.size, name='conv_1', **conv)(
-      first, ws[:, -2], noise[-1]
-    )
+    same = StyledConv(self.size, name='conv_1', **conv)
+    second = same(first, ws[:, -2], noise[-1])
     if x is not None and architecture.block == 'resnet':
       skip = Skip(self.size, self.dtype, name='skip')(x)
       second = (skip + second) * math.sqrt(0.5)
@@ -179,9 +173,8 @@ class Skip(nn.Module):
   def __call__(self, x: chex.Array) -> chex.Array:
     """[batch, h, w, in] to [batch, 2h, 2w, size]."""
     fan_in = x.shape[-1]
-    kernel = self.param(
-      'kernel', nn.initializers.normal(1), (fan_in, self.size)
-    )
+    shape = (fan_in, self.size)
+    kernel = self.param('kernel', nn.initializers.normal(1), shape)
     kernel = kernel * layers.multiplier(fan_in, gain=1)
     return layers.upsample(layers.dense(x, kernel.astype(self.dtype)))
 
@@ -204,13 +197,10 @@ class Synthesis(nn.Module):
     for i, (resolution, size) in enumerate(
       zip(architecture.resolutions, architecture.channels, strict=True)
     ):
-      block = Block(
-        architecture, resolution, size, self.dtype, name=f'block_{resolution}'
-      )
+      name = f'block_{resolution}'
+      block = Block(architecture, resolution, size, self.dtype, name=name)
       # Convolutions count from 0 at 4x4, which has one; others have two.
-      first = max(2 * i - 1, 0)
-      x, pair, image = block(
-        x, image, ws[:, first : 2 * i + 2], maps[first : 2 * i + 1]
-      )
+      first, end = max(2 * i - 1, 0), 2 * i + 1
+      x, pair, image = block(x, image, ws[:, first : end + 1], maps[first:end])
       levels += pair
     return image, pyramid.FeaturePyramid(levels)

@@ -26,24 +26,17 @@ class AnnotatedPixels:
   """Features and targets of all labelled pixels, sorted by region.
 
   A region is what one class covers of one image; see `Task.regions`.
-
-  Attributes:
-    task: what is learned.
-    pyramid: of the annotated images.
-    canvas: the frame of rows and columns.
-    truth: what the annotations say, a row per image; see `Task.truth`.
-    image, row, column: int32 [pixels].
-    region_start: int32 [regions + 1]; region k is pixels
-      region_start[k] to region_start[k + 1].
   """
 
-  task: task_lib.Task = flax.struct.field(pytree_node=False)
-  pyramid: pyramid_lib.FeaturePyramid
+  task: task_lib.Task = flax.struct.field(pytree_node=False)  # to be learned
+  pyramid: pyramid_lib.FeaturePyramid  # of the annotated images
+  # The frame of rows and columns.
   canvas: pyramid_lib.Canvas = flax.struct.field(pytree_node=False)
-  truth: chex.Array
-  image: chex.Array
-  row: chex.Array
-  column: chex.Array
+  truth: chex.Array  # what annotations say, a row per image; see `Task.truth`
+  image: chex.Array  # int32 [pixels]
+  row: chex.Array  # likewise
+  column: chex.Array  # likewise
+  # int32 [regions + 1]; region k is pixels region_start[k] to [k + 1].
   region_start: chex.Array
 
   @property
@@ -101,21 +94,14 @@ def draw(
     return image, jax.tree.map(lambda level: level.astype(dtype), pyramid)
 
   keys = annotations.noise_keys
-  images, pyramids = zip(
-    *(
-      one(
-        generator,
-        jnp.asarray(annotations.latents[i : i + 1]),
-        None if keys is None else jnp.asarray(keys[i : i + 1]),
-        space=annotations.space,
-      )
-      for i in range(len(annotations))
-    ),
-    strict=True,
-  )
-  return np.concatenate(images), jax.tree.map(
-    lambda *x: jnp.concatenate(x), *pyramids
-  )
+  drawn = []
+  for i in range(len(annotations)):
+    latents = jnp.asarray(annotations.latents[i : i + 1])
+    key = None if keys is None else jnp.asarray(keys[i : i + 1])
+    drawn.append(one(generator, latents, key, space=annotations.space))
+  images, pyramids = zip(*drawn, strict=True)
+  pyramid = jax.tree.map(lambda *x: jnp.concatenate(x), *pyramids)
+  return np.concatenate(images), pyramid
 
 
 def annotated_pixels(

@@ -65,9 +65,8 @@ def train(
 
   def initial() -> State:
     members = options.members
-    member = optimization.init(
-      classifier, optimizer, sum(pixels.pyramid.channels), members, key
-    )
+    size = sum(pixels.pyramid.channels)
+    member = optimization.init(classifier, optimizer, size, members, key)
     return State(
       step=jnp.zeros((), jnp.int32),
       member=member,
@@ -91,17 +90,12 @@ def train(
   ) -> tuple[State, loop.Metrics]:
     """Trains until the next evaluation, and evaluates."""
     numbers = state.step + jnp.arange(every)
-    member, losses = jax.lax.scan(
-      lambda member, number: optimization.train_on(
-        step,
-        member,
-        pixels,
-        draw(number),
-        jax.random.fold_in(rng.stream(key, 'dropout'), number),
-      ),
-      state.member,
-      numbers,
-    )
+
+    def one(member: optimization.MemberState, number: chex.Array) -> Any:
+      dropout = jax.random.fold_in(rng.stream(key, 'dropout'), number)
+      return optimization.train_on(step, member, pixels, draw(number), dropout)
+
+    member, losses = jax.lax.scan(one, state.member, numbers)
     if tested.size:
       tested_loss = _evaluate(classifier, member, pixels, tested)
     else:
@@ -141,10 +135,8 @@ def _evaluate(
   x, targets = pixels.gather(index)
 
   def one(params: Any, batch_stats: Any) -> chex.Array:
-    outputs = classifier.apply(
-      {'params': params, 'batch_stats': batch_stats}, x
-    )
-    return pixels.task.loss(outputs, targets)
+    variables = {'params': params, 'batch_stats': batch_stats}
+    return pixels.task.loss(classifier.apply(variables, x), targets)
 
   return jax.vmap(one)(member.params, member.batch_stats)
 

@@ -5,6 +5,7 @@ batch norm twice and a last dense layer, on the feature vector of one pixel.
 """
 
 import dataclasses
+import functools
 import json
 from typing import Any
 
@@ -29,24 +30,16 @@ def hidden_sizes(num_outputs: int) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class InterpreterSpec:
-  """What an interpreter was made for; static under jit.
+  """What an interpreter was made for; static under jit."""
 
-  Attributes:
-    feature_channels: of every level of the generator's pyramid.
-    task: what its labels are.
-    hidden: widths of the two hidden layers.
-    members: size of the ensemble.
-    generator_checksum: the generator it was trained on; '' if unknown.
-    resolution: of that generator's image.
-    rows: the crop its labels live in, None for whole images.
-  """
-
+  # Of every level of the generator's pyramid.
   feature_channels: tuple[validation.Count, ...]
-  task: task_lib.Task
-  hidden: tuple[validation.Count, validation.Count]
-  members: validation.Count
-  generator_checksum: str = ''
-  resolution: validation.Whole = 0
+  task: task_lib.Task  # what its labels are
+  hidden: tuple[validation.Count, validation.Count]  # widths of its layers
+  members: validation.Count  # size of the ensemble
+  generator_checksum: str = ''  # of what it was trained on; '' if unknown
+  resolution: validation.Whole = 0  # of that generator's image
+  # The crop its labels live in, None for whole images.
   rows: tuple[validation.Whole, validation.Whole] | None = None
 
   @property
@@ -67,16 +60,11 @@ class InterpreterSpec:
 
 @flax.struct.dataclass
 class Interpreter:
-  """N pixel classifiers.
-
-  Attributes:
-    spec: what they were made for.
-    params: arrays stacked over the members: dense_0, dense_1, dense_2
-      {kernel [N, in, out], bias [N, out]} and norm_0, norm_1 {scale, bias,
-      mean, var: [N, width]}.
-  """
+  """N pixel classifiers."""
 
   spec: InterpreterSpec = flax.struct.field(pytree_node=False)
+  # Stacked over the members: dense_0, dense_1, dense_2 {kernel [N, in, out],
+  # bias [N, out]} and norm_0, norm_1 {scale, bias, mean, var: [N, width]}.
   params: Any
 
 
@@ -131,28 +119,22 @@ class PixelClassifier(nn.Module):
 
   @nn.compact
   def __call__(self, x: chex.Array, train: bool = False) -> chex.Array:
-    normal = nn.initializers.normal(0.02)
-    for i, size in enumerate(self.hidden):
-      dense = nn.Dense(
-        size,
-        kernel_init=normal,
-        precision=layers.precision(x.dtype),
-        name=f'dense_{i}',
-      )
-      x = BatchNorm(name=f'norm_{i}')(nn.relu(dense(x)), train)
-      x = nn.Dropout(self.dropout, deterministic=not train)(x)
-    return nn.Dense(
-      self.num_outputs,
-      kernel_init=normal,
+    dense = functools.partial(
+      nn.Dense,
+      kernel_init=nn.initializers.normal(0.02),
       precision=layers.precision(x.dtype),
-      name='dense_2',
-    )(x)
+    )
+    for i, size in enumerate(self.hidden):
+      x = nn.relu(dense(size, name=f'dense_{i}')(x))
+      x = BatchNorm(name=f'norm_{i}')(x, train)
+      x = nn.Dropout(self.dropout, deterministic=not train)(x)
+    return dense(self.num_outputs, name='dense_2')(x)
 
 
 def merge_batch_stats(params: Any, batch_stats: Any) -> Any:
   """Flax's two collections as the one tree that `Interpreter` holds."""
   return {
-    name: {**params[name], **batch_stats.get(name, {})} for name in params
+    key: {**own, **batch_stats.get(key, {})} for key, own in params.items()
   }
 
 
@@ -162,9 +144,8 @@ def split_batch_stats(params: Any) -> tuple[Any, Any]:
   for name, layer in params.items():
     trained[name] = dict(layer)
     if name.startswith('norm'):
-      batch_stats[name] = {
-        key: trained[name].pop(key) for key in ('mean', 'var')
-      }
+      own = trained[name]
+      batch_stats[name] = {key: own.pop(key) for key in ('mean', 'var')}
   return trained, batch_stats
 
 
@@ -181,13 +162,9 @@ def folded_heads(params: Any) -> Any:
   def fold(norm: Any, dense: Any) -> Any:
     scale = norm['scale'] * jax.lax.rsqrt(norm['var'] + BATCH_NORM_EPS)
     shift = norm['bias'] - norm['mean'] * scale
-    added = jnp.einsum(
-      'nh,nhk->nk', shift, dense['kernel'], precision='highest'
-    )
-    return {
-      'kernel': dense['kernel'] * scale[:, :, None],
-      'bias': dense['bias'] + added,
-    }
+    kernel = dense['kernel']
+    added = jnp.einsum('nh,nhk->nk', shift, kernel, precision='highest')
+    return {'kernel': kernel * scale[:, :, None], 'bias': dense['bias'] + added}
 
   return {
     'dense_1': fold(params['norm_0'], params['dense_1']),

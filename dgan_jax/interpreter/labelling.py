@@ -64,7 +64,9 @@ def image_statistics(
   params = interpreter.params
   kernels = projection.kernels(params['dense_0']['kernel'])
   heads = ensemble.folded_heads(params)
-  tile = _divisor(canvas.height, max(tile_pixels // canvas.width, 1))
+  # The largest number of rows that divides the height.
+  most = min(max(tile_pixels // canvas.width, 1), canvas.height)
+  tile = next(rows for rows in range(most, 0, -1) if not canvas.height % rows)
 
   def member(total: Any, weights: Any) -> tuple[Any, None]:
     kernel, bias, head = weights
@@ -92,8 +94,3 @@ def image_statistics(
 
 def _dense(layer: Any, x: chex.Array) -> chex.Array:
   return layers.add_channels(layers.dense(x, layer['kernel']), layer['bias'])
-
-
-def _divisor(number: int, limit: int) -> int:
-  """The largest divisor of `number` that is at most `limit`."""
-  return next(d for d in range(min(limit, number), 0, -1) if not number % d)

@@ -96,11 +96,9 @@ def make_step(
 
     gradient = jax.value_and_grad(batch_loss, has_aux=True)
     (value, batch_stats), grads = gradient(state.params)
-    updates, optimizer_state = optimizer.update(
-      grads, state.optimizer, state.params
-    )
+    updates, moments = optimizer.update(grads, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
-    return MemberState(params, batch_stats, optimizer_state), value
+    return MemberState(params, batch_stats, moments), value
 
   return step
 

@@ -25,6 +25,7 @@ from jax import lax
 
 from dgan_jax import pyramid as pyramid_lib
 from dgan_jax.generators import layers
+from dgan_jax.pyramid import Axis, Canvas, FeaturePyramid, Geometry
 
 # A kernel for every group of levels.
 Kernels = tuple[chex.Array, ...]
@@ -35,15 +36,13 @@ Rows = Callable[[chex.Array, int], chex.Array]
 class Projection:
   """The levels of one image, ready for the first layer of any member."""
 
-  def __init__(
-    self, pyramid: pyramid_lib.FeaturePyramid, canvas: pyramid_lib.Canvas
-  ):
+  def __init__(self, pyramid: FeaturePyramid, canvas: Canvas):
     """`pyramid` has levels [h, w, channels], of one image."""
     self._canvas = canvas
     self._channels = pyramid.channels
     places = zip(pyramid.levels, pyramid.places(canvas), strict=True)
     seen = [_seen(*each, canvas) for each in places]
-    same: dict[tuple[tuple[int, ...], pyramid_lib.Geometry], list[int]] = {}
+    same: dict[tuple[tuple[int, ...], Geometry], list[int]] = {}
     for number, (level, place) in enumerate(seen):
       same.setdefault((level.shape[:2], place), []).append(number)
     # Of levels of one size and place: their numbers, and all as one map.
@@ -56,10 +55,8 @@ class Projection:
     """The rows of a kernel [members, features, hidden] for every group of
     levels: [members, channels of the group, hidden] each."""
     parts = jnp.split(kernel, np.cumsum(self._channels)[:-1], axis=1)
-    return tuple(
-      jnp.concatenate([parts[i] for i in numbers], 1)
-      for numbers, _, _ in self._groups
-    )
+    groups = ([parts[i] for i in numbers] for numbers, _, _ in self._groups)
+    return tuple(jnp.concatenate(group, 1) for group in groups)
 
   def hidden(self, kernels: Kernels, bias: chex.Array) -> Rows:
     """One member's first layer, before its ReLU.
@@ -81,8 +78,8 @@ class Projection:
       shape = corners[0].shape
       grid = functools.reduce(jnp.add, corners, jnp.broadcast_to(bias, shape))
       # Corners are 2 apart.
-      down = pyramid_lib.Axis(2, 2 * (canvas.rows[0] // 2) - 1)
-      place = pyramid_lib.Geometry(down, pyramid_lib.Axis(2, -1))
+      down = Axis(2, 2 * (canvas.rows[0] // 2) - 1)
+      place = Geometry(down, Axis(2, -1))
       elsewhere.insert(0, (grid, place))
 
     def rows(first: chex.Array, count: int) -> chex.Array:
@@ -102,7 +99,7 @@ class Projection:
     return rows
 
 
-def _has_kinks_on_corners(place: pyramid_lib.Geometry) -> bool:
+def _has_kinks_on_corners(place: Geometry) -> bool:
   """Whether the centres of all pixels of a level are corners."""
   return all(
     axis.scale % 2 == 0 and (axis.scale / 2 + axis.offset) % 2 == 0
@@ -111,9 +108,7 @@ def _has_kinks_on_corners(place: pyramid_lib.Geometry) -> bool:
 
 
 def _on_corners(
-  projected: chex.Array,
-  place: pyramid_lib.Geometry,
-  canvas: pyramid_lib.Canvas,
+  projected: chex.Array, place: Geometry, canvas: Canvas
 ) -> chex.Array:
   """A hidden map at the corners that the canvas sees."""
   first, end = canvas.rows[0] // 2, (canvas.rows[1] + 1) // 2 + 1
@@ -123,19 +118,19 @@ def _on_corners(
   return _interpolate(part, 0, place.rows.position(down))
 
 
-def _labels(canvas: pyramid_lib.Canvas) -> pyramid_lib.Geometry:
+def _labels(canvas: Canvas) -> Geometry:
   """Where the labels themselves lie."""
-  return pyramid_lib.Geometry(pyramid_lib.Axis(1, canvas.rows[0]))
+  return Geometry(Axis(1, canvas.rows[0]))
 
 
 def _seen(
-  level: chex.Array, place: pyramid_lib.Geometry, canvas: pyramid_lib.Canvas
-) -> tuple[chex.Array, pyramid_lib.Geometry]:
+  level: chex.Array, place: Geometry, canvas: Canvas
+) -> tuple[chex.Array, Geometry]:
   """What the canvas sees of a level, and where that lies: the rows that its
   rows, and the corners around them, are interpolated from. A level finer than
   the labels is reduced to them, as all others are later."""
   height = level.shape[0]
-  if place == pyramid_lib.Geometry() and level.shape[:2] == canvas.size:
+  if place == Geometry() and level.shape[:2] == canvas.size:
     return level[slice(*canvas.rows)], _labels(canvas)
   if min(place.rows.scale, place.columns.scale) <= 1:
     part = _interpolate(level, 0, place.rows.position(jnp.arange(*canvas.rows)))
@@ -144,10 +139,9 @@ def _seen(
   ends = np.array([canvas.rows[0] - 1.5, canvas.rows[1] + 0.5])
   first, end = np.clip(place.rows.position(ends), 0, height - 1)
   first, end = math.floor(first), math.ceil(end) + 1
-  down = pyramid_lib.Axis(
-    place.rows.scale, place.rows.offset + first * place.rows.scale
-  )
-  return level[first:end], pyramid_lib.Geometry(down, place.columns)
+  scale, offset = place.rows.scale, place.rows.offset
+  down = Axis(scale, offset + first * scale)
+  return level[first:end], Geometry(down, place.columns)
 
 
 def _project(maps: chex.Array, kernel: chex.Array) -> chex.Array:

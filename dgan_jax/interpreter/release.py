@@ -6,7 +6,6 @@ not beaten its lowest loss; members train side by side, and one that has stopped
 stays as it is while the others go on.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -151,9 +150,8 @@ def chunks(
   full, per_epoch = num_pixels // BATCH_SIZE, _batches_per_epoch(num_pixels)
   for epoch in range(first // per_epoch, epochs):
     stream = jax.random.fold_in(rng.stream(key, 'order'), epoch)
-    order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(
-      jax.random.split(stream, members)
-    )
+    keys = jax.random.split(stream, members)
+    order = jax.vmap(lambda k: jax.random.permutation(k, num_pixels))(keys)
     batches = order[:, : full * BATCH_SIZE].reshape(members, full, BATCH_SIZE)
     batches = batches.transpose(1, 0, 2)
     start = max(first - epoch * per_epoch, 0)
@@ -177,25 +175,19 @@ def run(
   full_batches = FULL_EPOCHS * _batches_per_epoch(pixels.num_pixels)
 
   def one(state: State, index: chex.Array) -> tuple[State, chex.Array]:
+    dropout = jax.random.fold_in(stream, state.step)
     updated, loss = optimization.train_on(
-      step,
-      state.member,
-      pixels,
-      index,
-      jax.random.fold_in(stream, state.step),
+      step, state.member, pixels, index, dropout
     )
     counts = state.step >= full_batches
     running = state.misses <= PATIENCE
     member = optimization.select(running, updated, state.member)
-    better = loss < state.best_loss
-    misses = jnp.where(better, 0, state.misses + 1)
-    return dataclasses.replace(
-      state,
+    lower = jnp.minimum(loss, state.best_loss)
+    misses = jnp.where(loss < state.best_loss, 0, state.misses + 1)
+    return State(
       step=state.step + 1,
       member=member,
-      best_loss=jnp.where(
-        counts, jnp.minimum(loss, state.best_loss), state.best_loss
-      ),
+      best_loss=jnp.where(counts, lower, state.best_loss),
       misses=jnp.where(counts & running, misses, state.misses),
     ), loss.mean()
 

@@ -34,71 +34,48 @@ FEATURE_DTYPES = ('float16', 'float32')
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions:
-  """How an ensemble is trained.
+  """How an ensemble is trained."""
 
-  Attributes:
-    mode: 'default', or 'release' for the published procedure; that one reads
-      only `members`, `hidden`, `soft_voting`, `dropout`, `class_weights` and
-      `max_epochs`.
-    members: size of the ensemble.
-    hidden: widths of the hidden layers; (0, 0): the release's choice for the
-      number of classes.
-    soft_voting: label by the mean softmax instead of a majority vote.
-    dropout: share of hidden units dropped in training.
-    class_weights: one weight per class, or keypoint, in the loss; () weighs
-      all alike.
-    steps: batches that every member is trained on, at most.
-    batch_size: pixels in a batch of one member; two or more, for their
-      statistics.
-    learning_rate: at the start; falls to zero as a cosine over `steps`.
-    weight_decay: of AdamW.
-    balance: pixels of a region that covers n pixels are drawn as if it
-      covered n^(1 - balance): 0 draws all pixels alike, 1 all regions.
-    bootstrap: whether each member sees its own resampling of the images.
-    held_out: share of the pixels kept out of training to stop by, at most
-      4,096 of them.
-    patience: evaluations on the held-out pixels (one every
-      `steps_per_evaluation`) without a new best before a member keeps its
-      best and training may stop early.
-    steps_per_evaluation: see `patience`.
-    feature_dtype: the features are kept as 'float16' or 'float32'.
-    max_epochs: of the release's procedure.
-  """
-
+  # 'default', or 'release' for the published procedure; that reads `members`,
+  # `hidden`, `soft_voting`, `dropout`, `class_weights` and `max_epochs` only.
   mode: Annotated[str, validation.choice(MODES)] = 'default'
-  members: validation.Count = 10
+  members: validation.Count = 10  # size of the ensemble
+  # Widths of the hidden layers; (0, 0): the release's, by number of classes.
   hidden: tuple[validation.Whole, validation.Whole] = (0, 0)
-  soft_voting: bool = False
-  dropout: validation.ShareBelow1 = 0.0
+  soft_voting: bool = False  # label by the mean softmax, not a majority vote
+  dropout: validation.ShareBelow1 = 0.0  # of hidden units, in training
+  # One weight per class, or keypoint, in the loss; () weighs all alike.
   class_weights: tuple[validation.Positive, ...] = ()
-  steps: validation.Count = 600
-  batch_size: validation.Several = 512
-  learning_rate: validation.LearningRate = 0.01
-  weight_decay: validation.Share = 0.0
+  steps: validation.Count = 600  # batches for every member, at most
+  batch_size: validation.Several = 512  # pixels in a batch of one member
+  learning_rate: validation.LearningRate = 0.01  # falls to 0 as a cosine
+  weight_decay: validation.Share = 0.0  # of AdamW
+  # Pixels of a region that covers n pixels are drawn as if it covered
+  # n^(1 - balance): 0 draws all pixels alike, 1 all regions.
   balance: validation.Share = 0.5
-  bootstrap: bool = False
+  bootstrap: bool = False  # whether each member resamples the images
+  # Share of the pixels kept out of training to stop by, at most 4,096 of them.
   held_out: validation.ShareBelow1 = 0.02
+  # Evaluations on the held-out pixels without a new best before a member keeps
+  # its best and training may stop early.
   patience: validation.Count = 8
   steps_per_evaluation: validation.Count = 25
+  # What the features are kept as.
   feature_dtype: Annotated[str, validation.choice(FEATURE_DTYPES)] = 'float16'
-  max_epochs: validation.Count = 100
+  max_epochs: validation.Count = 100  # of the release's procedure
 
   def __post_init__(self) -> None:
     validation.check(self)
     if any(self.hidden) and not all(self.hidden):
-      validation.refuse(
-        'hidden', self.hidden, "two widths above 0, or (0, 0): the release's"
-      )
+      expected = "two widths above 0, or (0, 0): the release's"
+      validation.refuse('hidden', self.hidden, expected)
 
   def check_weights(self, names: Sequence[str]) -> None:
     """Raises errors.UserError unless all that is told apart has a weight, or
     none has."""
     if self.class_weights and len(self.class_weights) != len(names):
-      validation.refuse(
-        'class_weights',
-        self.class_weights,
-        f'one for each of the {len(names)} names, or none',
-      )
+      expected = f'one for each of the {len(names)} names, or none'
+      validation.refuse('class_weights', self.class_weights, expected)
 
 
 def task_of(

@@ -16,43 +16,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from dgan_jax import errors, metrics
-from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.pyramid import Canvas
+from dgan_jax.tasks.task import Arrays
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
 # Standard deviation of a heat-map's Gaussian, a share of the image's width.
 _SIGMA = 1 / 32
-
 # Pixels so many standard deviations from a keypoint are seen as part of it.
 _REACH = 2.5
-
 # A keypoint whose mean heat-map rises to half of its Gaussian is visible.
 _VISIBLE = 0.5
-
 # Shares of the object's size: PCK@15, @10 and @5, as in the paper's table 3.
 _THRESHOLDS = (0.15, 0.10, 0.05)
 
 
 @flax.struct.dataclass
 class Labels:
-  """The keypoints of an image, or of a batch of images.
+  """The keypoints of an image, or of a batch of images."""
 
-  Attributes:
-    keypoints: float32 [..., keypoints, 2], x and y in pixels; where the mean
-      heat-map is highest, also of those that are not visible.
-    confidence: float32 [..., keypoints], how high it is, 0 to 1.
-    visible: bool [..., keypoints].
-    uncertainty: float32 [..., height, width], standard deviation of the
-      members' heat-maps, of the keypoint that has most, 0 to 1/2.
-    score: float32 [...], mean over the keypoints of their largest standard
-      deviation in the image.
-  """
-
+  # Float32 [..., keypoints, 2], x and y in pixels; where the mean heat-map is
+  # highest, also of those that are not visible.
   keypoints: chex.Array
-  confidence: chex.Array
-  visible: chex.Array
+  confidence: chex.Array  # float32 [..., keypoints], how high it is, 0 to 1
+  visible: chex.Array  # bool [..., keypoints]
+  # Float32 [..., height, width], standard deviation of the members' heat-maps,
+  # of the keypoint that has most, 0 to 1/2.
   uncertainty: chex.Array
+  # Float32 [...], mean over the keypoints of their largest standard deviation.
   score: chex.Array
 
 
@@ -69,11 +61,8 @@ class Statistics:
 class Keypoints:
   """See `task.Task`.
 
-  Attributes:
-    schema: its keypoints are the names.
-
   Raises:
-    errors.UserError: it has none.
+    errors.UserError: the schema has no keypoints.
   """
 
   kind: ClassVar[str] = 'keypoints'
@@ -86,7 +75,7 @@ class Keypoints:
     'of their heat-maps.'
   )
 
-  schema: schema_lib.Schema
+  schema: schema_lib.Schema  # its keypoints are the names
 
   def __post_init__(self) -> None:
     if not self.schema.keypoints:
@@ -106,9 +95,7 @@ class Keypoints:
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {'keypoints': truth[:, :2], 'visible': truth[:, 2] > 0}
 
-  def regions(
-    self, truth: np.ndarray, canvas: pyramid_lib.Canvas
-  ) -> np.ndarray:
+  def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
     """A region is what is around a keypoint, or all that is around none."""
     row, column = np.indices((canvas.height, canvas.width))
     reach = (_REACH * _SIGMA * canvas.width) ** 2
@@ -124,7 +111,7 @@ class Keypoints:
   def targets(
     self,
     truth: chex.Array,
-    canvas: pyramid_lib.Canvas,
+    canvas: Canvas,
     pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """Gaussians of height 1, float32 [n, keypoints]; 0 for what is hidden."""
@@ -160,13 +147,8 @@ class Keypoints:
     variance = jnp.maximum(sums.square / members - jnp.square(heat), 0)
     spread = jnp.sqrt(variance)
     places, confidence = jax.vmap(peak, -1)(heat)
-    return Labels(
-      places,
-      confidence,
-      confidence >= _VISIBLE,
-      spread.max(-1),
-      spread.max((0, 1)).mean(),
-    )
+    visible, score = confidence >= _VISIBLE, spread.max((0, 1)).mean()
+    return Labels(places, confidence, visible, spread.max(-1), score)
 
   def uncertainty_maximum(self, members: int) -> float:
     """Of numbers between 0 and 1 no standard deviation is above 1/2."""
@@ -198,7 +180,7 @@ class Keypoints:
       ),
     }
 
-  def encode(self, labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  def encode(self, labels: Arrays) -> dict[str, np.ndarray]:
     return {
       'keypoints': labels['keypoints'],
       'keypoints_confidence': labels['confidence'],
@@ -212,7 +194,7 @@ class Keypoints:
       'visible': np.asarray(example['keypoints_visible']),
     }
 
-  def counts(self, labels: Mapping[str, np.ndarray]) -> np.ndarray:
+  def counts(self, labels: Arrays) -> np.ndarray:
     """1 for every keypoint that is visible."""
     return labels['visible'].astype(np.int64)
 
@@ -225,33 +207,26 @@ class Keypoints:
       'Share of images in which the keypoint is visible, logarithmic.',
     )
 
-  def draw(
-    self, image: np.ndarray, labels: Mapping[str, np.ndarray]
-  ) -> np.ndarray:
+  def draw(self, image: np.ndarray, labels: Arrays) -> np.ndarray:
     """The visible ones, on an image enlarged as contact sheets do."""
     visible = labels['visible']
     colors = np.array(self._colors())[visible].tolist()
     places = labels['keypoints'][visible]
     return sheets.keypoint_overlay(image, places, [(*c,) for c in colors])
 
-  def legend(
-    self, labels: Sequence[Mapping[str, np.ndarray]]
-  ) -> list[sheets.LegendEntry]:
+  def legend(self, labels: Sequence[Arrays]) -> list[sheets.LegendEntry]:
     visible = np.any([one['visible'] for one in labels], axis=0).tolist()
     return list(zip(self.names, self._colors(), visible, strict=True))
 
-  def scores(
-    self, truth: np.ndarray, labels: Mapping[str, np.ndarray]
-  ) -> dict[str, float]:
+  def scores(self, truth: np.ndarray, labels: Arrays) -> dict[str, float]:
     """`pck@15`, `pck@10` and `pck@5` of the keypoints that the truth has as
     visible; the object's size is that of the box around these."""
     visible = truth[..., 2] > 0
     sizes = metrics.keypoint_sizes(truth[..., :2], visible)
+    places = labels['keypoints'], truth[..., :2]
     return {
-      f'pck@{100 * threshold:.0f}': metrics.pck(
-        labels['keypoints'], truth[..., :2], sizes, threshold, visible
-      )
-      for threshold in _THRESHOLDS
+      f'pck@{100 * share:.0f}': metrics.pck(*places, sizes, share, visible)
+      for share in _THRESHOLDS
     }
 
   def to_json(self) -> dict[str, Any]:

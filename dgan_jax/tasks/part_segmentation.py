@@ -14,8 +14,9 @@ import optax
 from jax import lax
 
 from dgan_jax import metrics
-from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.pyramid import Canvas
+from dgan_jax.tasks.task import Arrays
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
@@ -26,19 +27,13 @@ _EPS = 1.1920929e-07
 
 @flax.struct.dataclass
 class Labels:
-  """The parts of an image, or of a batch of images.
+  """The parts of an image, or of a batch of images."""
 
-  Attributes:
-    mask: uint8 [..., height, width], the class of every pixel.
-    uncertainty: float32 [..., height, width], Jensen-Shannon divergence of
-      the members in nats, 0 where all agree.
-    score: float32 [...], mean of the tenth of the pixels that is most
-      uncertain.
-  """
-
-  mask: chex.Array
+  mask: chex.Array  # uint8 [..., height, width], the class of every pixel
+  # Float32 [..., height, width], Jensen-Shannon divergence of the members in
+  # nats, 0 where all agree.
   uncertainty: chex.Array
-  score: chex.Array
+  score: chex.Array  # float32 [...], mean of the most uncertain tenth of pixels
 
 
 @flax.struct.dataclass
@@ -52,12 +47,7 @@ class Statistics:
 
 @dataclasses.dataclass(frozen=True)
 class PartSegmentation:
-  """See `task.Task`.
-
-  Attributes:
-    schema: its classes are the names.
-    soft_voting: labels are the mean softmax's argmax, not a majority vote.
-  """
+  """See `task.Task`."""
 
   kind: ClassVar[str] = 'part_segmentation'
   noun: ClassVar[str] = 'classes'
@@ -68,7 +58,8 @@ class PartSegmentation:
     "A score is the mean of the most uncertain tenth of an image's pixels."
   )
 
-  schema: schema_lib.Schema
+  schema: schema_lib.Schema  # its classes are the names
+  # Labels are the mean softmax's argmax, not a majority vote.
   soft_voting: bool = False
 
   @property
@@ -82,20 +73,16 @@ class PartSegmentation:
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
     return {'mask': truth}
 
-  def regions(
-    self, truth: np.ndarray, canvas: pyramid_lib.Canvas
-  ) -> np.ndarray:
+  def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
     """A region is what one class covers; ignored pixels are in none."""
     del canvas
-    ignored = self.schema.ignore_label
-    if ignored is None:
-      return truth.astype(np.int32)
-    return np.where(truth == ignored, -1, truth.astype(np.int32))
+    ignored = truth == self.schema.ignore_label
+    return np.where(ignored, -1, truth.astype(np.int32))
 
   def targets(
     self,
     truth: chex.Array,
-    canvas: pyramid_lib.Canvas,
+    canvas: Canvas,
     pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """The pixels' classes, int32 [n]."""
@@ -111,21 +98,16 @@ class PartSegmentation:
     return cross_entropy(outputs, targets, weights)
 
   def zeros(self, shape: tuple[int, ...]) -> Statistics:
-    classes = len(self.names)
-    return Statistics(
-      jnp.zeros((*shape, classes)),
-      jnp.zeros((*shape, classes), jnp.uint8),
-      jnp.zeros(shape),
-    )
+    softmax = jnp.zeros((*shape, len(self.names)))
+    return Statistics(softmax, softmax.astype(jnp.uint8), jnp.zeros(shape))
 
   def statistics(self, outputs: chex.Array) -> Statistics:
     return member_statistics(outputs)
 
   def decode(self, sums: Statistics, members: int) -> Labels:
     divergence = uncertainty(sums, members)
-    return Labels(
-      votes_to_mask(sums, self.soft_voting), divergence, score(divergence)
-    )
+    mask = votes_to_mask(sums, self.soft_voting)
+    return Labels(mask, divergence, score(divergence))
 
   def uncertainty_maximum(self, members: int) -> float:
     """Of n distributions over c classes no divergence is above log(n) nor
@@ -145,13 +127,13 @@ class PartSegmentation:
       )
     }
 
-  def encode(self, labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  def encode(self, labels: Arrays) -> dict[str, np.ndarray]:
     return {'segmentation_mask': labels['mask']}
 
   def read(self, example: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {'mask': np.asarray(example['segmentation_mask'])[..., 0]}
 
-  def counts(self, labels: Mapping[str, np.ndarray]) -> np.ndarray:
+  def counts(self, labels: Arrays) -> np.ndarray:
     """Pixels of every class."""
     return np.bincount(labels['mask'].ravel(), minlength=len(self.names))
 
@@ -165,24 +147,18 @@ class PartSegmentation:
       'Share of all pixels, logarithmic, and share of images with the class.',
     )
 
-  def draw(
-    self, image: np.ndarray, labels: Mapping[str, np.ndarray]
-  ) -> np.ndarray:
+  def draw(self, image: np.ndarray, labels: Arrays) -> np.ndarray:
     return sheets.overlay(image, labels['mask'], self.schema)
 
-  def legend(
-    self, labels: Sequence[Mapping[str, np.ndarray]]
-  ) -> list[sheets.LegendEntry]:
+  def legend(self, labels: Sequence[Arrays]) -> list[sheets.LegendEntry]:
     present = np.unique(np.stack([one['mask'] for one in labels]))
     return sheets.class_legend(self.schema, present)
 
-  def scores(
-    self, truth: np.ndarray, labels: Mapping[str, np.ndarray]
-  ) -> dict[str, float]:
+  def scores(self, truth: np.ndarray, labels: Arrays) -> dict[str, float]:
     """`mean_iou` and `accuracy` of all pixels that the truth labels."""
-    confusion = metrics.confusion_matrix(
-      truth, labels['mask'], len(self.names), self.schema.ignore_label
-    )
+    mask, count = labels['mask'], len(self.names)
+    ignored = self.schema.ignore_label
+    confusion = metrics.confusion_matrix(truth, mask, count, ignored)
     return {
       'mean_iou': 100 * metrics.mean_iou(confusion),
       'accuracy': 100 * metrics.pixel_accuracy(confusion),
@@ -199,9 +175,8 @@ class PartSegmentation:
 def unnamed(num_classes: int) -> PartSegmentation:
   """The task of members whose classes nobody has named."""
   classes = tuple(f'class_{i}' for i in range(num_classes))
-  palette = schema_lib.generated_palette(
-    min(num_classes, schema_lib.MAX_CLASSES)
-  )
+  count = min(num_classes, schema_lib.MAX_CLASSES)
+  palette = schema_lib.generated_palette(count)
   return PartSegmentation(schema_lib.Schema('unnamed', classes, palette))
 
 

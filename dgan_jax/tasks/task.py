@@ -12,8 +12,8 @@ import chex
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax import pyramid as pyramid_lib
 from dgan_jax import schema as schema_lib
+from dgan_jax.pyramid import Canvas
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
 
@@ -52,16 +52,14 @@ class Task(Protocol):
   def annotated(self, truth: np.ndarray) -> Arrays:
     """A row of it as labels, to be drawn."""
 
-  def regions(
-    self, truth: np.ndarray, canvas: pyramid_lib.Canvas
-  ) -> np.ndarray:
+  def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
     """What training is to see evenly: int [n, height, width], a number from 0
     per kind of pixel; -1 for pixels that are not trained on."""
 
   def targets(
     self,
     truth: chex.Array,
-    canvas: pyramid_lib.Canvas,
+    canvas: Canvas,
     pixels: Sequence[chex.Array],
   ) -> chex.Array:
     """What the members are to give for pixels (image, row, column), ints [n]

@@ -131,8 +131,8 @@ def test_the_mean_w_of_a_conditional_generator_is_over_its_classes():
 @pytest.mark.parametrize(
   ('num_labels', 'label', 'words'),
   [
-    (0, 1, 'Class 1 of a generator that is not conditional'),
-    (0, 0, 'Class 0 of a generator that is not conditional'),
+    (0, 1, 'Class 1 is none of the 0 classes'),
+    (0, 0, 'Class 0 is none of the 0 classes'),
     (3, 3, 'Class 3 is none of the 3 classes'),
     (3, None, '3 classes needs a label, or the keys'),
   ],

@@ -10,14 +10,14 @@ import numpy as np
 
 from dgan_jax import errors, storage
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 # More than any name has and less than arrays have that are worth sharing.
 _SHORT = 1024
 
 
 def map_file(
-  path: storage.PathLike, budget: untrusted.Budget | None = None
+  path: storage.PathLike, budget: Budget | None = None
 ) -> memoryview:
   """The bytes of a file, mapped, which count towards the budget; they change if
   somebody writes into the file itself, as we never do.
@@ -30,7 +30,7 @@ def map_file(
     raise errors.UserError(f'{path} does not exist or is not a file.')
   with untrusted.refusing(path), open(path, 'rb') as file:
     size = os.fstat(file.fileno()).st_size
-    (budget or untrusted.Budget()).announce(path, size)
+    (budget or Budget()).announce(path, size)
     if not size:  # which cannot be mapped
       return memoryview(b'')
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
@@ -43,16 +43,11 @@ def refuse_links(folder: pathlib.Path, path: pathlib.Path) -> None:
       return
     if part.is_symlink():
       name = shown(part.relative_to(folder).as_posix())
-      raise FormatError(
-        f'holds a link, {name}: refused; copy what it links to in its place.'
-      )
+      raise FormatError(f'holds a link, {name}; put a copy in its place.')
 
 
 def array(
-  raw: bytes | memoryview,
-  dtype: np.dtype,
-  shape: tuple[int, ...],
-  order: str = 'C',
+  raw: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...], order: str
 ) -> np.ndarray:
   """Numbers [*shape], read-only: a view of their bytes where it can be one."""
   expected = math.prod(untrusted.checked_shape(shape)) * dtype.itemsize

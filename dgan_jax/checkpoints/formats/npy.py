@@ -7,12 +7,12 @@ import numpy as np
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import byte_stream, untrusted, zip_entries
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 # The header in each version of the format, behind magic and version.
 _LENGTH_BYTES = {b'\x01\x00': 2, b'\x02\x00': 4, b'\x03\x00': 4}
 _HEADER = re.compile(
-  rb"\{'descr': *'([<>|=]?(?:f[248]|[iu][1248]))', *"
+  rb"\{'descr': *'([<>|=]?(?:b1|f[248]|[iu][1248]))', *"
   rb"'fortran_order': *(True|False), *"
   # 10L is how Python 2 writes a long.
   rb"'shape': *\(((?:[0-9]{1,15}L?,? *){0,9})\),? *\} *\n?"
@@ -35,18 +35,17 @@ def read_npz(path: storage.PathLike) -> dict[str, np.ndarray]:
   Raises:
     errors.UserError: no such file, or not a whole `.npz` of numbers.
   """
-  budget = untrusted.Budget()
+  budget = Budget()
   arrays = {}
   with untrusted.refusing(path, 'is no whole .npz file of numbers: it '):
     data = byte_stream.map_file(path, budget)
     for entry in zip_entries.directory(path):
       key = entry.filename.removesuffix('.npy')
       try:
-        array = _array(zip_entries.content(entry, data, budget))
-        budget.array(array.shape)
+        arrays[key] = _array(zip_entries.content(entry, data, budget))
+        budget.array(arrays[key].shape)
       except FormatError as error:
         raise FormatError(f'has an entry {shown(key)} that {error}') from None
-      arrays[key] = array
   return arrays
 
 

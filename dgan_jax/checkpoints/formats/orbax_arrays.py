@@ -21,7 +21,7 @@ from absl import logging
 
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import byte_stream, untrusted
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 # Arrays, or what stands for them: `jax.ShapeDtypeStruct`s, Orbax's records.
 Shapes = Mapping[str, Any]
@@ -83,10 +83,8 @@ def write(
       handler.finalize(folder)
   except Exception as error:  # TensorStore has no types for its errors
     shutil.rmtree(folder, ignore_errors=True)
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    raise errors.UserError(
-      f'{folder} cannot be written: {shown(reason, 200)}'
-    ) from error
+    reason = shown((str(error).splitlines() or [type(error).__name__])[0], 200)
+    raise errors.UserError(f'{folder} cannot be written: {reason}') from error
   finally:
     logging.set_verbosity(level)
   return digests(folder)
@@ -107,7 +105,7 @@ def read(
   folder: pathlib.Path,
   shapes: Shapes,
   written: Mapping[str, str],
-  budget: untrusted.Budget,
+  budget: Budget,
 ) -> dict[str, np.ndarray]:
   """Reads what `write` wrote and returned digests of, arrays of these shapes.
 
@@ -128,7 +126,7 @@ def read(
 
 
 def _check_files(
-  folder: pathlib.Path, written: Mapping[str, str], budget: untrusted.Budget
+  folder: pathlib.Path, written: Mapping[str, str], budget: Budget
 ) -> None:
   """Refuses a folder without the files that it should have, or with others,
   links, or what unpacks to more than the budget has."""
@@ -140,9 +138,8 @@ def _check_files(
     if name in written:
       found.add(name)
     elif not path.is_dir():
-      raise FormatError(
-        f'holds {shown(name)}, that its checkpoint does not list.'
-      )
+      what = f'holds {shown(name)}, that its checkpoint does not list.'
+      raise FormatError(what)
   for name, digest in written.items():
     data = byte_stream.map_file(folder / name, budget) if name in found else b''
     if name not in found or hashlib.sha256(data).hexdigest() != digest:
@@ -168,15 +165,10 @@ def _array(store: ts.KvStore, key: str, leaf: Any) -> np.ndarray:
   if others := {*_names(record)} - _PARTS:
     stated += f' by {", ".join(others)}'
   if stated != expected:
-    raise FormatError(
-      f'stores {shown(key)} as {shown(stated)}; expected {expected}.'
-    )
-  spec = {
-    'driver': 'zarr3',
-    'kvstore': store.spec(),
-    'path': f'{key}/',
-    'metadata': record,  # the same for TensorStore's reader of JSON
-  }
+    found = f'{shown(key)} as {shown(stated)}'
+    raise FormatError(f'stores {found}; expected {expected}.')
+  spec = {'driver': 'zarr3', 'kvstore': store.spec(), 'path': f'{key}/'}
+  spec['metadata'] = record  # the same for TensorStore's reader of JSON
   return np.asarray(ts.open(spec, open=True).result().read().result())
 
 
@@ -190,7 +182,7 @@ def _names(node: Any) -> Iterator[str]:
       yield from _names(inner)
 
 
-def spend_on_frames(data: bytes | memoryview, budget: untrusted.Budget) -> None:
+def spend_on_frames(data: bytes | memoryview, budget: Budget) -> None:
   """Counts what all zstd frames in some bytes can unpack to, wherever they are.
 
   12 KB can be 4 GB, but every frame is a header and blocks that say their sizes
@@ -200,9 +192,7 @@ def spend_on_frames(data: bytes | memoryview, budget: untrusted.Budget) -> None:
     _spend_on_frame(memoryview(data), match.end(), budget)
 
 
-def _spend_on_frame(
-  data: memoryview, place: int, budget: untrusted.Budget
-) -> None:
+def _spend_on_frame(data: memoryview, place: int, budget: Budget) -> None:
   flags = int.from_bytes(data[place : place + 1], 'little')
   single = flags >> 5 & 1  # the content is the window
   id_width = (0, 1, 2, 4)[flags & 3]
@@ -229,14 +219,13 @@ def check_shapes(
 ) -> None:
   """Raises `errors.UserError` with the first difference of shape or type."""
   for key in sorted({*found, *expected}):
-    texts = [
+    has, needs = (
       describe(shapes[key]) if key in shapes else 'missing'
       for shapes in (found, expected)
-    ]
-    if texts[0] != texts[1]:
-      raise errors.UserError(
-        f'{directory}: {shown(key)} is {texts[0]}; expected {texts[1]}.'
-      )
+    )
+    if has != needs:
+      what = f'{directory}: {shown(key)}'
+      raise errors.UserError(f'{what} is {has}; expected {needs}.')
 
 
 def describe(array: Any) -> str:

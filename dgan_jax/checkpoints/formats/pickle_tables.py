@@ -60,9 +60,7 @@ class DType(unpickle.StandIn):
 
   def __init__(self, code: Any, *_: Any) -> None:
     if not isinstance(code, str) or code not in _CODES:
-      raise FormatError(
-        f'has an array of type {shown(code)}; expected numbers.'
-      )
+      raise FormatError(f'has an array of {shown(code)}; expected numbers.')
     self.dtype = np.dtype(code)
 
   def build(self, state: Any) -> None:

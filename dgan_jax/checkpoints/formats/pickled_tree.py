@@ -5,13 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from dgan_jax.checkpoints.formats import (
-  pickle_tables,
-  torch_tensors,
-  unpickle,
-  untrusted,
-)
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats import pickle_tables, torch_tensors, unpickle
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 _MAX_DEPTH = 16
 # More than any real name has, which is 60.
@@ -29,7 +24,7 @@ def is_module(value: Any) -> bool:
 class Contents:
   """Tensors and settings; a nest of shared parts cannot make it large."""
 
-  def __init__(self, budget: untrusted.Budget) -> None:
+  def __init__(self, budget: Budget) -> None:
     # Under dotted keys.
     self.arrays: dict[str, torch_tensors.Tensor | np.ndarray] = {}
     self.settings: dict[str, Any] = {}  # numbers, texts and None
@@ -56,9 +51,8 @@ class Contents:
   ) -> None:
     state = module.state
     if not is_module(module):
-      raise FormatError(
-        f'has a module {shown(module.name)} without parameters.'
-      )
+      name = shown(module.name)
+      raise FormatError(f'has a module {name} without parameters.')
     passing = state.get('_non_persistent_buffers_set')
     if not isinstance(passing, set | frozenset):
       passing = ()
@@ -73,11 +67,8 @@ class Contents:
           self.add_array(key, value)
         else:
           raise FormatError(f'has {shown(key)} that is no tensor or module.')
-    own = {
-      name: value
-      for name, value in self.items(state)
-      if not name.startswith('_') and not isinstance(value, dict)
-    }
+    own = {k: v for k, v in self.items(state) if not k.startswith('_')}
+    own = {k: v for k, v in own.items() if not isinstance(v, dict)}
     self.add_settings(prefix, own)
     if isinstance(arguments := state.get('_init_kwargs'), dict):
       self.add_settings(f'{prefix}_init_kwargs.', arguments)

@@ -5,11 +5,11 @@ import safetensors
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import byte_stream, untrusted
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 
 def read(
-  path: storage.PathLike, budget: untrusted.Budget | None = None
+  path: storage.PathLike, budget: Budget | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
   """Reads any file of this format.
 
@@ -20,7 +20,7 @@ def read(
     errors.UserError: no such file, one that is damaged or something else, or
       one with arrays of a type that numpy doesn't have.
   """
-  budget = budget or untrusted.Budget()
+  budget = budget or Budget()
   data = byte_stream.map_file(path, budget)
   arrays = {}
   with untrusted.refusing(path, 'is no .safetensors file, or a damaged one: '):

@@ -24,7 +24,8 @@ from dgan_jax.checkpoints.formats import (
   untrusted,
   zip_entries,
 )
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.byte_stream import ByteStream
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -68,11 +69,11 @@ def read(path: storage_lib.PathLike) -> dict[str, np.ndarray]:
 
 
 def read_checkpoint(
-  path: storage_lib.PathLike, budget: untrusted.Budget | None = None
+  path: storage_lib.PathLike, budget: Budget | None = None
 ) -> Checkpoint:
   """Reads a state dict and what is kept beside it; see `read`."""
   path = storage_lib.path(path)
-  budget = budget or untrusted.Budget()
+  budget = budget or Budget()
   with untrusted.refusing(path):
     if is_unpacked(path):
       tree, fetch = _read_archive(_unpacked(path, budget), budget)
@@ -83,7 +84,7 @@ def read_checkpoint(
       if data[:2] == b'PK':
         tree, fetch = _read_archive(_packed(path, data, budget), budget)
       else:
-        tree, fetch = read_legacy(byte_stream.ByteStream(data), budget)
+        tree, fetch = read_legacy(ByteStream(data), budget)
     network, wrapper, beside = _unwrap(tree)
     contents, others = (pickled_tree.Contents(budget) for _ in range(2))
     contents.add(network)
@@ -108,7 +109,7 @@ class Arrays(Mapping[str, np.ndarray]):
     self,
     path: storage_lib.PathLike,
     tensors: Mapping[str, torch_tensors.Tensor | np.ndarray],
-    budget: untrusted.Budget,
+    budget: Budget,
     fetch: _Fetch | None = None,
   ) -> None:
     """Takes what a `pickled_tree` holds; `fetch` is for what isn't at hand."""
@@ -137,9 +138,7 @@ class Arrays(Mapping[str, np.ndarray]):
       return tensor.array(values)
 
 
-def _packed(
-  path: pathlib.Path, data: memoryview, budget: untrusted.Budget
-) -> _Read:
+def _packed(path: pathlib.Path, data: memoryview, budget: Budget) -> _Read:
   """Reads the entries of an archive, without the folder they are in."""
   entries = zip_entries.directory(path)
   names = [entry.filename for entry in entries]
@@ -153,9 +152,7 @@ def _packed(
   if sum(entry.file_size for entry in entries) > len(data):
     raise FormatError('is damaged: its entries exceed its size.')
   if len(pickles) > 1:
-    raise FormatError(
-      f'has {len(pickles)} entries data.pkl; a PyTorch checkpoint has one.'
-    )
+    raise FormatError(f'has {len(pickles)} entries data.pkl; expected one.')
   root = pickles[0].removesuffix('data.pkl') if pickles else ''
   named = dict(zip(names, entries, strict=True))
 
@@ -167,7 +164,7 @@ def _packed(
   return content
 
 
-def _unpacked(path: pathlib.Path, budget: untrusted.Budget) -> _Read:
+def _unpacked(path: pathlib.Path, budget: Budget) -> _Read:
   """Reads the files of an archive that was unpacked."""
 
   def content(name: str) -> bytes | memoryview:
@@ -181,33 +178,27 @@ def _unpacked(path: pathlib.Path, budget: untrusted.Budget) -> _Read:
   return content
 
 
-def _read_archive(
-  content: _Read, budget: untrusted.Budget
-) -> tuple[Any, _Fetch]:
+def _read_archive(content: _Read, budget: Budget) -> tuple[Any, _Fetch]:
   """What data.pkl describes, and where the values are."""
-  tree = torch_tensors.Descriptions().load(
-    byte_stream.ByteStream(content('data.pkl')), budget
-  )
+  stream = ByteStream(content('data.pkl'))
+  tree = torch_tensors.Descriptions().load(stream, budget)
   try:
     order = '>' if content('byteorder') == b'big' else '<'
   except KeyError:
     order = '<'
 
   def fetch(storage: torch_tensors.Storage) -> np.ndarray:
+    name = f'data/{storage.key}'
     try:
-      raw = content(f'data/{storage.key}')
+      raw = content(name)
     except KeyError:
-      raise FormatError(
-        f'is damaged: it has no data/{shown(storage.key)}.'
-      ) from None
+      raise FormatError(f'is damaged: it has no {shown(name)}.') from None
     return torch_tensors.values(storage, raw, order)
 
   return tree, fetch
 
 
-def read_legacy(
-  stream: byte_stream.ByteStream, budget: untrusted.Budget
-) -> tuple[Any, _Fetch]:
+def read_legacy(stream: ByteStream, budget: Budget) -> tuple[Any, _Fetch]:
   """What a legacy stream describes, and what gives the values of a storage."""
 
   def load() -> Any:
@@ -215,11 +206,9 @@ def read_legacy(
 
   if load() != _LEGACY_MAGIC:
     raise FormatError('is not a PyTorch checkpoint.')
-  protocol = load()
-  if protocol != _LEGACY_PROTOCOL:
-    raise FormatError(
-      f'has protocol {shown(protocol)}; expected {_LEGACY_PROTOCOL}.'
-    )
+  if (found := load()) != _LEGACY_PROTOCOL:
+    expected = f'expected {_LEGACY_PROTOCOL}'
+    raise FormatError(f'has protocol {shown(found)}; {expected}.')
   load()  # type sizes of the machine that wrote it
   descriptions = torch_tensors.Descriptions()
   tree = descriptions.load(stream, budget)

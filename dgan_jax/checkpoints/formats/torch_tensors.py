@@ -12,28 +12,21 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dgan_jax.checkpoints.formats import (
-  byte_stream,
-  pickle_tables,
-  unpickle,
-  untrusted,
-)
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats import pickle_tables, unpickle, untrusted
+from dgan_jax.checkpoints.formats.byte_stream import ByteStream
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 _DTYPES: Mapping[str, np.dtype] = {
-  name: np.dtype(dtype)
-  for name, dtype in {
-    'Double': np.float64,
-    'Float': np.float32,
-    'Half': np.float16,
-    'BFloat16': jnp.bfloat16,
-    'Long': np.int64,
-    'Int': np.int32,
-    'Short': np.int16,
-    'Char': np.int8,
-    'Byte': np.uint8,
-    'Bool': np.bool_,
-  }.items()
+  'Double': np.dtype(np.float64),
+  'Float': np.dtype(np.float32),
+  'Half': np.dtype(np.float16),
+  'BFloat16': np.dtype(jnp.bfloat16),
+  'Long': np.dtype(np.int64),
+  'Int': np.dtype(np.int32),
+  'Short': np.dtype(np.int16),
+  'Char': np.dtype(np.int8),
+  'Byte': np.dtype(np.uint8),
+  'Bool': np.dtype(np.bool_),
 }
 
 
@@ -73,13 +66,10 @@ class Descriptions:
   def __init__(self) -> None:
     self.storages: dict[str, Storage] = {}
 
-  def load(
-    self, stream: byte_stream.ByteStream, budget: untrusted.Budget | None = None
-  ) -> Any:
+  def load(self, stream: ByteStream, budget: Budget | None = None) -> Any:
     """Reads one pickle; see `unpickle.load`."""
-    return unpickle.load(
-      stream, TABLE, self._persistent_load, budget, instances=True
-    )
+    load = self._persistent_load
+    return unpickle.load(stream, TABLE, load, budget, instances=True)
 
   def _persistent_load(self, identifier: Any) -> Storage:
     """('storage', type, key, device, size[, view]) to its description."""
@@ -97,8 +87,8 @@ class Descriptions:
         not isinstance(value, np.dtype)
       ):
         raise FormatError(
-          f'has tensors of type {shown(name)}; expected a usual '
-          'type, such as torch.FloatStorage.'
+          f'has tensors of type {shown(name)}; expected one such as '
+          'torch.FloatStorage.'
         )
       case _:
         raise FormatError('refers to data that is no tensor storage.')
@@ -121,9 +111,8 @@ def values(storage: Storage, raw: bytes | memoryview, order: str) -> np.ndarray:
   words = np.frombuffer(raw, f'{order}u{storage.dtype.itemsize}')
   if storage.dtype == np.bool_:
     return words != 0
-  return words.astype(words.dtype.newbyteorder('='), copy=False).view(
-    storage.dtype
-  )
+  native = words.astype(words.dtype.newbyteorder('='), copy=False)
+  return native.view(storage.dtype)
 
 
 def storage_name(dtype: np.dtype) -> str:
@@ -154,9 +143,7 @@ def _rebuild_tensor(
     raise FormatError('describes a tensor that cannot be.')
   end = offset
   if math.prod(untrusted.checked_shape(shape)):
-    end += 1 + sum(
-      (n - 1) * step for n, step in zip(shape, strides, strict=True)
-    )
+    end += 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
   # An expanded tensor (stride 0) may be larger than its storage: not in any
   # real checkpoint, and a cheap way to ask for petabytes.
   if math.prod(shape) > storage.size or end > storage.size:

@@ -13,8 +13,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dgan_jax.checkpoints.formats import byte_stream, pickle_opcodes, untrusted
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats import byte_stream, pickle_opcodes
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ def load(
   stream: byte_stream.ByteStream,
   table: Mapping[str, Any],
   persistent_load: Callable[[Any], Any] | None = None,
-  budget: untrusted.Budget | None = None,
+  budget: Budget | None = None,
   *,
   instances: bool = False,
 ) -> Any:
@@ -95,7 +95,7 @@ def load(
   Raises:
     FormatError: the pickle asks for something else, is damaged or too long.
   """
-  budget = budget or untrusted.Budget(len(stream))
+  budget = budget or Budget(len(stream))
   machine = _Machine(table, persistent_load, budget, instances)
   try:
     for opcode, argument in pickle_opcodes.instructions(stream):
@@ -107,9 +107,8 @@ def load(
       raise refused(next(iter(machine.unknown))) from None
     raise
   except (ValueError, IndexError, KeyError) as error:
-    raise FormatError(
-      f'is no pickle, or a damaged one ({shown(error)}).'
-    ) from None
+    what = f'is no pickle, or a damaged one ({shown(error)}).'
+    raise FormatError(what) from None
   raise FormatError('holds a pickle that breaks off.')
 
 
@@ -120,7 +119,7 @@ class _Machine:
     self,
     table: Mapping[str, Any],
     persistent_load: Callable[[Any], Any] | None,
-    budget: untrusted.Budget,
+    budget: Budget,
     instances: bool,
   ) -> None:
     self.stack: list[Any] = []
@@ -207,9 +206,8 @@ class _Machine:
       case 'INST':
         # Old-style instances: never needed, but the refusal says of what.
         self._find(*argument)
-        raise FormatError(
-          f'makes an instance of {shown(".".join(argument))}: refused.'
-        )
+        name = '.'.join(argument)
+        raise FormatError(f'makes an instance of {shown(name)}: refused.')
       case 'REDUCE':
         self._call('calls')
       case 'NEWOBJ':
@@ -236,15 +234,14 @@ class _Machine:
       return
     if not (isinstance(function, Global) and callable(function.value)):
       raise FormatError(f'{what} something that is no function: refused.')
+    what = f'{what} {shown(function.name)}'
     if not isinstance(arguments, tuple):
-      raise FormatError(f'{what} {shown(function.name)} without arguments.')
+      raise FormatError(f'{what} without arguments.')
     self._budget.spend_on(arguments)
     try:
       self.stack.append(function.value(*arguments))
     except TypeError:  # their number, or a type that the function never meets
-      raise FormatError(
-        f'{what} {shown(function.name)} with unfit arguments.'
-      ) from None
+      raise FormatError(f'{what} with unfit arguments.') from None
 
   def _build(self, state: Any) -> None:
     target = self.stack[-1]

@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from dgan_jax import errors, storage, validation
@@ -65,6 +65,18 @@ def refusing(source: storage.PathLike, what: str = '') -> Iterator[None]:
     ) from error
 
 
+def check_format(
+  fields: Mapping[str, Any], expected: str, version: int | str
+) -> None:
+  """Refuses what says that it is of another format, or version of it."""
+  found = fields.get('format'), fields.get('version')
+  if found != (expected, version):
+    raise FormatError(
+      f'is of format {shown(found[0])!r}, version {shown(found[1])}; expected '
+      f'{expected!r}, version {version}.'
+    )
+
+
 def checked_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
   """The shape, if an array can have it: zeros excuse no other sizes."""
   if len(shape) > _MAX_RANK or not all(
@@ -89,8 +101,7 @@ def record(kind: type[_T], fields: Any, **made: Any) -> _T:
     raise FormatError(f'has {shown(fields)} in place of a {kind.__name__}.')
   hints = typing.get_type_hints(kind, include_extras=True)
   values = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in fields.items()
+    k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
   }
   try:
     result = kind(**values, **made)
@@ -113,10 +124,9 @@ class Budget:
   def announce(self, name: storage.PathLike, size: int) -> None:
     """Counts a file, once."""
     self._files[str(name)] = size
-    if self._size > MAX_FILE_BYTES:
-      raise FormatError(
-        f'has {self._size:,} bytes; expected {MAX_FILE_BYTES:,} at most.'
-      )
+    total, most = self._size, MAX_FILE_BYTES
+    if total > most:
+      raise FormatError(f'has {total:,} bytes; expected {most:,} at most.')
 
   @property
   def _size(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from dgan_jax import storage
 from dgan_jax.checkpoints.formats import untrusted
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 
 def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
@@ -26,7 +26,7 @@ def directory(path: storage.PathLike) -> list[zipfile.ZipInfo]:
 
 
 def content(
-  entry: zipfile.ZipInfo, data: memoryview, budget: untrusted.Budget
+  entry: zipfile.ZipInfo, data: memoryview, budget: Budget
 ) -> memoryview | bytes:
   """The bytes of an entry of a file, checked; a view unless compressed."""
   name = shown(entry.filename)
@@ -38,11 +38,10 @@ def content(
   raw: memoryview | bytes = data[start : start + entry.compress_size]
   if entry.compress_type == zipfile.ZIP_DEFLATED:
     budget.make(entry.file_size)
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS).decompress
     try:
       # No more than is announced, plus one byte that would be too many.
-      raw = zlib.decompressobj(-zlib.MAX_WBITS).decompress(
-        raw, entry.file_size + 1
-      )
+      raw = unpack(raw, entry.file_size + 1)
     except zlib.error:
       raw = b''
   elif entry.compress_type != zipfile.ZIP_STORED:
@@ -60,10 +59,8 @@ class _DirectoryFile(io.FileIO):
   def read(self, size: int | None = -1, /) -> bytes:
     left = os.fstat(self.fileno()).st_size - self.tell()
     size = left if size is None or size < 0 else min(size, left)
-    if size > untrusted.MAX_HEADER_BYTES:
-      raise ValueError(
-        f'directory of over {untrusted.MAX_HEADER_BYTES:,} bytes'
-      )
+    if size > (most := untrusted.MAX_HEADER_BYTES):
+      raise ValueError(f'directory of over {most:,} bytes')
     return super().read(size)
 
 

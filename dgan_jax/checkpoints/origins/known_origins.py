@@ -176,10 +176,10 @@ def _ada_options(settings: naming.Settings, source: str) -> dict[str, Any]:
 
   def only(pattern: str) -> Any:
     name = pattern.rpartition('.')[2]
-    pattern = (
+    key = (
       rf'synthesis\.b[0-9]+\.{pattern}|_init_kwargs\.synthesis_kwargs\.{name}'
     )
-    found = {v for key, v in settings.items() if re.fullmatch(pattern, key)}
+    found = {v for k, v in settings.items() if re.fullmatch(key, k)}
     if len(found) > 1:
       shown = ', '.join(sorted(map(untrusted.shown, found)))
       raise errors.UserError(

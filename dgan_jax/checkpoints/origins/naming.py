@@ -10,8 +10,10 @@ import numpy as np
 from dgan_jax import errors
 from dgan_jax.checkpoints.formats import untrusted
 from dgan_jax.checkpoints.origins import state_dict
+from dgan_jax.checkpoints.origins.state_dict import Entry, StateDict
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import stylegan2
+from dgan_jax.generators.generator import Architecture
 
 # What a file says about its network beside the arrays: plain values.
 Settings = Mapping[str, Any]
@@ -32,7 +34,7 @@ class Naming:
   """
 
   title: str  # the origin, for people
-  kind: type[generators.Architecture]
+  kind: type[Architecture]
   marker: str  # a key that every such network has and no other
   # Layers of ours to theirs, with their leaves; the first that has one counts.
   layers: Mapping[str, tuple[str, Leaves]]
@@ -64,20 +66,16 @@ class Naming:
         return f'{key}{separator}{leaf[0]}', leaf[1]
     return None
 
-  def entries(
-    self, architecture: generators.Architecture
-  ) -> list[state_dict.Entry]:
+  def entries(self, architecture: Architecture) -> list[Entry]:
     """One for every parameter."""
     shapes = generators.shapes(architecture, has_noise=False)['params']
     return state_dict.entries_of(shapes, self._key)
 
-  def noise(
-    self, architecture: generators.Architecture
-  ) -> list[state_dict.Entry]:
+  def noise(self, architecture: Architecture) -> list[Entry]:
     """One for every constant noise map, if such files have them."""
     # Every block has two, but StyleGAN2's first has only the second.
     return [
-      state_dict.Entry(
+      Entry(
         _numbered(self.noise_key, r, (n + 1) % 2, n),
         ('noise', str(n)),
         (1, r, r, 1),
@@ -87,9 +85,7 @@ class Naming:
       if self.noise_key
     ]
 
-  def constants(
-    self, architecture: generators.Architecture
-  ) -> dict[str, np.ndarray]:
+  def constants(self, architecture: Architecture) -> dict[str, np.ndarray]:
     """What the architecture implies and files repeat, {key: array}."""
     block = getattr(architecture, 'block', '')
     return {
@@ -100,8 +96,8 @@ class Naming:
     }
 
   def architecture(
-    self, arrays: state_dict.StateDict, settings: Settings, source: str
-  ) -> generators.Architecture:
+    self, arrays: StateDict, settings: Settings, source: str
+  ) -> Architecture:
     """What the arrays and settings of a file show of its network.
 
     Raises:
@@ -148,9 +144,7 @@ class Naming:
       shown = untrusted.shown(error, 200)
       raise errors.UserError(f'{source}: {shown}') from None
 
-  def _check(
-    self, arrays: state_dict.StateDict, settings: Settings, source: str
-  ) -> None:
+  def _check(self, arrays: StateDict, settings: Settings, source: str) -> None:
     for key in arrays:
       if re.search(self.conditional, key):
         raise errors.UserError(
@@ -172,9 +166,7 @@ class Naming:
     assert found, path
     return found
 
-  def _resolutions(
-    self, arrays: state_dict.StateDict, source: str
-  ) -> list[int]:
+  def _resolutions(self, arrays: StateDict, source: str) -> list[int]:
     """Resolutions of the synthesis blocks, 4 first."""
     matches = (re.match(self.blocks, key) for key in arrays)
     found = sorted({int(match[1]) for match in matches if match})
@@ -192,7 +184,7 @@ class Naming:
       raise errors.UserError(f'{source} has {what} as in {self.title}.')
     return resolutions
 
-  def _block(self, arrays: state_dict.StateDict) -> str:
+  def _block(self, arrays: StateDict) -> str:
     """How a StyleGAN2 connects its blocks, by layers of only some kinds."""
     skip = self.key_of('synthesis.block_8.skip.kernel')
     first_image = self._key('synthesis.block_4.to_rgb.kernel')[0]

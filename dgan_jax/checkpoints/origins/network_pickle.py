@@ -21,7 +21,7 @@ from dgan_jax.checkpoints.formats import (
   unpickle,
   untrusted,
 )
-from dgan_jax.checkpoints.formats.untrusted import FormatError, shown
+from dgan_jax.checkpoints.formats.untrusted import Budget, FormatError, shown
 
 _TENSORFLOW = ('G', 'D', 'Gs')
 # The start of PyTorch's legacy files: the magic number as a pickle.
@@ -50,7 +50,7 @@ def is_network_pickle(head: bytes) -> bool:
 
 
 def read(
-  path: storage_lib.PathLike, budget: untrusted.Budget | None = None
+  path: storage_lib.PathLike, budget: Budget | None = None
 ) -> dict[str, Network]:
   """Reads the networks of an official pickle: 'G', 'D', 'Gs' or 'G_ema', and
   what else there is; one that was pickled alone goes by the name of its kind.
@@ -59,7 +59,7 @@ def read(
     errors.UserError: no such file, one that is damaged or something else, or
       one that asks for more than arrays and plain containers.
   """
-  budget = budget or untrusted.Budget()
+  budget = budget or Budget()
   with untrusted.refusing(path):
     data = byte_stream.map_file(path, budget)
     if not data:
@@ -91,7 +91,7 @@ def read(
     return networks
 
 
-def _load(data: memoryview, budget: untrusted.Budget) -> Any:
+def _load(data: memoryview, budget: Budget) -> Any:
   def load_from_bytes(file: Any) -> np.ndarray:
     """A storage from a legacy file of its own."""
     if not isinstance(file, bytes | memoryview):
@@ -113,9 +113,7 @@ def _load(data: memoryview, budget: untrusted.Budget) -> Any:
   return unpickle.load(stream, table, budget=budget, instances=True)
 
 
-def _network(
-  value: Any, path: storage_lib.PathLike, budget: untrusted.Budget
-) -> Network:
+def _network(value: Any, path: storage_lib.PathLike, budget: Budget) -> Network:
   contents = pickled_tree.Contents(budget)
   if isinstance(value, _Network):
     value.add_to(contents)

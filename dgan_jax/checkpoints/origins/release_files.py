@@ -117,18 +117,22 @@ def member_files(pattern: str) -> list[str]:
     errors.UserError: there are none.
   """
   place = storage.path(pattern)
-  if place.is_dir():
-    paths = [str(path) for path in place.iterdir() if _MEMBER.match(path.name)]
-  else:
-    paths = glob.glob(str(place))
+  paths = members_in(place) if place.is_dir() else glob.glob(str(place))
   if not paths:
-    raise errors.UserError(
-      f'{pattern} has no files; expected model_0.pth, model_1.pth, ...'
-    )
-  # Numbers by value: model_10 comes after model_9.
-  return sorted(
-    paths, key=lambda p: [s.zfill(9) for s in re.split('([0-9]+)', p)]
-  )
+    expected = 'expected model_0.pth, model_1.pth, ...'
+    raise errors.UserError(f'{pattern} has no files; {expected}')
+  return sorted(paths, key=_by_number)
+
+
+def members_in(folder: pathlib.Path) -> list[str]:
+  """The files of an ensemble in a folder, in the order of their numbers."""
+  found = (str(p) for p in folder.iterdir() if _MEMBER.match(p.name))
+  return sorted(found, key=_by_number)
+
+
+def _by_number(path: str) -> list[str]:
+  """Numbers by value: model_10 comes after model_9."""
+  return [part.zfill(9) for part in re.split('([0-9]+)', path)]
 
 
 def interpreter_to_release(
@@ -136,9 +140,8 @@ def interpreter_to_release(
 ) -> list[dict[str, np.ndarray]]:
   """One state dict per member, as the release saves them."""
   spec = interpreter.spec
-  entries = state_dict_lib.member_entries(
-    spec.num_features, (*spec.hidden, spec.num_outputs)
-  )
+  sizes = (*spec.hidden, spec.num_outputs)
+  entries = state_dict_lib.member_entries(spec.num_features, sizes)
   members = []
   for i in range(spec.members):
     params = jax.tree.map(operator.itemgetter(i), interpreter.params)

@@ -134,12 +134,8 @@ def from_params(
 ) -> dict[str, np.ndarray]:
   """The inverse of `to_params`."""
   leaves = traverse_util.flatten_dict(params)
-  return {
-    entry.key: np.asarray(
-      entry.to_stored(np.asarray(leaves[entry.path])), order='C'
-    )
-    for entry in entries
-  }
+  stored = {e.key: e.to_stored(np.asarray(leaves[e.path])) for e in entries}
+  return {key: np.asarray(value, order='C') for key, value in stored.items()}
 
 
 def checked(
@@ -155,21 +151,17 @@ def checked(
     raise errors.UserError(
       f'{source} has no key {key}; expected an array of shape {shape}.'
     )
-  value = state_dict[key]
+  value, what = state_dict[key], f'{source}: {key}'
+  dtype = value.dtype
   if value.shape != shape:
-    raise errors.UserError(
-      f'{source}: {key} has shape {value.shape}; expected {shape}.'
-    )
-  if not (jnp.issubdtype(value.dtype, np.number) or value.dtype == bool) or (
-    value.dtype.kind == 'c'
-  ):
-    raise errors.UserError(
-      f'{source}: {key} is of type {value.dtype}; expected float32.'
-    )
+    raise errors.UserError(f'{what} has shape {value.shape}; expected {shape}.')
+  numeric = dtype.kind == 'b' or jnp.issubdtype(dtype, np.number)
+  if not numeric or dtype.kind == 'c':
+    raise errors.UserError(f'{what} is of type {dtype}; expected float32.')
   with np.errstate(over='ignore'):
     value = value.astype(np.float32)
   if not np.isfinite(value).all():
-    raise errors.UserError(f'{source}: {key} has values that are not finite.')
+    raise errors.UserError(f'{what} has values that are not finite.')
   return value
 
 
@@ -189,11 +181,9 @@ def size_of(
   if key not in state_dict:
     raise errors.UserError(f'{source} has no key {key}; expected {expected}.')
   shape = state_dict[key].shape
-  place = (
-    len(shape) + 'io'.index(axis) - 2
-    if layout in _LAYOUTS
-    else layout.index(axis)
-  )
+  place = layout.find(axis)
+  if layout in _LAYOUTS:
+    place = len(shape) + 'io'.index(axis) - 2
   if not 0 <= place < len(shape) or not shape[place]:
     found = f'has shape {shape}' if shape else 'is a scalar'
     raise errors.UserError(f'{source}: {key} {found}; expected a weight.')

@@ -51,9 +51,7 @@ def shell(shape: Shape, kind: int) -> mesh.Solid:
 def surface(shape: Shape, x: Value, level: Value) -> tuple[Array, Array, Array]:
   """Points x, y, z of the left half at x (metres) and level (0 to 2), which may
   be arrays of shapes that fit."""
-  x, level = np.broadcast_arrays(
-    np.asarray(x, np.float64), np.asarray(level, np.float64)
-  )
+  x, level = (np.asarray(v, np.float64) for v in np.broadcast_arrays(x, level))
   side_y, side_z = _side(shape, x, np.minimum(level, SHOULDER))
   over = np.maximum(level - SHOULDER, 0)
   inward, upward = _cap_curve(shape, x, over)

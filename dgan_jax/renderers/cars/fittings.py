@@ -9,10 +9,8 @@ from dgan_jax.renderers.cars.parts import Layer, layered
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Trim
 from dgan_jax.renderers.engine import arithmetic, mesh
-from dgan_jax.renderers.engine.arithmetic import Triple
+from dgan_jax.renderers.engine.arithmetic import Array, Triple
 from dgan_jax.renderers.engine.light import Material
-
-Array = np.ndarray
 
 # How far behind the wheel arches it gets dark, metres.
 _LINER_DEPTH = 0.12

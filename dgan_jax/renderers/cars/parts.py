@@ -11,9 +11,8 @@ from dgan_jax.renderers.cars import body
 from dgan_jax.renderers.cars.shape import Shape
 from dgan_jax.renderers.cars.trim import Patch, Trim
 from dgan_jax.renderers.engine import arithmetic
+from dgan_jax.renderers.engine.arithmetic import Array
 from dgan_jax.renderers.engine.light import Material
-
-Array = np.ndarray
 
 CLASSES = schema.get_schema('car_20').classes
 LABEL = {name: label for label, name in enumerate(CLASSES)}

@@ -13,8 +13,7 @@ from dgan_jax.renderers.cars.settings import Setting
 from dgan_jax.renderers.engine import arithmetic, mesh, random_draws, rasteriser
 from dgan_jax.renderers.engine import camera as camera_lib
 from dgan_jax.renderers.engine import light as light_lib
-
-Array = np.ndarray
+from dgan_jax.renderers.engine.arithmetic import Array
 
 # Distance from the car to the camera, in half lengths of the car.
 _DISTANCE = (3.2, 5.0)
@@ -53,9 +52,7 @@ def draw(setting: Setting, aspect: float, seed: str, index: int) -> Scene:
   car = fittings.car(shape, fitted)
   view = dice('camera')
   yaw = view.uniform(*view.pick(setting.yaws))
-  around = scenery_lib.draw(
-    dice('scenery'), shape, yaw, setting.rich, fittings.Kind.SCENERY
-  )
+  around = scenery_lib.draw(dice('scenery'), shape, yaw, setting.rich)
   looking = camera_lib.looking_at(
     target=(0.0, 0.0, 0.45 * shape.height),
     yaw=yaw,
@@ -98,11 +95,8 @@ def look(
   samples = _rasterised(scene, height, width)
   light, label = _shaded(scene, samples)
   light = light_lib.developed(light, scene.weather.exposure)
-  return (
-    samples,
-    label.reshape(height, width),
-    light.reshape(3, height, width),
-  )
+  size = height, width
+  return samples, label.reshape(size), light.reshape(3, *size)
 
 
 def _rasterised(scene: Scene, height: int, width: int) -> rasteriser.Samples:
@@ -149,9 +143,8 @@ def _shaded(scene: Scene, samples: rasteriser.Samples) -> tuple[Array, Array]:
   excess = np.maximum(arithmetic.dot(normal, view), 0)
   normal = arithmetic.unit(normal - 1.01 * excess * view)
   kind = scene.solids.kind[samples.triangle]
-  label[samples.covered], material, shade = _painted(
-    scene, width, kind, position, normal, surface
-  )
+  painted = _painted(scene, width, kind, position, normal, surface)
+  label[samples.covered], material, shade = painted
   shades = light_lib.lit(
     *(position, normal, view, material, shade),
     *(scene.finish, scene.weather, scene.scenery.ground),
@@ -171,9 +164,8 @@ def _attributes(
   solids: mesh.Solid, samples: rasteriser.Samples
 ) -> tuple[Array, Array, Array]:
   """Position [3, n], normal [3, n] and surface coordinates [2, n]."""
-  table = np.concatenate(
-    [solids.positions, solids.normals, solids.surface]
-  ).T.astype(np.float32)
+  vertices = solids.positions, solids.normals, solids.surface
+  table = np.concatenate(vertices).T.astype(np.float32)
   corners = table[solids.triangles[samples.triangle].T]
   weights = samples.weights.astype(np.float32)[:, :, None]
   columns = np.ascontiguousarray(arithmetic.dot(corners, weights).T)
@@ -189,9 +181,8 @@ def _painted(
   surface: Array,
 ) -> tuple[Array, Array, Array]:
   """Labels, materials and shades of everything seen, see `parts.paint`."""
-  label, material = fittings.paint(
-    kind, position, normal, scene.shape, scene.trim
-  )
+  car = scene.shape, scene.trim
+  label, material = fittings.paint(kind, position, normal, *car)
   shade = np.ones(len(kind), np.float32)
   shell = np.flatnonzero(kind == fittings.Kind.SHELL)
   eye = np.array(scene.camera.eye)
@@ -199,7 +190,5 @@ def _painted(
   footprint = distance / (scene.camera.focal * width)
   (x, y, z), (level, cap) = position[:, shell], surface[:, shell]
   points = parts.Points(x, y, z, level, cap, footprint)
-  label[shell], material[shell], shade[shell] = parts.paint(
-    scene.shape, scene.trim, points
-  )
+  label[shell], material[shell], shade[shell] = parts.paint(*car, points)
   return label, material, shade

@@ -33,20 +33,16 @@ SCHEMA = dataclasses.replace(
 class Domain:
   """Which pictures; see `renderer.Domain`.
 
-  Attributes:
-    setting: a name in SETTINGS.
-    resolution: width of the pictures, pixels, 16 to 1024.
-    aspect: a name in ASPECTS; '4:3' needs a resolution that 4 divides.
-    supersampling: samples per pixel along each axis, 1 to 8. The colour of a
-      pixel is their mean, its label that of most of them.
-
   Raises:
     errors.UserError: there are no such pictures.
   """
 
   setting: Annotated[str, validation.choice(SETTINGS)] = 'three_quarter'
+  # Width of the pictures, pixels; one that 4 divides for '4:3'.
   resolution: Annotated[int, validation.between(16, 1024)] = 64
   aspect: Annotated[str, validation.choice(ASPECTS)] = 'square'
+  # Samples per pixel along each axis. The colour of a pixel is their mean, its
+  # label that of most of them.
   supersampling: Annotated[int, validation.between(1, 8)] = 2
 
   def __post_init__(self) -> None:
@@ -82,9 +78,8 @@ class Domain:
     height, width = (side * factor for side in self.size)
     drawn = draw_scene(self, index)
     samples, label, light = picture.look(drawn, height, width)
-    where, visible = keypoints.seen(
-      drawn.shape, drawn.trim, drawn.camera, samples
-    )
+    car = drawn.shape, drawn.trim
+    where, visible = keypoints.seen(*car, drawn.camera, samples)
     grain = pixels.grain(_seed(self), index, self.size, drawn.grain)
     return Rendered(
       image=pixels.mean(light, factor, grain),

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from dgan_jax.renderers.cars.fittings import Kind
 from dgan_jax.renderers.cars.shape import Shape
-from dgan_jax.renderers.engine import arithmetic, mesh, random_draws
-from dgan_jax.renderers.engine.arithmetic import Triple
+from dgan_jax.renderers.engine import arithmetic, mesh
+from dgan_jax.renderers.engine.arithmetic import Array, Triple
 from dgan_jax.renderers.engine.light import Color, Weather, column
-
-Array = np.ndarray
+from dgan_jax.renderers.engine.random_draws import Draws
 
 # What cars stand on: colour, and how uneven it looks.
 _GROUNDS: tuple[tuple[Color, float], ...] = (
@@ -35,11 +35,9 @@ _HORIZON = 60.0
 class Thing:
   """A solid that stands around."""
 
-  # Its mesh; its kind is `first_kind` + its place in the list.
-  solid: mesh.Solid
+  solid: mesh.Solid  # its mesh, of kind `SCENERY` + its place in the list
   color: Color  # of its surface
-  # x, y and radius of where it touches the ground, metres.
-  foot: Triple
+  foot: Triple  # x, y and radius of where it touches the ground, metres
   window: float = 0.0  # distance between windows, metres, 0 for none
 
 
@@ -58,16 +56,10 @@ class Scenery:
   things: tuple[Thing, ...] = ()  # that stand around
 
 
-def draw(
-  dice: random_draws.Draws,
-  shape: Shape,
-  yaw: float,
-  rich: bool,
-  first_kind: int,
-) -> Scenery:
+def draw(dice: Draws, shape: Shape, yaw: float, rich: bool) -> Scenery:
   """A plain ground under a sky, or a rich one with hills, buildings, trees and
-  street furniture, most of it opposite the camera (yaw in radians); the first
-  thing is a mesh of `first_kind`, and nothing touches the car."""
+  street furniture, most of it opposite the camera (yaw in radians); nothing
+  touches the car."""
   ground, grain = dice.pick(_GROUNDS, (4, 3, 2, 1, 2))
   return Scenery(
     ground=dice.tint(ground, 0.2),
@@ -80,20 +72,18 @@ def draw(
       else None
     ),
     seed=dice.integer(0, 1 << 20),
-    things=_things(dice, shape, yaw, first_kind) if rich else (),
+    things=_things(dice, shape, yaw) if rich else (),
   )
 
 
-def _things(
-  dice: random_draws.Draws, shape: Shape, yaw: float, first_kind: int
-) -> tuple[Thing, ...]:
+def _things(dice: Draws, shape: Shape, yaw: float) -> tuple[Thing, ...]:
   """Buildings and trees behind the car, cones and posts around it."""
   things: list[Thing] = []
 
   def add(
     solid: mesh.Solid, color: Color, foot: Triple, window: float = 0.0
   ) -> None:
-    kinds = np.full(len(solid.kind), first_kind + len(things))
+    kinds = np.full(len(solid.kind), Kind.SCENERY + len(things))
     solid = dataclasses.replace(solid, kind=kinds)
     things.append(Thing(solid, color, foot, window))
 
@@ -187,9 +177,8 @@ def _distance(scenery: Scenery, weather: Weather, rays: Array) -> Array:
   share = 0.75 if weather.haze == 0 else 0.2
   shade = 0.6 + 0.8 * leaves
   color = column(scenery.hill_color) * shade
-  return arithmetic.mix(
-    sky, arithmetic.mix(column(weather.horizon), color, share), hill
-  )
+  color = arithmetic.mix(column(weather.horizon), color, share)
+  return arithmetic.mix(sky, color, hill)
 
 
 def _ground(

@@ -1,9 +1,9 @@
 """Many pictures of a domain, in several processes."""
 
-import collections
 import multiprocessing
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 
@@ -74,13 +74,9 @@ def render_arrays(
 def _in_processes(
   domain: Domain, indices: Sequence[int], processes: int
 ) -> Iterator[Rendered]:
-  context = multiprocessing.get_context('spawn')
-  pool = futures.ProcessPoolExecutor(
-    processes, mp_context=context, initializer=_serve_parent
-  )
-  waiting: collections.deque[futures.Future[list[Rendered]]] = (
-    collections.deque()
-  )
+  spawn = multiprocessing.get_context('spawn')
+  pool = futures.ProcessPoolExecutor(processes, spawn, _serve_parent)
+  waiting: deque[futures.Future[list[Rendered]]] = deque()
   try:
     for start in range(0, len(indices), _TASK):
       task = [int(index) for index in indices[start : start + _TASK]]

@@ -5,9 +5,7 @@ import dataclasses
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic
-from dgan_jax.renderers.engine.arithmetic import Triple
-
-Array = np.ndarray
+from dgan_jax.renderers.engine.arithmetic import Array, Triple
 
 # What is nearer than this is not drawn, in metres.
 NEAR = 0.5
@@ -32,11 +30,8 @@ class Camera:
     picture widths, and nearness, 1 / depth in 1/m (of points behind the
     camera, that of NEAR)."""
     offset = [points[axis] - self.eye[axis] for axis in range(3)]
-
-    ahead, across, upward = (
-      arithmetic.dot(offset, axis)
-      for axis in (self.forward, self.right, self.up)
-    )
+    axes = self.forward, self.right, self.up
+    ahead, across, upward = (arithmetic.dot(offset, axis) for axis in axes)
     nearness = 1 / np.maximum(ahead, NEAR)
     column = self.shift[0] + self.focal * across * nearness
     row = self.shift[1] - self.focal * upward * nearness
@@ -48,12 +43,8 @@ class Camera:
     down = ((np.arange(height) + 0.5) / width - self.shift[1]) / self.focal
     across = np.tile(across, height)
     down = np.repeat(down, width)
-    rays = np.stack(
-      [
-        self.forward[axis] + across * self.right[axis] - down * self.up[axis]
-        for axis in range(3)
-      ]
-    )
+    axes = zip(self.forward, self.right, self.up, strict=True)
+    rays = np.stack([f + across * r - down * u for f, r, u in axes])
     return arithmetic.unit(rays).astype(np.float32)
 
 

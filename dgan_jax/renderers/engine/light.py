@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dgan_jax.renderers.engine import arithmetic, random_draws
-from dgan_jax.renderers.engine.arithmetic import Triple
+from dgan_jax.renderers.engine.arithmetic import Array, Triple
 
-Array = np.ndarray
 Color = tuple[float, ...]
 
 

@@ -106,8 +106,6 @@ _FACES = (
   ((0, 2, 6, 4), (0, 0, -1)),
   ((1, 5, 7, 3), (0, 0, 1)),
 )
-
-
 _BOX_CORNERS = _CORNERS[:, [corner for face, _ in _FACES for corner in face]]
 _BOX_NORMALS = np.repeat(np.array([n for _, n in _FACES], np.float64), 4, 0).T
 _BOX_TRIANGLES = np.array(
@@ -118,10 +116,8 @@ _BOX_TRIANGLES = np.array(
 def box(center: Triple, half: Triple, kind: int) -> Solid:
   """A box along the axes: its centre and its half sizes in metres."""
   positions = _BOX_CORNERS * np.array(half)[:, None] + np.array(center)[:, None]
-  kinds = np.full(len(_BOX_TRIANGLES), kind)
-  return Solid(
-    positions, _BOX_NORMALS, _BOX_TRIANGLES, np.zeros((2, 24)), kinds
-  )
+  kinds, surface = np.full(len(_BOX_TRIANGLES), kind), np.zeros((2, 24))
+  return Solid(positions, _BOX_NORMALS, _BOX_TRIANGLES, surface, kinds)
 
 
 @functools.cache
@@ -138,13 +134,8 @@ def _unit_ball(rings: int, sides: int) -> np.ndarray:
     return np.sign(value) * np.sqrt(np.abs(value)) * 0.5 + value * 0.5
 
   radius = square(np.maximum(upper[up], 0))[:, None]
-  return np.stack(
-    [
-      radius * square(cosine[around]),
-      radius * square(sine[around]),
-      np.broadcast_to(square(height[up])[:, None], (rings, sides + 1)),
-    ]
-  )
+  x, y = radius * square(cosine[around]), radius * square(sine[around])
+  return np.stack([x, y, np.broadcast_to(square(height[up])[:, None], x.shape)])
 
 
 def ball(center: Triple, half: Triple, kind: int) -> Solid:
@@ -170,9 +161,5 @@ def turned(
   points = np.stack([radius * cosine[around], y, -radius * sine[around]])
   surface = np.zeros((2, *y.shape))
   surface[0] = radius
-  return of_grid(
-    points + np.array(center)[:, None, None],
-    kind,
-    grid_normals(points),
-    surface,
-  )
+  middle = np.array(center)[:, None, None]
+  return of_grid(points + middle, kind, grid_normals(points), surface)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dgan_jax.renderers.engine import random_draws
-
-Array = np.ndarray
+from dgan_jax.renderers.engine.arithmetic import Array
 
 
 def majority(labels: Array, factor: int) -> Array:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-Array = np.ndarray
+from dgan_jax.renderers.engine.arithmetic import Array
 
 # Edges count this far out, in shares of a triangle, so that rounding leaves no
 # cracks between neighbours.
@@ -94,16 +94,17 @@ def rasterise(
     pierced: bool [triangles], those that may have holes.
     holes: where these are.
   """
-  on_screen = _on_screen(columns, rows, nearness, triangles, height, width)
+  corners = np.stack([columns, rows, nearness])[:, triangles.T]
+  on_screen = _on_screen(corners, height, width)
   parts = [_NONE, *_all_fragments(on_screen, height, width)]
   found = _Fragments(*map(np.concatenate, zip(*parts, strict=True)))
-  corners = nearness[triangles].T
 
   def weights(which: Array) -> Array:
     """Of the corners in space, from those on the screen."""
     second, third = found.second[which], found.third[which]
     shares = np.stack([1 - second - third, second, third])
-    return shares * corners[:, found.triangle[which]] / found.nearness[which]
+    near = corners[2][:, found.triangle[which]]
+    return shares * near / found.nearness[which]
 
   there = np.ones(len(found.sample), bool)
   if pierced is not None and holes is not None:
@@ -120,22 +121,16 @@ def rasterise(
   )
 
 
-def _on_screen(
-  columns: Array,
-  rows: Array,
-  nearness: Array,
-  triangles: Array,
-  height: int,
-  width: int,
-) -> _Triangles:
-  """The triangles that face the viewer and may cover a sample."""
-  column, row = columns[triangles].T, rows[triangles].T
+def _on_screen(corners: Array, height: int, width: int) -> _Triangles:
+  """Of triangles, whose corners' column, row and nearness are [3, 3, n], those
+  that face the viewer and may cover a sample."""
+  column, row, nearness = corners
   (x1, x2), (y1, y2) = column[1:] - column[0], row[1:] - row[0]
   double_area = _turn(x1, y1, x2, y2)
   left, right = _span(column, width)
   top, bottom = _span(row, height)
   everything = _Triangles(
-    *(np.arange(len(triangles)), column, row, nearness[triangles].T),
+    *(np.arange(column.shape[1]), column, row, nearness),
     *(double_area, left, right, top, bottom),
   )
   # Rows count downwards, which makes counter-clockwise areas negative.

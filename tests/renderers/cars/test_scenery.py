@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dgan_jax.renderers.cars import fittings, scenery, shape
+from dgan_jax.renderers.cars import scenery, shape
 from dgan_jax.renderers.cars.settings import SETTINGS
 from dgan_jax.renderers.engine import light, random_draws
 
@@ -12,7 +12,7 @@ def test_nothing_that_stands_around_touches_the_car():
   things = []
   for index in range(200):
     dice = random_draws.Draws('test', index, 'scenery')
-    things += scenery.draw(dice, CAR, 0.3 * index, True, 6).things
+    things += scenery.draw(dice, CAR, 0.3 * index, True).things
   assert len(things) > 200
   for thing in things:
     x, y, _ = thing.solid.positions
@@ -23,7 +23,7 @@ def test_nothing_that_stands_around_touches_the_car():
 def test_plain_scenes_have_only_ground_and_sky():
   for index in range(50):
     dice = random_draws.Draws('test', index, 'scenery')
-    drawn = scenery.draw(dice, CAR, 0.0, False, fittings.Kind.SCENERY)
+    drawn = scenery.draw(dice, CAR, 0.0, False)
     assert not drawn.things
     assert not drawn.hills
     assert drawn.marking is None
@@ -33,7 +33,7 @@ def test_plain_scenes_have_only_ground_and_sky():
 @pytest.mark.parametrize('rich', [False, True])
 def test_the_ground_is_darker_under_the_car_than_beside_it(name, rich):
   dice = random_draws.Draws('test', 1, 'scenery')
-  drawn = scenery.draw(dice, CAR, 0.0, rich, fittings.Kind.SCENERY)
+  drawn = scenery.draw(dice, CAR, 0.0, rich)
   weather = light.draw_weather(
     random_draws.Draws('test', 2, 'weather'), {name: 1.0}, (0.0, 0.0)
   )
