@@ -112,11 +112,9 @@ def test_no_block_of_the_default_shards_is_computed_twice(monkeypatch, is_cpu):
   assert not any(shard % block for block in blocks)
 
 
-def test_samples_are_known_by_all_that_they_follow_from(job, monkeypatch):
-  monkeypatch.setattr(
-    run, 'assemble', lambda _, made_from, *rest, **more: made_from
-  )
-  assert run.generate(job, _CARD, workdir='', data_dir='') == {
+def test_samples_are_known_by_all_that_they_follow_from(job):
+  identity, _ = job.maker()
+  assert identity == {
     **job.source.identity(),
     'interpreter': ensemble.checksum(job.interpreter),
     'schema': 'unnamed',
