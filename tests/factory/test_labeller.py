@@ -61,14 +61,14 @@ def test_sample_i_is_row_i_modulo_the_block_size_of_its_block(monkeypatch):
   blocks = []
 
   class Numbers:
-    state = canvas = ()
+    state = canvas = draw = ()
 
     def rows(self, root, indices):
       blocks.append(indices.tolist())
       return {'number': indices}
 
-  def labelled(source, tile_pixels, state, rows):
-    del source, tile_pixels, state
+  def labelled(draw, canvas, tile_pixels, state, rows):
+    del draw, canvas, tile_pixels, state
     number = rows['number']
     fields = dict.fromkeys(('image', 'labels', 'uncertainty', 'score'), number)
     return {'origin': rows, **fields}
