@@ -134,6 +134,15 @@ def test_the_layout_of_the_release_is_read(release):
   assert 'schema.json' in refusal(release)
 
 
+def test_a_release_mask_has_the_latent_of_its_number(release):
+  (release / 'image_mask1.npy').unlink()
+  found = folder_lib.load(release, schema=TOY)
+  np.testing.assert_array_equal(found.masks, MASKS[::2])
+  np.testing.assert_array_equal(
+    found.latents, np.arange(3 * LATENT).reshape(3, LATENT)[::2]
+  )
+
+
 def test_ten_release_masks_are_not_sorted_as_text(release):
   for k in range(12):
     np.save(release / f'image_mask{k}.npy', np.full((4, 6), k % 3))
