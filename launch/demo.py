@@ -17,11 +17,14 @@ import sys
 from launch import command, dataset_report, generate, train_interpreter
 
 _CHECK = """
+import numpy as np
 import tensorflow_datasets as tfds
 {line}
 for split, samples in data.items():
   sample = next(iter(samples))
-  shapes = ', '.join(f'{{k}} {{tuple(v.shape)}}' for k, v in sample.items())
+  shapes = ', '.join(
+    f'{{name}} {{tuple(np.shape(x))}}' for name, x in sample.items()
+  )
   print(f'{{len(samples):6}} samples in {{split!r}}: {{shapes}}')
 """
 

@@ -2,12 +2,14 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 import tensorflow_datasets as tfds
 
 from dgan_jax import errors, storage
-from launch import config_file, generate, train_interpreter
+from launch import config_file, demo, generate, train_interpreter
 from tests.launch import terminal
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -84,6 +86,17 @@ def test_the_dataset_loads_and_holds_every_sample_once(finished):
   assert len(data['uncertain']) == 2
   least_certain = min(float(s['score']) for s in data['uncertain'])
   assert max(float(s['score']) for s in data['train']) <= least_certain
+
+
+def test_the_check_reads_what_those_without_tensorflow_get(finished):
+  _, workdir = finished
+  place = f"'datasetgan_car/tiny', data_dir='{workdir}/data'"
+  check = demo._CHECK.format(line=f'data = tfds.data_source({place})')
+  done = subprocess.run(
+    [sys.executable, '-c', check], capture_output=True, text=True
+  )
+  assert done.returncode == 0, done.stderr
+  assert "22 samples in 'train': image (64, 64, 3), index ()" in done.stdout
 
 
 def test_the_report_is_complete(finished):
