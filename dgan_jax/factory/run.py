@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from dgan_jax.factory import (
   labeller,
   record_files,
   records,
-  shards,
   workers,
 )
+from dgan_jax.factory import shards as shards_lib
 from dgan_jax.factory import source as source_lib
 from dgan_jax.interpreter import ensemble
 
@@ -48,7 +49,7 @@ class FactoryOptions:
   def __post_init__(self) -> None:
     validation.check(self)
     # Refuses indices that no key can fold in.
-    shards.Plan(self.first_index, self.num_samples, self.samples_per_shard)
+    shards_lib.Plan(self.first_index, self.num_samples, self.samples_per_shard)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Job:
   @property
   def block_size(self) -> int:
     """Samples computed as one array."""
-    pixels = self.source.canvas.width**2
+    pixels = math.prod(self.source.canvas.size)
     return self.options.block_size or parallel.block_size(pixels)
 
   def layout(self) -> records.Layout:
@@ -122,73 +123,111 @@ def generate(
       call goes on from there.
   """
   process = process or (parallel.process_index(), parallel.process_count())
-  options, layout = job.options, job.layout()
   source, make_samples = job.maker()
-  made_from = {
-    **source,
-    'format': _FORMAT,
-    'image_size': [layout.height, layout.width],
-    'latent_size': layout.latent_size,
-    **layout.metadata(),
-    'seed': options.seed,
-    'block_size': job.block_size,
-    'first_index': options.first_index,
-  }
-  provenance = {
-    **made_from,
-    'num_samples': options.num_samples,
-    'uncertain_fraction': options.uncertain_fraction,
-    'formats': record_files.in_order(formats),
-  }
+  made_from = _identity(job, source)
   target = dataset_lib.Target(
-    card.directory(data_dir), card, layout, storage.as_json(provenance)
+    card.directory(data_dir),
+    card,
+    job.layout(),
+    _provenance(job.options, made_from, formats),
   )
-  plan = shards.Plan(
-    options.first_index, options.num_samples, options.samples_per_shard
+  run = _Run(
+    target, job.options, made_from, make_samples, workdir, process, on_progress
   )
-  identity = {**made_from, 'samples_per_shard': options.samples_per_shard}
-  encoder = records.Encoder(layout.features())
-
-  def encode(sample: records.LabelledSample) -> shards.Record:
-    counts = tuple(layout.task.counts(sample.labels).tolist())
-    payload = encoder(layout.example(sample))
-    return shards.Record(payload, float(sample.score), counts)
-
-  def make(there: dataset_lib.Dataset | None) -> None:
-    """Makes the dataset of what is there and what is missing."""
-    num_stored = len(there.summary) if there else 0
-    run = shards.Shards(
-      workdir, dataclasses.replace(plan, num_stored=num_stored), identity
-    )
-    workdir_lib.open_run(workdir, identity)
-    with workdir_lib.Locks(workdir) as locks:
-      made = workers.fill(
-        run,
-        locks,
-        make_samples,
-        encode,
-        is_finished=functools.partial(dataset_lib.is_finished, target),
-        process=process,
-        on_progress=on_progress,
-      )
-    if made is not None:
-      stored = [there.summary] if there else []
-      summary = np.concatenate([*stored, *made])
-      files = list(run.files(made))
-      export.finish(target, there, files, summary, process)
-
   dataset = dataset_lib.find(target)  # before any work is done
   for attempts_left in reversed(range(_ATTEMPTS)):
     if dataset and dataset.provenance == target.provenance:
       break
     try:
-      make(dataset)
+      run.complete(dataset)
     except FileNotFoundError:  # Others have finished a part, and tidied up.
       if not attempts_left:
         raise
     dataset = dataset_lib.find(target)
   else:
     raise errors.UserError(f'{target.directory} changes all the time.')
-  shards.Shards(workdir, plan, identity).remove()
+  run.shards().remove()
   export.set_default_config(data_dir, card, replace=False)
   return dataset
+
+
+def _identity(job: Job, source: Mapping[str, Any]) -> dict[str, Any]:
+  """All that the bytes of a sample depend on, and which is the first."""
+  layout = job.layout()
+  return {
+    **source,
+    'format': _FORMAT,
+    'image_size': [layout.height, layout.width],
+    'latent_size': layout.latent_size,
+    **layout.metadata(),
+    'seed': job.options.seed,
+    'block_size': job.block_size,
+    'first_index': job.options.first_index,
+  }
+
+
+def _provenance(
+  options: FactoryOptions, made_from: Mapping[str, Any], formats: Sequence[str]
+) -> dict[str, Any]:
+  """See `dataset.Target.provenance`."""
+  provenance = {
+    **made_from,
+    'num_samples': options.num_samples,
+    'uncertain_fraction': options.uncertain_fraction,
+    'formats': record_files.in_order(formats),
+  }
+  return storage.as_json(provenance)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+  """The making of a dataset, in a run folder."""
+
+  target: dataset_lib.Target
+  options: FactoryOptions
+  made_from: Mapping[str, Any]
+  make_samples: workers.MakeSamples
+  workdir: storage.PathLike
+  process: tuple[int, int]
+  on_progress: progress.OnProgress | None
+
+  def shards(self, num_stored: int = 0) -> shards_lib.Shards:
+    """Its shards, where so many samples are stored already."""
+    size = self.options.samples_per_shard
+    plan = shards_lib.Plan(
+      self.options.first_index, self.options.num_samples, size, num_stored
+    )
+    return shards_lib.Shards(self.workdir, plan, self._identity)
+
+  @property
+  def _identity(self) -> dict[str, Any]:
+    size = self.options.samples_per_shard
+    return {**self.made_from, 'samples_per_shard': size}
+
+  def complete(self, there: dataset_lib.Dataset | None) -> None:
+    """Makes the dataset of what is there and what is missing."""
+    shards = self.shards(len(there.summary) if there else 0)
+    layout = self.target.layout
+    encoder = records.Encoder(layout.features())
+
+    def encode(sample: records.LabelledSample) -> shards_lib.Record:
+      counts = tuple(layout.task.counts(sample.labels).tolist())
+      payload = encoder(layout.example(sample))
+      return shards_lib.Record(payload, float(sample.score), counts)
+
+    workdir_lib.open_run(self.workdir, self._identity)
+    with workdir_lib.Locks(self.workdir) as locks:
+      made = workers.fill(
+        shards,
+        locks,
+        self.make_samples,
+        encode,
+        is_finished=functools.partial(dataset_lib.is_finished, self.target),
+        process=self.process,
+        on_progress=self.on_progress,
+      )
+    if made is not None:
+      stored = [there.summary] if there else []
+      summary = np.concatenate([*stored, *made])
+      files = list(shards.files(made))
+      export.finish(self.target, there, files, summary, self.process)

@@ -59,8 +59,8 @@ class Source(Protocol):
     """Raises errors.UserError for an interpreter of something else."""
 
 
-@dataclasses.dataclass(frozen=True)
-class GeneratorSource:
+@dataclasses.dataclass(frozen=True, eq=False)
+class GeneratorSource(Source):
   """Index -> key -> latent -> image and features.
 
   Attributes:
@@ -95,12 +95,15 @@ class GeneratorSource:
     return _Draw(self.sampling, self.space)
 
   def identity(self) -> dict[str, Any]:
+    """The generator's checksum, and the sampling."""
     return {
       'generator': self._checksum,
       'sampling': dataclasses.asdict(self.sampling),
     }
 
   def check_fit(self, spec: ensemble.InterpreterSpec) -> None:
+    """Raises errors.UserError for an interpreter of another generator, or of
+    other rows of its images."""
     made = self.generator.architecture
     pairs = (
       ('generator', spec.generator_checksum, self._checksum),
@@ -135,11 +138,12 @@ class _Draw:
   def __call__(
     self, state: generator_lib.Generator, rows: Rows
   ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid, Mapping[str, chex.Array]]:
-    keys, latents = rng.key_from_data(rows['key']), rows.get('latents')
+    keys = rng.key_from_data(rows['key'])
+    latents, space = rows.get('latents'), self.space
     if latents is None:
-      latents = rng.latents(keys, state.architecture.latent_size)
+      latents, space = rng.latents(keys, state.architecture.latent_size), 'z'
     image, pyramid = generator_lib.sample_latents(
-      state, latents, keys, self.sampling, self.space
+      state, latents, keys, self.sampling, space
     )
     return image, pyramid, {'key': rows['key'], 'latent': latents}
 
