@@ -34,17 +34,25 @@ BUILT_IN = (
 class Schema:
   """The classes of a mask.
 
+  Attributes:
+    name: e.g. 'car_20'.
+    classes: their names; a class's label is its place in this tuple.
+    palette: RGB in 0..255, one per class.
+    ignore_label: the label of pixels that count neither in training nor in
+      metrics, or None.
+    keypoints: names of the keypoints, if the task has any.
+    merges: for every coarser schema its name and, per class here, the label
+      there.
+
   Raises:
     errors.UserError: the fields contradict each other.
   """
 
-  name: str  # e.g. 'car_20'
-  classes: tuple[str, ...]  # a class's label is its place here
-  palette: tuple[Color, ...]  # RGB in 0..255, one per class
-  # The label of pixels that count neither in training nor in metrics.
+  name: str
+  classes: tuple[str, ...]
+  palette: tuple[Color, ...]
   ignore_label: int | None = None
-  keypoints: tuple[str, ...] = ()  # their names, if the task has any
-  # For every coarser schema its name and, per class here, the label there.
+  keypoints: tuple[str, ...] = ()
   merges: Mapping[str, tuple[int, ...]] = dataclasses.field(
     default_factory=dict, hash=False
   )

@@ -1,5 +1,6 @@
 """The public API: its examples, the README's notebook, what it refuses."""
 
+import dataclasses
 import doctest
 import os
 import pathlib
@@ -10,10 +11,11 @@ import pytest
 from PIL import Image
 
 import dgan_jax as dg
-from dgan_jax import api, rng
+from dgan_jax import api, rng, schema
 from dgan_jax.api import interpreters, making, reading
-from dgan_jax.factory import labeller, source
+from dgan_jax.factory import labeller, run, source
 from dgan_jax.generators import generator as generators
+from dgan_jax.interpreter import ensemble, training
 from tests import small
 
 _README = pathlib.Path(__file__).parents[1] / 'README.md'
@@ -214,3 +216,17 @@ def test_a_saved_generator_is_read_from_a_folder_and_from_a_file(toy, tmp_path):
     dg.save(tmp_path / name, generator)
     found = dg.load_generator(tmp_path / name)
     assert generators.checksum(found) == generators.checksum(generator)
+
+
+@pytest.mark.parametrize(
+  'kind',
+  [
+    *(dg.Samples, generators.Generator, generators.Sampling, schema.Schema),
+    *(ensemble.Interpreter, ensemble.InterpreterSpec),
+    *(training.TrainingOptions, run.FactoryOptions),
+  ],
+)
+def test_help_says_what_every_field_is(kind):
+  described = (kind.__doc__ or '').partition('Attributes:')[2]
+  for field in dataclasses.fields(kind):
+    assert f'    {field.name}: ' in described, field.name

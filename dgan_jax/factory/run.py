@@ -31,20 +31,26 @@ _ATTEMPTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class FactoryOptions:
-  """How many samples, which ones, and how they are grouped."""
+  """How many samples, which ones, and how they are grouped.
 
-  num_samples: validation.Count  # in both splits together
-  # Global; a second run that begins where the first ended makes other samples
-  # of the same distribution.
+  Attributes:
+    num_samples: in both splits together.
+    first_index: global index of the first; a second run that begins where the
+      first ended makes other samples of the same distribution.
+    seed: of the root key.
+    samples_per_shard: what at most is lost when a run is killed; best whole
+      blocks, as a block that two shards share may be computed for each.
+    block_size: samples computed as one array; part of the run's identity, as
+      float sums may depend on it. 0: what suits the devices.
+    uncertain_fraction: the share that goes to the split 'uncertain'.
+  """
+
+  num_samples: validation.Count
   first_index: validation.Index = 0
-  seed: validation.Index = 0  # of the root key
-  # What at most is lost when a run is killed; best whole blocks, as a block
-  # that two shards share may be computed for each.
+  seed: validation.Index = 0
   samples_per_shard: validation.Count = 256
-  # Samples computed as one array, which float sums may depend on. 0: what
-  # suits the devices and the size of the images.
   block_size: validation.Whole = 0
-  uncertain_fraction: validation.ShareBelow1 = 0.1  # goes to that split
+  uncertain_fraction: validation.ShareBelow1 = 0.1
 
   def __post_init__(self) -> None:
     validation.check(self)

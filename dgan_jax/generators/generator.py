@@ -27,14 +27,20 @@ DTYPES = ('float32', 'bfloat16')
 
 @flax.struct.dataclass
 class Generator:
-  """latent -> ws -> (image, features)."""
+  """latent -> ws -> (image, features).
 
-  # What the weights belong to; static under jit.
+  Attributes:
+    architecture: what the weights belong to; static under jit.
+    params: the weights, nested dict of float32 arrays.
+    w_avg: mean w, [num_ws, latent_size]; rows may differ.
+    noise: constant noise maps [1, r, r, 1], one per entry of the
+      architecture's `noise_resolutions`, or None if the generator has none of
+      its own.
+  """
+
   architecture: Architecture = flax.struct.field(pytree_node=False)
-  params: Any  # the weights, nested dict of float32 arrays
-  w_avg: chex.Array  # mean w, [num_ws, latent_size]; rows may differ
-  # Constant maps [1, r, r, 1], one per entry of the architecture's
-  # `noise_resolutions`; None if the generator has none of its own.
+  params: Any
+  w_avg: chex.Array
   noise: tuple[chex.Array, ...] | None = None
 
   def arrays(self) -> dict[str, Any]:
@@ -44,22 +50,26 @@ class Generator:
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-  """How images are drawn from a generator."""
+  """How images are drawn from a generator.
 
-  # 1 draws from all of the distribution, 0 the mean image, -1 the opposites of
-  # what 1 draws.
+  Attributes:
+    truncation_psi: 1 draws from all of the distribution, 0 the mean image,
+      -1 the opposites of what 1 draws.
+    truncation_layers: rows of ws that truncation acts on.
+    noise: 'const' (the generator's own maps: images are functions of the
+      latent), 'random' (from the sample's key) or 'none'.
+    rows: (first, end) of the image rows kept, for domains that aren't square
+      (512 px cars: (64, 448)); None keeps all.
+    dtype: 'float32' or, on accelerators, 'bfloat16'.
+    label: class of a conditional generator's images; None draws one, all as
+      likely, from the sample's key.
+  """
+
   truncation_psi: Annotated[float, validation.between(-2.0, 2.0)] = 0.7
-  truncation_layers: validation.Whole = 8  # rows of ws that truncation acts on
-  # 'const' (the generator's own maps: images are functions of the latent),
-  # 'random' (from the sample's key) or 'none'.
+  truncation_layers: validation.Whole = 8
   noise: Annotated[str, validation.choice(NOISE_MODES)] = 'const'
-  # (first, end) of the image rows kept, for domains that aren't square (512 px
-  # cars: (64, 448)); None keeps all.
   rows: tuple[validation.Whole, validation.Whole] | None = None
-  # 'float32' or, on accelerators, 'bfloat16'.
   dtype: Annotated[str, validation.choice(DTYPES)] = 'float32'
-  # Class of a conditional generator's images; None draws one, all as likely,
-  # from the sample's key.
   label: validation.Whole | None = None
 
   def __post_init__(self) -> None:

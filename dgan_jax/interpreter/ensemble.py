@@ -30,16 +30,24 @@ def hidden_sizes(num_outputs: int) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class InterpreterSpec:
-  """What an interpreter was made for; static under jit."""
+  """What an interpreter was made for; static under jit.
 
-  # Of every level of the generator's pyramid.
+  Attributes:
+    feature_channels: of every level of the generator's pyramid.
+    task: what its labels are.
+    hidden: widths of the two hidden layers.
+    members: size of the ensemble.
+    generator_checksum: the generator it was trained on; '' if unknown.
+    resolution: of that generator's image.
+    rows: the crop its labels live in, None for whole images.
+  """
+
   feature_channels: tuple[validation.Count, ...]
-  task: task_lib.Task  # what its labels are
-  hidden: tuple[validation.Count, validation.Count]  # widths of its layers
-  members: validation.Count  # size of the ensemble
-  generator_checksum: str = ''  # of what it was trained on; '' if unknown
-  resolution: validation.Whole = 0  # of that generator's image
-  # The crop its labels live in, None for whole images.
+  task: task_lib.Task
+  hidden: tuple[validation.Count, validation.Count]
+  members: validation.Count
+  generator_checksum: str = ''
+  resolution: validation.Whole = 0
   rows: tuple[validation.Whole, validation.Whole] | None = None
 
   @property
@@ -60,11 +68,16 @@ class InterpreterSpec:
 
 @flax.struct.dataclass
 class Interpreter:
-  """N pixel classifiers."""
+  """N pixel classifiers.
+
+  Attributes:
+    spec: what they were made for.
+    params: arrays stacked over the members: dense_0, dense_1, dense_2
+      {kernel [N, in, out], bias [N, out]} and norm_0, norm_1 {scale, bias,
+      mean, var: [N, width]}.
+  """
 
   spec: InterpreterSpec = flax.struct.field(pytree_node=False)
-  # Stacked over the members: dense_0, dense_1, dense_2 {kernel [N, in, out],
-  # bias [N, out]} and norm_0, norm_1 {scale, bias, mean, var: [N, width]}.
   params: Any
 
 

@@ -34,35 +34,54 @@ FEATURE_DTYPES = ('float16', 'float32')
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions:
-  """How an ensemble is trained."""
+  """How an ensemble is trained.
 
-  # 'default', or 'release' for the published procedure; that reads `members`,
-  # `hidden`, `soft_voting`, `dropout`, `class_weights` and `max_epochs` only.
+  Attributes:
+    mode: 'default', or 'release' for the published procedure; that one reads
+      only `members`, `hidden`, `soft_voting`, `dropout`, `class_weights` and
+      `max_epochs`.
+    members: size of the ensemble.
+    hidden: widths of the hidden layers; (0, 0): the release's choice for the
+      number of classes.
+    soft_voting: label by the mean softmax instead of a majority vote.
+    dropout: share of hidden units dropped in training.
+    class_weights: one weight per class, or keypoint, in the loss; () weighs
+      all alike.
+    steps: batches that every member is trained on, at most.
+    batch_size: pixels in a batch of one member; two or more, for their
+      statistics.
+    learning_rate: at the start; falls to zero as a cosine over `steps`.
+    weight_decay: of AdamW.
+    balance: pixels of a region that covers n pixels are drawn as if it
+      covered n^(1 - balance): 0 draws all pixels alike, 1 all regions.
+    bootstrap: whether each member sees its own resampling of the images.
+    held_out: share of the pixels kept out of training to stop by, at most
+      4,096 of them.
+    patience: evaluations on the held-out pixels (one every
+      `steps_per_evaluation`) without a new best before a member keeps its
+      best and training may stop early.
+    steps_per_evaluation: see `patience`.
+    feature_dtype: the features are kept as 'float16' or 'float32'.
+    max_epochs: of the release's procedure.
+  """
+
   mode: Annotated[str, validation.choice(MODES)] = 'default'
-  members: validation.Count = 10  # size of the ensemble
-  # Widths of the hidden layers; (0, 0): the release's, by number of classes.
+  members: validation.Count = 10
   hidden: tuple[validation.Whole, validation.Whole] = (0, 0)
-  soft_voting: bool = False  # label by the mean softmax, not a majority vote
-  dropout: validation.ShareBelow1 = 0.0  # of hidden units, in training
-  # One weight per class, or keypoint, in the loss; () weighs all alike.
+  soft_voting: bool = False
+  dropout: validation.ShareBelow1 = 0.0
   class_weights: tuple[validation.Positive, ...] = ()
-  steps: validation.Count = 600  # batches for every member, at most
-  batch_size: validation.Several = 512  # pixels in a batch of one member
-  learning_rate: validation.LearningRate = 0.01  # falls to 0 as a cosine
-  weight_decay: validation.Share = 0.0  # of AdamW
-  # Pixels of a region that covers n pixels are drawn as if it covered
-  # n^(1 - balance): 0 draws all pixels alike, 1 all regions.
+  steps: validation.Count = 600
+  batch_size: validation.Several = 512
+  learning_rate: validation.LearningRate = 0.01
+  weight_decay: validation.Share = 0.0
   balance: validation.Share = 0.5
-  bootstrap: bool = False  # whether each member resamples the images
-  # Share of the pixels kept out of training to stop by, at most 4,096 of them.
+  bootstrap: bool = False
   held_out: validation.ShareBelow1 = 0.02
-  # Evaluations on the held-out pixels without a new best before a member keeps
-  # its best and training may stop early.
   patience: validation.Count = 8
   steps_per_evaluation: validation.Count = 25
-  # What the features are kept as.
   feature_dtype: Annotated[str, validation.choice(FEATURE_DTYPES)] = 'float16'
-  max_epochs: validation.Count = 100  # of the release's procedure
+  max_epochs: validation.Count = 100
 
   def __post_init__(self) -> None:
     validation.check(self)

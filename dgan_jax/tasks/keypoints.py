@@ -93,6 +93,7 @@ class Keypoints:
     return annotations.keypoints
 
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Places [keypoints, 2] and which are visible, bool [keypoints]."""
     return {'keypoints': truth[:, :2], 'visible': truth[:, 2] > 0}
 
   def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
@@ -135,14 +136,17 @@ class Keypoints:
     return (losses * weights).sum() / weights.sum()
 
   def zeros(self, shape: tuple[int, ...]) -> Statistics:
+    """Float32 [*shape, keypoints] each."""
     zeros = jnp.zeros((*shape, len(self.names)))
     return Statistics(zeros, zeros)
 
   def statistics(self, outputs: chex.Array) -> Statistics:
+    """Of one member's heat-maps [..., keypoints], cut off at 0 and 1."""
     heat = jnp.clip(outputs, 0, 1)
     return Statistics(heat, jnp.square(heat))
 
   def decode(self, sums: Statistics, members: int) -> Labels:
+    """Where the mean heat-maps are highest; see `Labels`."""
     heat = sums.heat / members
     variance = jnp.maximum(sums.square / members - jnp.square(heat), 0)
     spread = jnp.sqrt(variance)
@@ -156,6 +160,7 @@ class Keypoints:
     return 0.5
 
   def features(self, size: tuple[int, int]) -> dict[str, Any]:
+    """Places [keypoints, 2], their confidence and visibility [keypoints]."""
     # Only a dataset needs it, and it takes long to import.
     import tensorflow_datasets as tfds
 
@@ -181,6 +186,7 @@ class Keypoints:
     }
 
   def encode(self, labels: Arrays) -> dict[str, np.ndarray]:
+    """By the names of `features`."""
     return {
       'keypoints': labels['keypoints'],
       'keypoints_confidence': labels['confidence'],
@@ -188,6 +194,7 @@ class Keypoints:
     }
 
   def read(self, example: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """By the names of `Labels`."""
     return {
       'keypoints': np.asarray(example['keypoints']),
       'confidence': np.asarray(example['keypoints_confidence']),

@@ -71,6 +71,7 @@ class PartSegmentation:
     return annotations.masks
 
   def annotated(self, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """The mask, uint8 [height, width]."""
     return {'mask': truth}
 
   def regions(self, truth: np.ndarray, canvas: Canvas) -> np.ndarray:
@@ -95,16 +96,20 @@ class PartSegmentation:
     targets: chex.Array,
     weights: chex.Array | None = None,
   ) -> chex.Array:
+    """Mean cross entropy in nats; see `cross_entropy`."""
     return cross_entropy(outputs, targets, weights)
 
   def zeros(self, shape: tuple[int, ...]) -> Statistics:
+    """[*shape, classes], the entropy [*shape]."""
     softmax = jnp.zeros((*shape, len(self.names)))
     return Statistics(softmax, softmax.astype(jnp.uint8), jnp.zeros(shape))
 
   def statistics(self, outputs: chex.Array) -> Statistics:
+    """Of one member's logits [..., classes]."""
     return member_statistics(outputs)
 
   def decode(self, sums: Statistics, members: int) -> Labels:
+    """By vote and Jensen-Shannon divergence; see `Labels`."""
     divergence = uncertainty(sums, members)
     mask = votes_to_mask(sums, self.soft_voting)
     return Labels(mask, divergence, score(divergence))
@@ -115,6 +120,7 @@ class PartSegmentation:
     return math.log(max(min(members, len(self.names)), 2))
 
   def features(self, size: tuple[int, int]) -> dict[str, Any]:
+    """The mask [height, width, 1], whose classes have names."""
     # Only a dataset needs it, and it takes long to import.
     import tensorflow_datasets as tfds
 
@@ -128,9 +134,11 @@ class PartSegmentation:
     }
 
   def encode(self, labels: Arrays) -> dict[str, np.ndarray]:
+    """By the names of `features`."""
     return {'segmentation_mask': labels['mask']}
 
   def read(self, example: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """By the names of `Labels`."""
     return {'mask': np.asarray(example['segmentation_mask'])[..., 0]}
 
   def counts(self, labels: Arrays) -> np.ndarray:
