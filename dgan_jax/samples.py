@@ -1,9 +1,9 @@
 """Samples of a generator: which ones, drawn, and shown."""
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import chex
 import jax
@@ -189,19 +189,26 @@ def draw(
   One at a time: what a batch computes may depend on its size in the last bit,
   and these images are to be reproduced.
   """
-
-  @jax.jit
-  def one(generator: generators.Generator, key: Any, latents: Any) -> Any:
-    keys = rng.key_from_data(key)
-    if latents is None:
-      latents = rng.latents(keys, generator.architecture.latent_size)
-    image, _ = generators.sample_latents(
-      generator, latents, keys, sampling, given.space
-    )
-    return latents, image
-
   for row in range(len(given.key)):
     latents = None if given.latents is None else given.latents[row : row + 1]
-    drawn = one(generator, given.key[row : row + 1], latents)
+    key = given.key[row : row + 1]
+    drawn = _draw_one(generator, key, latents, sampling, given.space)
     latent, image = (np.asarray(x[0]) for x in drawn)
     yield latent, image
+
+
+@functools.partial(jax.jit, static_argnames=('sampling', 'space'))
+def _draw_one(
+  generator: generators.Generator,
+  key: chex.Array,
+  latents: chex.Array | None,
+  sampling: generators.Sampling,
+  space: str,
+) -> tuple[chex.Array, chex.Array]:
+  keys = rng.key_from_data(key)
+  if latents is None:
+    latents = rng.latents(keys, generator.architecture.latent_size)
+  image, _ = generators.sample_latents(
+    generator, latents, keys, sampling, space
+  )
+  return latents, image

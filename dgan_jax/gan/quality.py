@@ -23,23 +23,22 @@ class Drawer:
   """Draws a generator's samples, untruncated: number i is always that of the
   same latent and noise."""
 
-  def __init__(self, key: chex.PRNGKey, noise: str = 'const'):
+  def __init__(self, key: chex.PRNGKey):
     self._key = key
-
-    @jax.jit
-    def draw(generator: generators.Generator, keys: chex.PRNGKey) -> chex.Array:
-      sampling = generators.Sampling(truncation_psi=1, noise=noise)
-      return generators.sample(generator, keys, sampling)[1]
-
-    self._draw = draw
 
   def __call__(self, generator: generators.Generator, count: int) -> np.ndarray:
     """Samples 0 to count - 1, uint8 [count, size, size, 3]."""
     blocks = []
     for start in range(0, count, _BLOCK):
       keys = rng.sample_keys(self._key, start + np.arange(_BLOCK))
-      blocks.append(np.asarray(self._draw(generator, keys)))
+      blocks.append(np.asarray(_draw(generator, keys)))
     return np.concatenate(blocks)[:count]
+
+
+@jax.jit
+def _draw(generator: generators.Generator, keys: chex.PRNGKey) -> chex.Array:
+  sampling = generators.Sampling(truncation_psi=1, noise='const')
+  return generators.sample(generator, keys, sampling)[1]
 
 
 class FrechetDistance:

@@ -6,7 +6,6 @@ bilinear taps when they are needed.
 """
 
 import functools
-from typing import Any
 
 import chex
 import flax.struct
@@ -55,6 +54,22 @@ class AnnotatedPixels:
     return x, self.task.targets(self.truth, self.canvas, pixels)
 
 
+@functools.partial(jax.jit, static_argnames=('sampling', 'space', 'dtype'))
+def _draw_one(
+  generator: generators.Generator,
+  latents: chex.Array,
+  key: chex.Array | None,
+  sampling: generators.Sampling,
+  space: str,
+  dtype: str,
+) -> tuple[chex.Array, pyramid_lib.FeaturePyramid]:
+  keys = None if key is None else rng.key_from_data(key)
+  image, pyramid = generators.sample_latents(
+    generator, latents, keys, sampling, space
+  )
+  return image, jax.tree.map(lambda level: level.astype(dtype), pyramid)
+
+
 def draw(
   generator: generators.Generator,
   annotations: keypoint_file.Annotated,
@@ -82,23 +97,14 @@ def draw(
       f'The labels are {width}x{height}; the images of this generator are '
       f'{canvas.width}x{canvas.height}.'
     )
-
-  @functools.partial(jax.jit, static_argnames='space')
-  def one(
-    generator: Any, latents: chex.Array, key: Any, space: str
-  ) -> tuple[chex.Array, pyramid_lib.FeaturePyramid]:
-    keys = None if key is None else rng.key_from_data(key)
-    image, pyramid = generators.sample_latents(
-      generator, latents, keys, sampling, space
-    )
-    return image, jax.tree.map(lambda level: level.astype(dtype), pyramid)
-
   keys = annotations.noise_keys
   drawn = []
   for i in range(len(annotations)):
     latents = jnp.asarray(annotations.latents[i : i + 1])
     key = None if keys is None else jnp.asarray(keys[i : i + 1])
-    drawn.append(one(generator, latents, key, space=annotations.space))
+    drawn.append(
+      _draw_one(generator, latents, key, sampling, annotations.space, dtype)
+    )
   images, pyramids = zip(*drawn, strict=True)
   pyramid = jax.tree.map(lambda *x: jnp.concatenate(x), *pyramids)
   return np.concatenate(images), pyramid
