@@ -18,7 +18,7 @@ from dgan_jax import errors, storage
 _OPENING = 2**62
 _USE = _OPENING + 1
 
-_LOCK = '.lock'
+_LOCK, _COMMANDS = '.lock', 'commands.txt'
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -137,6 +137,21 @@ def open_run(folder: storage.PathLike, identity: Mapping[str, Any]) -> None:
       f'{differences}. Name another folder, or go on with what it was made '
       'from.'
     )
+
+
+def note_command(folder: storage.PathLike, command: str) -> None:
+  """Adds a command to those that made a folder, if it is not among them."""
+  with opening(folder):
+    commands = read_commands(folder)
+    if command not in commands:
+      text = '\n'.join([*commands, command])
+      storage.write_text(storage.path(folder) / _COMMANDS, f'{text}\n')
+
+
+def read_commands(folder: storage.PathLike) -> list[str]:
+  """The commands that made a folder, oldest first."""
+  path = storage.path(folder) / _COMMANDS
+  return path.read_text(encoding='utf-8').splitlines() if path.exists() else []
 
 
 def compare(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:

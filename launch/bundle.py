@@ -21,7 +21,7 @@ from dgan_jax.checkpoints import store
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import painting, predict
 from dgan_jax.visualize import sheets
-from launch import command, common, config_file, sample
+from launch import command, common, config_file, sample, terminal
 
 _GENERATOR = flags.DEFINE_string(
   'generator', None, 'Folder of a generator, such as WORKDIR/best of train_gan.'
@@ -78,7 +78,7 @@ def _bundle(name: str, folder: pathlib.Path) -> None:
 def _images(generator: generators.Generator, name: str, n: int) -> np.ndarray:
   """n samples, uint8 [n, height, width, 3], of keys of their own."""
   keys = rng.sample_keys(rng.stream(rng.root_key(0), name), np.arange(n))
-  with command.terminal_progress(f'images to {name}') as on_progress:
+  with terminal.progress_line(f'images to {name}') as on_progress:
     return api.sample(generator, keys=keys, on_progress=on_progress).image
 
 

@@ -1,27 +1,19 @@
-"""How commands run: flags, help, plain errors, a progress line."""
+"""How commands run: their flags, their help, their working folder."""
 
-import contextlib
-import logging as standard_logging
 import os
 import pathlib
-import re
 import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 from ml_collections.config_dict import ConfigDict as Config
 
 import launch
-from dgan_jax import errors, parallel, progress, storage, validation
+from dgan_jax import errors, parallel, storage, validation
 from dgan_jax import workdir as workdir_lib
-from launch import config_file
-
-# Between two lines where the output is no terminal.
-_SECONDS_PER_LINE = 10.0
+from launch import config_file, terminal
 
 
 def run_config(
@@ -94,8 +86,8 @@ def run(main: Callable[[], None], config: str | None = None) -> NoReturn:
   if any(arg in ('--help', '-h', '-help') for arg in sys.argv[1:]):
     _print_help()
     sys.exit(0)
-  _plain_logging()
-  with _plain_errors():
+  terminal.plain_logging()
+  with terminal.plain_errors():
     argv = list(config_file.with_files(sys.argv))
     if config:
       config_file.check_flags(argv, config_file.find(config))
@@ -103,52 +95,11 @@ def run(main: Callable[[], None], config: str | None = None) -> NoReturn:
   raise AssertionError('app.run returned.')
 
 
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-  try:
-    try:
-      yield
-    except (AssertionError, RuntimeError):
-      parallel.check_backend()  # that may be all
-      raise
-  except KeyboardInterrupt:
-    print(
-      '\nInterrupted. Run the same command again to go on.', file=sys.stderr
-    )
-    sys.exit(130)
-  except (errors.UserError, FloatingPointError, flags.Error) as error:
-    _fail(str(error))
-  except OSError as error:
-    name = f'{error.filename}: ' if error.filename else ''
-    _fail(f'{name}{error.strerror or error}')
-
-
-def _plain_logging() -> None:
-  """Shows warnings, in a line that doesn't say where they come from."""
-  flags.FLAGS.verbosity = logging.WARNING  # type: ignore[assignment]
-  handler = logging.get_absl_handler()
-  handler.setFormatter(standard_logging.Formatter('%(levelname)s: %(message)s'))
-  # Of odd files, which are counted when they cannot be used.
-  warnings.filterwarnings('ignore', module=r'PIL\.')
-  # TFDS recommends a decoder that isn't needed.
-  handler.addFilter(lambda record: 'OpenCV' not in record.getMessage())
-
-
-def _fail(message: str) -> NoReturn:
-  # Names of files may hold what a terminal obeys.
-  line = ''.join(
-    character if character.isprintable() else repr(character)[1:-1]
-    for character in ' '.join(message.split())
-  )
-  print(spoken(line), file=sys.stderr)
-  sys.exit(2)
-
-
 def _print_help() -> None:
   """Prints the docstring up to its example, the flags, the example."""
   command = sys.modules['__main__']
   text, example, tail = (command.__doc__ or '').partition('Example:')
-  print(f'{spoken(text).strip()}\n')
+  print(f'{terminal.spoken(text).strip()}\n')
   own = flags.FLAGS.get_key_flags_for_module(command)
   shared = flags.FLAGS.get_key_flags_for_module(sys.modules[__name__])
   for flag in {flag.name: flag for flag in [*shared, *own]}.values():
@@ -156,48 +107,4 @@ def _print_help() -> None:
     print(f'  --{flag.name}: {flag.help}{default}')
     if flag.name == 'config':
       print('  --config.FIELD=VALUE: Any field of the config.')
-  print(f'\n{example}{spoken(tail)}'.rstrip())
-
-
-def spoken(text: str) -> str:
-  """A text that names commands, as whoever started this one calls them."""
-  if launch.PROGRAM != 'dgan ':
-    return text
-  return re.sub(r'(python -m )?\blaunch\.(?=[a-z])', launch.PROGRAM, text)
-
-
-@contextlib.contextmanager
-def terminal_progress(
-  unit: str, writer: progress.MetricWriter | None = None
-) -> Iterator[progress.OnProgress]:
-  """Gives an `on_progress` that shows where a library call is.
-
-  On a terminal one line is drawn over and over; elsewhere (a log file) there
-  is a line every ten seconds and one at the end. A `writer` gets the metrics
-  too, with the count of the unit (a plural) as the step.
-  """
-  live = sys.stdout.isatty()
-  line, shown, shown_at = '', '', -float('inf')
-  state: progress.Progress | None = None
-
-  def on_progress(done: int, total: int, metrics: Mapping[str, float]) -> None:
-    nonlocal line, shown, shown_at, state
-    if state is None:
-      state = progress.Progress(total, unit)
-    line = state.update(done, **metrics)
-    if writer is not None and metrics:
-      writer.write(done, metrics)
-    now = time.monotonic()
-    if live:
-      print(f'\r\x1b[K{line}', end='', flush=True)
-    elif now - shown_at >= _SECONDS_PER_LINE:
-      print(line, flush=True)
-      shown, shown_at = line, now
-
-  try:
-    yield on_progress
-  finally:
-    if live and line:
-      print()
-    elif line != shown:
-      print(line, flush=True)
+  print(f'\n{example}{terminal.spoken(tail)}'.rstrip())

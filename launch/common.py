@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections.config_dict import ConfigDict as Config
 
-from dgan_jax import api, errors, parallel, storage, validation
+from dgan_jax import api, errors, parallel, validation
 from dgan_jax import schema as schema_lib
 from dgan_jax import workdir as workdir_lib
 from dgan_jax.api import reading
@@ -19,9 +19,7 @@ from dgan_jax.interpreter import training
 from dgan_jax.segmentation import annotator
 from dgan_jax.tasks import kinds
 from dgan_jax.tasks import task as task_lib
-from launch import command
-
-_COMMANDS = 'commands.txt'
+from launch import terminal
 
 
 def load_generator(config: Config) -> generators.Generator:
@@ -119,15 +117,5 @@ def note_command(workdir: pathlib.Path) -> None:
     return  # Process 0 does it for all.
   spec = sys.modules['__main__'].__spec__
   name = spec.name if spec else sys.argv[0]
-  line = command.spoken(shlex.join(['python', '-m', name, *sys.argv[1:]]))
-  with workdir_lib.opening(workdir):
-    commands = read_commands(workdir)
-    if line not in commands:
-      lines = '\n'.join([*commands, line])
-      storage.write_text(workdir / _COMMANDS, f'{lines}\n')
-
-
-def read_commands(workdir: pathlib.Path) -> list[str]:
-  """The commands that made `workdir`, oldest first."""
-  path = workdir / _COMMANDS
-  return path.read_text(encoding='utf-8').splitlines() if path.exists() else []
+  argv = ['python', '-m', name, *sys.argv[1:]]
+  workdir_lib.note_command(workdir, terminal.spoken(shlex.join(argv)))

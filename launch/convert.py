@@ -21,7 +21,6 @@ import contextlib
 import pathlib
 import time
 
-import jax
 import numpy as np
 from absl import flags
 
@@ -31,7 +30,7 @@ from dgan_jax.checkpoints.formats import npy
 from dgan_jax.checkpoints.origins import release_files
 from dgan_jax.generators import generator as generators
 from dgan_jax.visualize import sheets
-from launch import command
+from launch import command, terminal
 
 _SHEET = 'contact_sheet.png'
 
@@ -115,7 +114,7 @@ def _convert_generator(path: str, output: pathlib.Path) -> None:
     print(f'Look at {sheet}.')
   if not single:
     print(
-      f'Next: {command.spoken("python -m launch.sample")} --workdir=paint '
+      f'Next: {terminal.spoken("python -m launch.sample")} --workdir=paint '
       f'--config.generator={output} --config.schema=SCHEMA'
     )
 
@@ -124,7 +123,7 @@ def _draw_sheet(
   generator: generators.Generator, path: pathlib.Path, count: int
 ) -> None:
   """Samples 0, 1, ... as `launch.sample` draws them, on one picture."""
-  with command.terminal_progress('images') as on_progress:
+  with terminal.progress_line('images') as on_progress:
     drawn = api.sample(generator, count, on_progress=on_progress)
   keys = rng.key_from_data(drawn.key)
   sampling = generators.usual_sampling(generator)
@@ -145,15 +144,8 @@ def _convert_interpreter(pattern: str, output: pathlib.Path) -> None:
   interpreter = api.load_interpreter(
     pattern, generator, schema=schema, rows=_rows()
   )
-  spec = interpreter.spec
-  count = sum(leaf.size for leaf in jax.tree.leaves(interpreter.params))
   api.save(output, interpreter)
-  print(
-    f'Interpreter: {spec.members} members, {spec.num_features} features, '
-    f'hidden {spec.hidden}, {spec.num_outputs} classes of '
-    f'{spec.task.schema.name}, '
-    f'{count:,} parameters.\nWritten to {output}.'
-  )
+  print(opening.describe(opening.open_checkpoint(output)))
 
 
 def _rows() -> tuple[int, int] | None:

@@ -1,21 +1,19 @@
 """What a finished run has made: pictures, a data card, a class table."""
 
-import importlib.util
 import pathlib
 
 import jax
-import numpy as np
 
 import dgan_jax
-from dgan_jax import parallel, report, samples
+from dgan_jax import parallel, report
+from dgan_jax import workdir as workdir_lib
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import run
 from dgan_jax.generators import generator as generators
 from dgan_jax.interpreter import ensemble
-from dgan_jax.tasks import task as task_lib
 from dgan_jax.visualize import frequencies as frequencies_lib
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command
 
 _SHOWN = 12  # samples on the contact sheet
 
@@ -36,7 +34,12 @@ def present(
     return
   task = dataset.layout.task
   frequencies = task.frequencies(dataset.summary['counts'])
-  pictures = report.figures(_shown_samples(dataset), frequencies, shown=_SHOWN)
+  # The first samples, the most and the least uncertain.
+  scores = dataset.summary['score']
+  least, most = sheets.extremes(scores, (_SHOWN + 1) // 2)
+  positions = {*range(len(scores))[:_SHOWN], *least.tolist(), *most.tolist()}
+  samples = dataset.samples(sorted(positions))
+  pictures = report.figures(samples, frequencies, shown=_SHOWN)
   sizes = {split: len(where) for split, where in dataset.splits.items()}
   card = report.data_card(
     title=f'{config.dataset.name}/{config.dataset.config_name}',
@@ -49,7 +52,7 @@ def present(
       task.noun: str(len(task.names)),
     },
     facts=_facts(job, dataset, config, workdir),
-    commands=common.read_commands(workdir),
+    commands=workdir_lib.read_commands(workdir),
     frequencies=frequencies,
     pictures=pictures,
   )
@@ -58,42 +61,9 @@ def present(
   for split, size in sizes.items():
     print(f'{size:6} samples in {split!r}')
   print(f'\nLook at {paths[-1]} or {paths[0]}.')
-  print(f'Load it in Python, with {_needed(dataset)}:\n')
+  print(f'Load it in Python, with {dataset.read_by}:\n')
   print('  import tensorflow_datasets as tfds')
-  print(f'  {loading_line(dataset)}\n')
-
-
-def loading_line(dataset: dataset_lib.Dataset) -> str:
-  """The Python that loads it; `tfds` is imported."""
-  name = f'{dataset.card.name}/{dataset.card.config}'
-  data_dir = str(dataset.directory.parents[2])
-  can_load = importlib.util.find_spec('tensorflow') or len(dataset.formats) == 1
-  call = 'load' if 'tfrecord' in dataset.formats and can_load else 'data_source'
-  return f'data = tfds.{call}({name!r}, data_dir={data_dir!r})'
-
-
-def _needed(dataset: dataset_lib.Dataset) -> str:
-  """What reads it."""
-  newer = ' 4.9.7 or newer' if len(dataset.formats) > 1 else ''
-  return f'tensorflow-datasets{newer}'
-
-
-def _shown_samples(dataset: dataset_lib.Dataset) -> samples.Samples:
-  """The first samples, the most and the least uncertain."""
-  scores = dataset.summary['score']
-  least, most = sheets.extremes(scores, (_SHOWN + 1) // 2)
-  positions = {*range(len(scores))[:_SHOWN], *least.tolist(), *most.tolist()}
-  examples = [dataset.read(position) for position in sorted(positions)]
-  columns = jax.tree.map(lambda *x: np.stack(x), *examples)
-  layout = dataset.layout
-  columns['uncertainty'] = task_lib.from_uint8(
-    columns['uncertainty'][..., 0], layout.uncertainty_maximum
-  )
-  names = ('image', 'latent', 'key', 'index', 'uncertainty', 'score')
-  fields = {name: columns[name] for name in names}
-  labels = [layout.task.read(example) for example in examples]
-  fields['labels'] = jax.tree.map(lambda *x: np.stack(x), *labels)
-  return samples.Samples(**fields, task=layout.task)
+  print(f'  {dataset.loading_line}\n')
 
 
 def _facts(
@@ -133,8 +103,8 @@ def _facts(
     'On disk': {
       'Folder': str(dataset.directory),
       'Stored as': ' and '.join(dataset.formats),
-      'Loaded by': loading_line(dataset),
-      'With': _needed(dataset),
+      'Loaded by': dataset.loading_line,
+      'With': dataset.read_by,
       'Licence': dataset.card.license or 'that of dgan_jax: Apache-2.0',
     },
   }

@@ -14,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from launch import command, dataset_report, generate, train_interpreter
+from launch import command, generate, train_interpreter
 
 _CHECK = """
 import numpy as np
@@ -32,7 +32,7 @@ for split, samples in data.items():
 def main(config: command.Config, workdir: pathlib.Path) -> None:
   train_interpreter.main(config, workdir)
   dataset = generate.main(config, workdir)
-  line = dataset_report.loading_line(dataset)
+  line = dataset.loading_line
   print(f'In a new process:\n\n  {line}\n', flush=True)
   check = [sys.executable, '-c', _CHECK.format(line=line)]
   done = subprocess.run(check, capture_output=True, text=True)

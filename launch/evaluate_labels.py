@@ -27,7 +27,7 @@ from dgan_jax.evaluation import (
 )
 from dgan_jax.evaluation import plan as plan_lib
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command, common, terminal
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -39,7 +39,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   workdir_lib.open_run(workdir, identity)
   common.note_command(workdir)
   rows = plan_lib.Rows(workdir / 'rows.jsonl')
-  with command.terminal_progress('samples to measure on') as on_progress:
+  with terminal.progress_line('samples to measure on') as on_progress:
     truth = annotated_samples.truth(
       setup, seed, count, workdir / 'truth.npy', on_progress=on_progress
     )
@@ -56,7 +56,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     print(f'{run}:', flush=True)
     annotated = painted(run.seed, run.annotated, run.candidates)
     interpreter, measured, seconds = label_quality.train_and_measure(
-      setup, run, annotated, truth, command.terminal_progress
+      setup, run, annotated, truth, terminal.progress_line
     )
     if run == planned[0]:
       sheet = pictures.sheet(setup, interpreter, measured, truth, plan.voting)

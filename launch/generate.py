@@ -17,7 +17,7 @@ from dgan_jax.checkpoints import pytrees, store
 from dgan_jax.datasets import base
 from dgan_jax.factory import dataset as dataset_lib
 from dgan_jax.factory import run, source
-from launch import command, common, dataset_report
+from launch import command, common, dataset_report, terminal
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
@@ -41,7 +41,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> dataset_lib.Dataset:
     folder = folder / f'process_{process}'
   with (
     progress.MetricWriter(folder) as writer,
-    command.terminal_progress('samples', writer) as on_progress,
+    terminal.progress_line('samples', writer) as on_progress,
   ):
     dataset = run.generate(
       job,

@@ -21,7 +21,7 @@ from dgan_jax.annotations import masks
 from dgan_jax.renderers.cars import rendered_car
 from dgan_jax.renderers.engine import batches, renderer
 from dgan_jax.visualize import sheets
-from launch import command
+from launch import command, terminal
 
 _SETTING = flags.DEFINE_enum(
   'setting', 'three_quarter', rendered_car.SETTINGS, 'How difficult.'
@@ -58,7 +58,7 @@ def _render(folder: pathlib.Path) -> None:
   for name in ('images', 'masks') if _FILES.value else ('',):
     (folder / name).mkdir(parents=True, exist_ok=True)
   shown: list[renderer.Rendered] = []
-  with command.terminal_progress('images') as on_progress:
+  with terminal.progress_line('images') as on_progress:
     pictures = batches.render_range(cars, indices, on_progress=on_progress)
     for index, rendered in zip(indices, pictures, strict=True):
       if len(shown) < _SHOWN:

@@ -21,11 +21,11 @@ from absl import flags
 from ml_collections import config_flags
 
 from dgan_jax import api, errors, rng, schema, storage
-from dgan_jax.annotations import entries, manifest
+from dgan_jax.annotations import entries, manifest, painting
 from dgan_jax.generators import generator as generators
 from dgan_jax.generators import selection
 from dgan_jax.visualize import sheets
-from launch import command, common, config_file
+from launch import command, common, config_file, terminal
 
 _NUM_SAMPLES = flags.DEFINE_integer(
   'num_samples', 16, 'Images to write.', lower_bound=1, upper_bound=10_000
@@ -40,27 +40,6 @@ _CANDIDATES = flags.DEFINE_integer(
   lower_bound=0,
   upper_bound=selection.MOST,
 )
-
-_README = """\
-{count} images to paint
-
-images/      paint on these as they are, {size}
-masks/       save NAME.png here for images/NAME.png: same size, one 8-bit
-             channel, grey or indexed colours, whose values are the labels
-             below; or RGB in exactly the colours of schema.json. No
-             anti-aliasing, no resizing, no JPEG. NAME.npy works too.
-schema.json  names and colours of the classes; edit it for classes of your own
-manifest.json says which latent and noise made each image: leave it as it is,
-             but take out the entries of images that you do not paint
-
-{labels}
-
-Then train an interpreter, and generate a dataset with it:
-
-  {train}
-
-  {generate}
-"""
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -90,7 +69,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
 
   (workdir / 'images').mkdir(parents=True, exist_ok=True)
   (workdir / 'masks').mkdir(exist_ok=True)
-  with command.terminal_progress('images') as on_progress:
+  with terminal.progress_line('images') as on_progress:
     images = api.sample(
       generator, keys=keys, sampling=sampling, on_progress=on_progress
     ).image
@@ -98,7 +77,9 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
     storage.write_bytes(workdir / 'images' / f'{name}.png', sheets.png(image))
   sheet = sheets.contact_sheet(images, captions=names)
   storage.write_bytes(workdir / 'contact_sheet.png', sheets.png(sheet))
-  readme = _readme(workdir, classes, images[0], len(names))
+  train = _command('launch.train_interpreter', workdir)
+  generate = _command('launch.generate', workdir)
+  readme = painting.readme(classes, images, train, generate)
   storage.write_text(workdir / 'README.txt', readme)
   if not (workdir / entries.SCHEMA).exists():
     storage.write_json(workdir / entries.SCHEMA, classes.to_json())
@@ -120,21 +101,6 @@ def _classes(config: command.Config, workdir: pathlib.Path) -> schema.Schema:
   return given or schema.get_schema('car_20')
 
 
-def _readme(
-  workdir: pathlib.Path, classes: schema.Schema, image: np.ndarray, count: int
-) -> str:
-  labels = [f'{label:5}  {name}' for label, name in enumerate(classes.classes)]
-  if classes.ignore_label is not None:
-    labels.append(f'{classes.ignore_label:5}  not sure: ignored in training')
-  return _README.format(
-    count=count,
-    size=f'{image.shape[0]} x {image.shape[1]} (height x width)',
-    labels='\n'.join(labels),
-    train=_command('launch.train_interpreter', workdir),
-    generate=_command('launch.generate', workdir),
-  )
-
-
 def _command(name: str, workdir: pathlib.Path) -> str:
   """What to run next: with the config that this command was given, and the
   schema of the folder, edited or not."""
@@ -149,7 +115,7 @@ def _command(name: str, workdir: pathlib.Path) -> str:
   given['annotations'] = workdir
   given['schema'] = workdir / entries.SCHEMA
   argv += [f'--config.{field}={value}' for field, value in given.items()]
-  return command.spoken(shlex.join(argv))
+  return terminal.spoken(shlex.join(argv))
 
 
 if __name__ == '__main__':

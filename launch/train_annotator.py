@@ -26,7 +26,7 @@ from dgan_jax.segmentation import (
   unet,
 )
 from dgan_jax.training import run_folder
-from launch import command, common
+from launch import command, common, terminal
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -42,7 +42,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       return
     learnt = _render(domain, 'annotated', config.num_pairs)
     held_out = _render(domain, 'test', config.num_held_out)
-    with command.terminal_progress('steps') as on_progress:
+    with terminal.progress_line('steps') as on_progress:
       annotator = training.train(
         architecture,
         domain.schema,
@@ -97,7 +97,7 @@ def _network_and_options(
 def _render(domain: domain_lib.Domain, use: str, count: int) -> pairs.Pairs:
   """The first pictures of the range for that use."""
   first = domain_lib.FIRST_INDEX[use]
-  with command.terminal_progress(f'{use} pictures') as on_progress:
+  with terminal.progress_line(f'{use} pictures') as on_progress:
     rendered = batches.render_arrays(
       domain, range(first, first + count), on_progress=on_progress
     )

@@ -21,7 +21,7 @@ from dgan_jax.gan import discriminator as discriminators
 from dgan_jax.gan import state as state_lib
 from dgan_jax.generators import generator as generators
 from dgan_jax.segmentation import predict
-from launch import command, common
+from launch import command, common, terminal
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -37,7 +37,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
   images = _images(config, workdir / 'images')
   with (
     contextlib.closing(images),
-    command.terminal_progress('images') as on_progress,
+    terminal.progress_line('images') as on_progress,
   ):
     loop.train(
       training,
@@ -71,7 +71,7 @@ def _images(config: command.Config, cache: pathlib.Path) -> data.Images:
   name, resolution = config.images, config.network.resolution
   if name.endswith('.npy'):
     return data.from_array(name)
-  with command.terminal_progress('images read') as on_progress:
+  with terminal.progress_line('images read') as on_progress:
     kept: dict[str, Any] = {'cache': cache, 'on_progress': on_progress}
     if name == 'domain':
       fields = {'resolution': resolution, **config.domain}

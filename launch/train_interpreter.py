@@ -24,7 +24,7 @@ from dgan_jax.interpreter import training
 from dgan_jax.tasks import kinds
 from dgan_jax.training import run_folder
 from dgan_jax.visualize import sheets
-from launch import command, common
+from launch import command, common, terminal
 
 
 def main(config: command.Config, workdir: pathlib.Path) -> None:
@@ -66,7 +66,7 @@ def main(config: command.Config, workdir: pathlib.Path) -> None:
       print(f'The interpreter in {result} is trained; {sheet} shows on what.')
       return
     try:
-      with command.terminal_progress('steps') as on_progress:
+      with terminal.progress_line('steps') as on_progress:
         interpreter = api.train_interpreter(
           generator,
           annotated,

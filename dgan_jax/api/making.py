@@ -174,7 +174,8 @@ def generate(
       uncertain_fraction, ...
 
   Returns:
-    Where it is and what is in it. `tfds.data_source(name, data_dir=...)` reads
+    Where it is and what is in it; `samples([0, 1])` of it show themselves.
+    `tfds.data_source(name, data_dir=...)` reads
     it; `tfds.load` too, where TensorFlow is installed.
 
   Raises:

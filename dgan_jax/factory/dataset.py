@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import heapq
+import importlib.util
 import itertools
 import operator
 import pathlib
@@ -10,12 +11,15 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from absl import logging
 
 from dgan_jax import errors, storage, workdir
+from dgan_jax import samples as samples_lib
 from dgan_jax.factory import record_files, records, shards
 from dgan_jax.factory import splits as splits_lib
+from dgan_jax.tasks import task as task_lib
 
 # In its metadata.
 PROVENANCE = 'made_from'
@@ -66,6 +70,39 @@ class Dataset(Target):
       )
     [payload] = read_payloads(self.files.values(), np.array([position]))
     return dict(self.layout.features().deserialize_example_np(payload))
+
+  def samples(self, positions: Iterable[int]) -> samples_lib.Samples:
+    """Some of its samples, which show themselves."""
+    examples = [self.read(position) for position in positions]
+    columns = jax.tree.map(lambda *x: np.stack(x), *examples)
+    columns['uncertainty'] = task_lib.from_uint8(
+      columns['uncertainty'][..., 0], self.layout.uncertainty_maximum
+    )
+    task = self.layout.task
+    labels = [task.read(example) for example in examples]
+    names = ('image', 'latent', 'key', 'index', 'uncertainty', 'score')
+    return samples_lib.Samples(
+      **{name: columns[name] for name in names},
+      labels=jax.tree.map(lambda *x: np.stack(x), *labels),
+      task=task,
+    )
+
+  @property
+  def loading_line(self) -> str:
+    """The Python that loads it here; `tfds` is imported."""
+    name = f'{self.card.name}/{self.card.config}'
+    data_dir = str(self.directory.parents[2])
+    one = len(self.formats) == 1
+    can_load = importlib.util.find_spec('tensorflow') or one
+    is_read = 'tfrecord' in self.formats and can_load
+    call = 'load' if is_read else 'data_source'
+    return f'data = tfds.{call}({name!r}, data_dir={data_dir!r})'
+
+  @property
+  def read_by(self) -> str:
+    """What reads it."""
+    newer = ' 4.9.7 or newer' if len(self.formats) > 1 else ''
+    return f'tensorflow-datasets{newer}'
 
 
 def split(summary: shards.Summary, fraction: float) -> dict[str, np.ndarray]:

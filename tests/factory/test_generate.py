@@ -80,7 +80,10 @@ def test_a_stored_sample_can_be_made_again_from_its_key(job, tmp_path):
     # Another program may round another way.
     difference = np.int32(stored['image']) - np.int32(image[0])
     assert np.abs(difference).max() <= 1
-    assert stored['segmentation_mask'].shape == (4, 8, 1)
+    shown, mask = dataset.samples([position]), stored['segmentation_mask']
+    assert mask.shape == (4, 8, 1)
+    np.testing.assert_array_equal(shown.mask, mask[None, ..., 0])
+    np.testing.assert_array_equal(shown.latent, latent)
     assert stored['segmentation_mask'].max() < 4
 
 

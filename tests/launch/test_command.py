@@ -6,7 +6,7 @@ import re
 import pytest
 
 from dgan_jax import progress, workdir
-from launch import command
+from launch import terminal as launch_terminal
 from tests.launch import terminal
 
 _COMMAND = '''"""Does what it is told.
@@ -165,7 +165,7 @@ def test_a_bug_keeps_its_traceback(run):
 def test_progress_goes_to_the_terminal_and_the_metrics(tmp_path, capsys):
   with (
     progress.MetricWriter(tmp_path) as writer,
-    command.terminal_progress('steps', writer) as on_progress,
+    launch_terminal.progress_line('steps', writer) as on_progress,
   ):
     for done in range(3):
       on_progress(done, 2, {'loss': 0.5})

@@ -60,7 +60,8 @@ def test_a_generator_and_its_interpreter_are_converted(convert, tmp_path):
     f'--output={tmp_path / "interpreter"}',
   )
   assert done.returncode == 0, done.stderr
-  assert '3 members, 128 features' in done.stdout
+  assert 'Members:  3' in done.stdout
+  assert 'Features: 128' in done.stdout
   spec = store.load_interpreter(tmp_path / 'interpreter').spec
   assert (spec.members, spec.rows, spec.task.schema.name) == (
     3,
